@@ -1,0 +1,26 @@
+# Debian 12's packages, each behind one target name; tools/setup installs them.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(date REQUIRED) # Howard Hinnant's time zones: libstdc++ 12 has none
+if(ENTREPOT_TESTS)
+    find_package(GTest REQUIRED)
+endif()
+if(ENTREPOT_BENCHMARKS)
+    find_package(benchmark REQUIRED)
+endif()
+
+# llhttp comes as generated C in node-llhttp; it is compiled here, once.
+set(LLHTTP_ROOT /usr/share/llhttp)
+add_library(llhttp STATIC ${LLHTTP_ROOT}/llhttp.c ${LLHTTP_ROOT}/http.c ${LLHTTP_ROOT}/api.c)
+target_include_directories(llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
+target_compile_options(llhttp PRIVATE -O2 -w)
+
+add_library(entrepot_asio INTERFACE)
+target_compile_definitions(entrepot_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
+    BOOST_ASIO_NO_TS_EXECUTORS)
+target_link_libraries(entrepot_asio INTERFACE Threads::Threads OpenSSL::SSL OpenSSL::Crypto)

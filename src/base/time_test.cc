@@ -1,0 +1,64 @@
+#include "base/time.h"
+
+#include <gtest/gtest.h>
+
+#include "base/ids.h"
+#include "base/text.h"
+
+namespace entrepot {
+namespace {
+
+Instant at(std::string_view text) { return *parse_instant(text); }
+
+TEST(Time, PeriodsFollowTheCalendarOfTheirZone) {
+    const TimeZone stockholm = *TimeZone::find("Europe/Stockholm");
+    const Period month = stockholm.period_of(PeriodKind::kMonth, at("2026-10-31T23:30:00Z"));
+    EXPECT_EQ(to_rfc3339(month.begin), "2026-10-31T23:00:00.000Z");
+    EXPECT_EQ(to_rfc3339(month.end), "2026-11-30T23:00:00.000Z");
+}
+
+TEST(Time, ADayOfClockChangeHas25Hours) {
+    const TimeZone stockholm = *TimeZone::find("Europe/Stockholm");
+    const Period day = stockholm.period_of(PeriodKind::kDay, at("2026-10-25T12:00:00Z"));
+    EXPECT_EQ(day.end - day.begin, std::chrono::hours(25));
+}
+
+TEST(Time, WeeksBeginOnMondayAndQuartersOnTheFirst) {
+    const TimeZone utc = TimeZone::utc();
+    EXPECT_EQ(to_date(utc.period_of(PeriodKind::kWeek, at("2026-11-22")).begin), "2026-11-16");
+    EXPECT_EQ(to_date(utc.period_of(PeriodKind::kQuarter, at("2026-11-22")).begin), "2026-10-01");
+}
+
+TEST(Time, AnUnknownZoneIsRefused) { EXPECT_FALSE(TimeZone::find("Mars/Olympus")); }
+
+TEST(Time, InstantsParseWithOffsetsAndFractions) {
+    EXPECT_EQ(at("2026-11-23T02:00:00.5+01:00"), at("2026-11-23T01:00:00.500Z"));
+    EXPECT_FALSE(parse_instant("2026-02-30"));
+    EXPECT_FALSE(parse_instant("yesterday"));
+}
+
+TEST(Ids, AnExchangeIdCarriesItsTimeAndRoundTrips) {
+    const auto id = ExchangeId::make(at("2026-11-23T01:02:03.456Z"), {0x0123456789abcdef, 0xffff});
+    EXPECT_EQ(*ExchangeId::parse(id.to_string()), id);
+    EXPECT_EQ(to_rfc3339(id.time()), "2026-11-23T01:02:03.456Z");
+    EXPECT_EQ(id.to_string()[14], '7');
+}
+
+TEST(Text, TheNearestNameIsOfferedOnlyWhenItIsNear) {
+    const std::vector<std::string> names{"gpt-4o-mini", "claude-sonnet-4-5"};
+    EXPECT_EQ(nearest("gpt-4o-mni", names), "gpt-4o-mini");
+    EXPECT_EQ(nearest("something-else-entirely", names), "");
+}
+
+TEST(Text, Base64IsStrict) {
+    std::string out;
+    EXPECT_TRUE(base64_decode("aGk=", out));
+    EXPECT_EQ(out, "hi");
+    EXPECT_FALSE(base64_decode("aGk", out));
+    EXPECT_FALSE(base64_decode("aG k", out));
+    EXPECT_FALSE(base64_decode("aGl=", out));
+    EXPECT_EQ(base64_encode("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
+}
+
+}  // namespace
+}  // namespace entrepot
