@@ -8,8 +8,8 @@ namespace entrepot {
 }  // namespace entrepot
 
 /// Holds an invariant of our own code, in every build. The world's mistakes are `Result`s instead.
-#define ENTREPOT_CHECK(condition)                                          \
-    do {                                                                   \
-        if (!(condition)) [[unlikely]]                                     \
-            ::entrepot::check_failed(#condition, __FILE__, __LINE__);      \
+#define ENTREPOT_CHECK(condition)                                     \
+    do {                                                              \
+        if (!(condition)) [[unlikely]]                                \
+            ::entrepot::check_failed(#condition, __FILE__, __LINE__); \
     } while (false)

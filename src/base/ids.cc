@@ -7,8 +7,10 @@ namespace entrepot {
 ExchangeId ExchangeId::make(Instant now, std::array<std::uint64_t, 2> random) {
     ExchangeId id;
     const auto ms = static_cast<std::uint64_t>(now.ns / 1'000'000);
-    for (std::size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
-    for (std::size_t i = 0; i < 8; ++i) id.bytes[8 + i] = static_cast<std::uint8_t>(random[0] >> (8 * i));
+    for (std::size_t i = 0; i < 6; ++i)
+        id.bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+    for (std::size_t i = 0; i < 8; ++i)
+        id.bytes[8 + i] = static_cast<std::uint8_t>(random[0] >> (8 * i));
     id.bytes[6] = static_cast<std::uint8_t>(0x70 | (random[1] & 0x0f));
     id.bytes[7] = static_cast<std::uint8_t>(random[1] >> 8);
     id.bytes[8] = static_cast<std::uint8_t>(0x80 | (id.bytes[8] & 0x3f));
@@ -16,7 +18,10 @@ ExchangeId ExchangeId::make(Instant now, std::array<std::uint64_t, 2> random) {
 }
 
 Result<ExchangeId> ExchangeId::parse(std::string_view text) {
-    const auto bad = [&] { return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not an exchange id (a UUID)", text)); };
+    const auto bad = [&] {
+        return fail(
+            ErrorCode::kInvalidField, fmt::format("'{}' is not an exchange id (a UUID)", text));
+    };
     if (text.size() != 36) return bad();
     ExchangeId id;
     std::size_t nibble = 0;
@@ -27,10 +32,14 @@ Result<ExchangeId> ExchangeId::parse(std::string_view text) {
             continue;
         }
         int value = 0;
-        if (c >= '0' && c <= '9') value = c - '0';
-        else if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
-        else if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
-        else return bad();
+        if (c >= '0' && c <= '9')
+            value = c - '0';
+        else if (c >= 'a' && c <= 'f')
+            value = c - 'a' + 10;
+        else if (c >= 'A' && c <= 'F')
+            value = c - 'A' + 10;
+        else
+            return bad();
         id.bytes[nibble / 2] = static_cast<std::uint8_t>(id.bytes[nibble / 2] << 4 | value);
         ++nibble;
     }

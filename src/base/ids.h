@@ -29,9 +29,9 @@ private:
     std::string value_;
 };
 
-using ModelId = Name<struct ModelTag>;    ///< what clients ask for: `claude-sonnet-4-5`
-using CloudId = Name<struct CloudTag>;    ///< one configured endpoint: `aws`
-using OfferId = Name<struct OfferTag>;    ///< a model at a cloud: `claude-sonnet-4-5/aws`
+using ModelId = Name<struct ModelTag>;  ///< what clients ask for: `claude-sonnet-4-5`
+using CloudId = Name<struct CloudTag>;  ///< one configured endpoint: `aws`
+using OfferId = Name<struct OfferTag>;  ///< a model at a cloud: `claude-sonnet-4-5/aws`
 using KeyId = Name<struct KeyTag>;
 using TeamId = Name<struct TeamTag>;
 using OrgId = Name<struct OrgTag>;
@@ -55,7 +55,9 @@ struct ExchangeId {
 
 template <typename Tag>
 struct std::hash<entrepot::Name<Tag>> {
-    std::size_t operator()(const entrepot::Name<Tag>& name) const noexcept { return std::hash<std::string>()(name.str()); }
+    std::size_t operator()(const entrepot::Name<Tag>& name) const noexcept {
+        return std::hash<std::string>()(name.str());
+    }
 };
 
 template <>

@@ -63,7 +63,8 @@ std::string format_scaled(Int128 value, int decimals) {
 std::string to_string(Int128 value) {
     if (value == 0) return "0";
     const bool negative = value < 0;
-    Uint128 rest = negative ? Uint128(0) - static_cast<Uint128>(value) : static_cast<Uint128>(value);
+    Uint128 rest =
+        negative ? Uint128(0) - static_cast<Uint128>(value) : static_cast<Uint128>(value);
     std::array<char, 40> buffer{};
     std::size_t at = buffer.size();
     while (rest != 0) {
@@ -76,10 +77,14 @@ std::string to_string(Int128 value) {
 
 Result<Currency> Currency::parse(std::string_view code) {
     Currency currency;
-    if (code.size() != 3) return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not a currency: use three letters such as USD", code));
+    if (code.size() != 3)
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("'{}' is not a currency: use three letters such as USD", code));
     for (std::size_t i = 0; i < 3; ++i) {
         if (code[i] < 'A' || code[i] > 'Z')
-            return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not a currency: use three upper-case letters such as USD", code));
+            return fail(ErrorCode::kInvalidField,
+                fmt::format(
+                    "'{}' is not a currency: use three upper-case letters such as USD", code));
         currency.code_[i] = code[i];
     }
     return currency;
@@ -115,7 +120,8 @@ Result<Ratio> Ratio::parse(std::string_view text) {
     } else {
         ENTREPOT_TRY(numerator, parse_scaled(text.substr(0, slash), 0, true));
         ENTREPOT_TRY(denominator, parse_scaled(text.substr(slash + 1), 0, false));
-        if (denominator == 0) return fail(ErrorCode::kInvalidField, fmt::format("'{}' divides by zero", text));
+        if (denominator == 0)
+            return fail(ErrorCode::kInvalidField, fmt::format("'{}' divides by zero", text));
     }
     Int128 a = numerator < 0 ? -numerator : numerator;
     Int128 b = denominator;
@@ -129,12 +135,14 @@ Result<Ratio> Ratio::parse(std::string_view text) {
         denominator /= a;
     }
     if (numerator > kMax || numerator < -kMax || denominator > kMax)
-        return fail(ErrorCode::kOverflow, fmt::format("'{}' needs more than 63 bits as a ratio", text));
+        return fail(
+            ErrorCode::kOverflow, fmt::format("'{}' needs more than 63 bits as a ratio", text));
     return Ratio{static_cast<std::int64_t>(numerator), static_cast<std::int64_t>(denominator)};
 }
 
 std::string Ratio::to_string() const {
-    return denominator == 1 ? fmt::format("{}", numerator) : fmt::format("{}/{}", numerator, denominator);
+    return denominator == 1 ? fmt::format("{}", numerator)
+                            : fmt::format("{}/{}", numerator, denominator);
 }
 
 Result<Ratio> multiply(const Ratio& a, const Ratio& b) {
@@ -145,7 +153,8 @@ Result<Ratio> multiply(const Ratio& a, const Ratio& b) {
     if (g1 == 0 || g2 == 0 ||
         __builtin_mul_overflow(a.numerator / g1, b.numerator / g2, &product.numerator) ||
         __builtin_mul_overflow(a.denominator / g2, b.denominator / g1, &product.denominator))
-        return fail(ErrorCode::kOverflow, fmt::format("{} times {} needs more than 63 bits", a.to_string(), b.to_string()));
+        return fail(ErrorCode::kOverflow,
+            fmt::format("{} times {} needs more than 63 bits", a.to_string(), b.to_string()));
     if (product.numerator == 0) product.denominator = 1;
     return product;
 }
@@ -153,18 +162,22 @@ Result<Ratio> multiply(const Ratio& a, const Ratio& b) {
 Result<UnitPrice> UnitPrice::parse_per_million(std::string_view decimal) {
     ENTREPOT_TRY(const Int128 pico, parse_scaled(decimal, kPerMillionDecimals, false));
     if (pico > std::numeric_limits<std::int64_t>::max())
-        return fail(ErrorCode::kInvalidField, fmt::format("'{}' is too large for a price", decimal));
+        return fail(
+            ErrorCode::kInvalidField, fmt::format("'{}' is too large for a price", decimal));
     return from_pico(static_cast<std::int64_t>(pico));
 }
 
 std::string UnitPrice::to_per_million() const { return format_scaled(pico_, kPerMillionDecimals); }
 
-Result<Money> extend(std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding) {
+Result<Money> extend(
+    std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding) {
     ENTREPOT_CHECK(quantity >= 0);
     const Int128 base = static_cast<Int128>(quantity) * price.pico();
     Int128 product = 0;
     if (__builtin_mul_overflow(base, static_cast<Int128>(factor.numerator), &product))
-        return fail(ErrorCode::kOverflow, fmt::format("{} units at {} times {} does not fit", quantity, price.to_per_million(), factor.to_string()));
+        return fail(ErrorCode::kOverflow,
+            fmt::format("{} units at {} times {} does not fit", quantity, price.to_per_million(),
+                factor.to_string()));
     const Int128 divisor = factor.denominator;
     Int128 quotient = product / divisor;
     const Int128 remainder = product % divisor;
@@ -176,7 +189,9 @@ Result<Money> extend(std::int64_t quantity, UnitPrice price, const Ratio& factor
         case Rounding::kDown: away = negative; break;  // towards minus infinity
         case Rounding::kUp: away = !negative; break;   // towards plus infinity
         case Rounding::kHalfUp: away = twice >= divisor; break;
-        case Rounding::kHalfEven: away = twice > divisor || (twice == divisor && (quotient & 1) != 0); break;
+        case Rounding::kHalfEven:
+            away = twice > divisor || (twice == divisor && (quotient & 1) != 0);
+            break;
     }
     if (away) quotient += negative ? -1 : 1;
     return Money::from_pico(quotient);

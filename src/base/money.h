@@ -28,13 +28,15 @@ private:
     std::array<char, 3> code_{'U', 'S', 'D'};
 };
 
-/// A signed amount in pico-units (10^-12) of one currency, which the holder knows: the books have one currency.
-/// Additions that leave 128 bits stop the process; they cannot happen below 10^26 units.
+/// A signed amount in pico-units (10^-12) of one currency, which the holder knows: the books have
+/// one currency. Additions that leave 128 bits stop the process; they cannot happen below 10^26
+/// units.
 class Money {
 public:
     constexpr Money() = default;
     [[nodiscard]] static constexpr Money from_pico(Int128 pico) { return Money(pico); }
-    /// Parses a plain decimal such as `12.50`, `-0.000001`; at most 12 decimals, no exponent, at most 24 digits.
+    /// Parses a plain decimal such as `12.50`, `-0.000001`; at most 12 decimals, no exponent, at
+    /// most 24 digits.
     [[nodiscard]] static Result<Money> parse(std::string_view decimal);
 
     [[nodiscard]] constexpr Int128 pico() const { return pico_; }
@@ -72,13 +74,16 @@ struct Ratio {
 /// How a ledger line is rounded to whole pico-units, once.
 enum class Rounding : std::uint8_t { kHalfEven, kHalfUp, kUp, kDown };
 
-/// A price of one unit (a token, an image, a search) in whole pico-units: a list price of up to six decimals per
-/// million tokens is exact.
+/// A price of one unit (a token, an image, a search) in whole pico-units: a list price of up to six
+/// decimals per million tokens is exact.
 class UnitPrice {
 public:
     constexpr UnitPrice() = default;
-    [[nodiscard]] static constexpr UnitPrice from_pico(std::int64_t pico_per_unit) { return UnitPrice(pico_per_unit); }
-    /// Parses a decimal per million units, at most six decimals, not negative. Errors: kInvalidField.
+    [[nodiscard]] static constexpr UnitPrice from_pico(std::int64_t pico_per_unit) {
+        return UnitPrice(pico_per_unit);
+    }
+    /// Parses a decimal per million units, at most six decimals, not negative. Errors:
+    /// kInvalidField.
     [[nodiscard]] static Result<UnitPrice> parse_per_million(std::string_view decimal);
     [[nodiscard]] constexpr std::int64_t pico() const { return pico_; }
     /// Decimal per million units, at least two decimals.
@@ -92,6 +97,7 @@ private:
 
 /// quantity x price x factor, taken in 128 bits and rounded once. Quantity >= 0.
 /// Errors: kOverflow.
-[[nodiscard]] Result<Money> extend(std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding);
+[[nodiscard]] Result<Money> extend(
+    std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding);
 
 }  // namespace entrepot

@@ -15,7 +15,8 @@ TEST(Money, DecimalsRoundTripExactly) {
 }
 
 TEST(Money, RefusesWhatIsNotAPlainDecimal) {
-    for (const auto* text : {"", ".", "1.", ".5", "1e3", "1,5", "+1", "--1", "0x1", "1.0000000000001", "1234567890123456789012345"})
+    for (const auto* text : {"", ".", "1.", ".5", "1e3", "1,5", "+1", "--1", "0x1",
+             "1.0000000000001", "1234567890123456789012345"})
         EXPECT_FALSE(Money::parse(text)) << text;
 }
 

@@ -6,8 +6,8 @@
 
 namespace entrepot {
 
-/// A value that must not reach a log, an error or a report: it formats as `[redacted]` and is wiped when it goes.
-/// `reveal()` marks every place where the plain text is needed.
+/// A value that must not reach a log, an error or a report: it formats as `[redacted]` and is wiped
+/// when it goes. `reveal()` marks every place where the plain text is needed.
 class Secret {
 public:
     Secret() = default;

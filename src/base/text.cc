@@ -11,7 +11,8 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::size_t edits(std::string_view a, std::string_view b) {
     std::vector<std::size_t> before2(b.size() + 1), before(b.size() + 1), row(b.size() + 1);
@@ -21,7 +22,8 @@ std::size_t edits(std::string_view a, std::string_view b) {
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const std::size_t differs = a[i - 1] == b[j - 1] ? 0 : 1;
             row[j] = std::min({before[j] + 1, row[j - 1] + 1, before[j - 1] + differs});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before2[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before2[j - 2] + 1);
         }
         std::swap(before2, before);
         std::swap(before, row);
@@ -32,7 +34,9 @@ std::size_t edits(std::string_view a, std::string_view b) {
 }  // namespace
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+        return lower(x) == lower(y);
+    });
 }
 
 std::string to_lower(std::string_view text) {
@@ -63,7 +67,8 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
     std::string_view best;
     std::size_t best_edits = std::max<std::size_t>(2, wanted.size() / 3) + 1;
     for (const std::string& candidate : candidates) {
-        const std::size_t distance = edits(wanted, to_lower(std::string_view(candidate).substr(0, 200)));
+        const std::size_t distance =
+            edits(wanted, to_lower(std::string_view(candidate).substr(0, 200)));
         if (distance < best_edits) {
             best_edits = distance;
             best = candidate;
@@ -78,8 +83,10 @@ std::string excerpt(std::string_view text, std::size_t bytes_max) {
     if (used < text.size())
         while (used > 0 && (static_cast<unsigned char>(text[used]) & 0xc0) == 0x80) --used;
     for (const char c : text.substr(0, used)) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else out += c;
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+            out += c;
     }
     if (used < text.size()) out += "…";
     return out;
@@ -91,7 +98,8 @@ std::string base64_encode(std::string_view bytes) {
     std::size_t i = 0;
     for (; i + 2 < bytes.size(); i += 3) {
         const std::uint32_t v = std::uint32_t{static_cast<unsigned char>(bytes[i])} << 16 |
-            std::uint32_t{static_cast<unsigned char>(bytes[i + 1])} << 8 | static_cast<unsigned char>(bytes[i + 2]);
+            std::uint32_t{static_cast<unsigned char>(bytes[i + 1])} << 8 |
+            static_cast<unsigned char>(bytes[i + 2]);
         out += {kBase64[v >> 18], kBase64[v >> 12 & 63], kBase64[v >> 6 & 63], kBase64[v & 63]};
     }
     if (i + 1 == bytes.size()) {
@@ -109,7 +117,8 @@ bool base64_decode(std::string_view text, std::string& out) {
     static constexpr auto kValues = [] {
         std::array<std::int8_t, 256> values{};
         values.fill(-1);
-        for (std::size_t i = 0; i < kBase64.size(); ++i) values[static_cast<unsigned char>(kBase64[i])] = static_cast<std::int8_t>(i);
+        for (std::size_t i = 0; i < kBase64.size(); ++i)
+            values[static_cast<unsigned char>(kBase64[i])] = static_cast<std::int8_t>(i);
         return values;
     }();
     out.clear();
@@ -117,10 +126,13 @@ bool base64_decode(std::string_view text, std::string& out) {
     out.reserve(text.size() / 4 * 3);
     for (std::size_t i = 0; i < text.size(); i += 4) {
         const bool last = i + 4 == text.size();
-        const std::size_t padding = last ? (text[i + 3] == '=' ? (text[i + 2] == '=' ? 2u : 1u) : 0u) : 0u;
+        const std::size_t padding =
+            last ? (text[i + 3] == '=' ? (text[i + 2] == '=' ? 2u : 1u) : 0u) : 0u;
         std::uint32_t v = 0;
         for (std::size_t k = 0; k < 4; ++k) {
-            const std::int8_t value = k >= 4 - padding ? std::int8_t{0} : kValues[static_cast<unsigned char>(text[i + k])];
+            const std::int8_t value = k >= 4 - padding
+                ? std::int8_t{0}
+                : kValues[static_cast<unsigned char>(text[i + k])];
             if (value < 0) return false;
             v = v << 6 | static_cast<std::uint32_t>(value);
         }
@@ -136,10 +148,13 @@ std::string percent_encode(std::string_view text) {
     constexpr std::string_view kHex = "0123456789ABCDEF";
     std::string out;
     for (const char c : text) {
-        const bool unreserved = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-            c == '.' || c == '_' || c == '~';
-        if (unreserved) out += c;
-        else out += {'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[static_cast<unsigned char>(c) & 15]};
+        const bool unreserved = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+            (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+        if (unreserved)
+            out += c;
+        else
+            out += {'%', kHex[static_cast<unsigned char>(c) >> 4],
+                kHex[static_cast<unsigned char>(c) & 15]};
     }
     return out;
 }
@@ -148,7 +163,8 @@ std::string hex_encode(std::string_view bytes) {
     constexpr std::string_view kHex = "0123456789abcdef";
     std::string out;
     out.reserve(bytes.size() * 2);
-    for (const char c : bytes) out += {kHex[static_cast<unsigned char>(c) >> 4], kHex[static_cast<unsigned char>(c) & 15]};
+    for (const char c : bytes)
+        out += {kHex[static_cast<unsigned char>(c) >> 4], kHex[static_cast<unsigned char>(c) & 15]};
     return out;
 }
 

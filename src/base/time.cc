@@ -23,7 +23,8 @@ Result<int> digits(std::string_view text, std::size_t at, std::size_t count) {
     int value = 0;
     for (std::size_t i = at; i < at + count; ++i) {
         if (i >= text.size() || text[i] < '0' || text[i] > '9')
-            return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not a time: write 2026-11-23 or 2026-11-23T00:00:00Z", text));
+            return fail(ErrorCode::kInvalidField,
+                fmt::format("'{}' is not a time: write 2026-11-23 or 2026-11-23T00:00:00Z", text));
         value = value * 10 + (text[i] - '0');
     }
     return value;
@@ -39,20 +40,23 @@ std::string to_rfc3339(Instant at) {
     const auto day = date::floor<date::days>(sys);
     const date::year_month_day ymd(day);
     const auto ms = std::chrono::floor<milliseconds>(sys - day).count();
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int(ymd.year()), unsigned(ymd.month()),
-        unsigned(ymd.day()), ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int(ymd.year()),
+        unsigned(ymd.month()), unsigned(ymd.day()), ms / 3'600'000, ms / 60'000 % 60,
+        ms / 1000 % 60, ms % 1000);
 }
 
 std::string to_date(Instant at) { return to_rfc3339(at).substr(0, 10); }
 
 Result<Instant> parse_instant(std::string_view text) {
     const auto bad = [&] {
-        return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not a time: write 2026-11-23 or 2026-11-23T00:00:00Z", text));
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("'{}' is not a time: write 2026-11-23 or 2026-11-23T00:00:00Z", text));
     };
     ENTREPOT_TRY(const int year, digits(text, 0, 4));
     ENTREPOT_TRY(const int month, digits(text, 5, 2));
     ENTREPOT_TRY(const int day, digits(text, 8, 2));
-    const date::year_month_day ymd{date::year(year), date::month(unsigned(month)), date::day(unsigned(day))};
+    const date::year_month_day ymd{
+        date::year(year), date::month(unsigned(month)), date::day(unsigned(day))};
     if (text[4] != '-' || text[7] != '-' || !ymd.ok()) return bad();
     nanoseconds since = date::sys_days(ymd).time_since_epoch();
     if (text.size() == 10) return Instant{since.count()};
@@ -70,17 +74,19 @@ Result<Instant> parse_instant(std::string_view text) {
     }
     if (at >= text.size()) return bad();
     if (text[at] == 'Z' && at + 1 == text.size()) return Instant{since.count()};
-    if ((text[at] != '+' && text[at] != '-') || text.size() != at + 6 || text[at + 3] != ':') return bad();
+    if ((text[at] != '+' && text[at] != '-') || text.size() != at + 6 || text[at + 3] != ':')
+        return bad();
     ENTREPOT_TRY(const int offset_hours, digits(text, at + 1, 2));
     ENTREPOT_TRY(const int offset_minutes, digits(text, at + 4, 2));
-    const nanoseconds offset = std::chrono::hours(offset_hours) + std::chrono::minutes(offset_minutes);
+    const nanoseconds offset =
+        std::chrono::hours(offset_hours) + std::chrono::minutes(offset_minutes);
     since += text[at] == '+' ? -offset : offset;
     return Instant{since.count()};
 }
 
 Result<PeriodKind> parse_period_kind(std::string_view text) {
-    for (const auto kind : {PeriodKind::kDay, PeriodKind::kWeek, PeriodKind::kMonth, PeriodKind::kQuarter,
-             PeriodKind::kYear, PeriodKind::kTotal})
+    for (const auto kind : {PeriodKind::kDay, PeriodKind::kWeek, PeriodKind::kMonth,
+             PeriodKind::kQuarter, PeriodKind::kYear, PeriodKind::kTotal})
         if (text == period_kind_name(kind)) return kind;
     return fail(ErrorCode::kInvalidField,
         fmt::format("'{}' is not a period: use day, week, month, quarter, year or total", text));
@@ -103,7 +109,8 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
         return TimeZone(std::string(name), date::locate_zone(std::string(name)));
     } catch (const std::exception&) {
         return fail(ErrorCode::kInvalidField,
-            fmt::format("'{}' is not a time zone: use an IANA name such as Europe/Stockholm or UTC", name));
+            fmt::format(
+                "'{}' is not a time zone: use an IANA name such as Europe/Stockholm or UTC", name));
     }
 }
 

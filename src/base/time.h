@@ -20,15 +20,22 @@ struct Instant {
     friend constexpr auto operator<=>(const Instant&, const Instant&) = default;
     friend constexpr Instant operator+(Instant a, nanoseconds d) { return {a.ns + d.count()}; }
     friend constexpr Instant operator-(Instant a, nanoseconds d) { return {a.ns - d.count()}; }
-    friend constexpr nanoseconds operator-(Instant a, Instant b) { return nanoseconds(a.ns - b.ns); }
+    friend constexpr nanoseconds operator-(Instant a, Instant b) {
+        return nanoseconds(a.ns - b.ns);
+    }
 };
 
-/// A point of steady time: nanoseconds on CLOCK_MONOTONIC. What deadlines and latencies are made of.
+/// A point of steady time: nanoseconds on CLOCK_MONOTONIC. What deadlines and latencies are made
+/// of.
 struct MonotonicTime {
     std::int64_t ns = 0;
     friend constexpr auto operator<=>(const MonotonicTime&, const MonotonicTime&) = default;
-    friend constexpr MonotonicTime operator+(MonotonicTime a, nanoseconds d) { return {a.ns + d.count()}; }
-    friend constexpr nanoseconds operator-(MonotonicTime a, MonotonicTime b) { return nanoseconds(a.ns - b.ns); }
+    friend constexpr MonotonicTime operator+(MonotonicTime a, nanoseconds d) {
+        return {a.ns + d.count()};
+    }
+    friend constexpr nanoseconds operator-(MonotonicTime a, MonotonicTime b) {
+        return nanoseconds(a.ns - b.ns);
+    }
 };
 
 /// The two clocks. Pure layers are handed the time and never call these.
@@ -37,7 +44,8 @@ struct MonotonicTime {
 
 /// `2026-11-23T01:02:03.456Z` (UTC, milliseconds).
 [[nodiscard]] std::string to_rfc3339(Instant at);
-/// Parses a date (`2026-11-23`, midnight UTC) or an RFC 3339 time with `Z` or an offset. Errors: kInvalidField.
+/// Parses a date (`2026-11-23`, midnight UTC) or an RFC 3339 time with `Z` or an offset. Errors:
+/// kInvalidField.
 [[nodiscard]] Result<Instant> parse_instant(std::string_view text);
 /// `2026-11-23` in UTC.
 [[nodiscard]] std::string to_date(Instant at);
@@ -61,8 +69,9 @@ public:
     [[nodiscard]] static Result<TimeZone> find(std::string_view name);
     [[nodiscard]] static TimeZone utc();
     [[nodiscard]] const std::string& name() const { return name_; }
-    /// The calendar period of `kind` that holds `at` in this zone; weeks begin on Monday. A midnight that
-    /// daylight saving skips is the first instant after the gap; one that it repeats is the earlier.
+    /// The calendar period of `kind` that holds `at` in this zone; weeks begin on Monday. A
+    /// midnight that daylight saving skips is the first instant after the gap; one that it repeats
+    /// is the earlier.
     [[nodiscard]] Period period_of(PeriodKind kind, Instant at) const;
     friend bool operator==(const TimeZone& a, const TimeZone& b) { return a.name_ == b.name_; }
 
