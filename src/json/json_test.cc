@@ -1,0 +1,78 @@
+#include <gtest/gtest.h>
+
+#include "json/value.h"
+#include "json/writer.h"
+
+namespace entrepot::json {
+namespace {
+
+TEST(Json, EveryValueKeepsItsOwnBytes) {
+    auto doc = Document::parse(R"( {"a": [1, 2.50, {"b":"x\ny"} ] , "n":12345678901234567890123, "s":"plain","t":true,"z":null} )");
+    ASSERT_TRUE(doc) << doc.error().message;
+    const Value& root = doc->root();
+    EXPECT_EQ(root["a"].raw(), R"([1, 2.50, {"b":"x\ny"} ])");
+    EXPECT_EQ(root["a"].items()[1].raw(), "2.50");
+    EXPECT_EQ(root["a"].items()[2].raw(), R"({"b":"x\ny"})");
+    EXPECT_EQ(root["a"].items()[2]["b"].string(), "x\ny");
+    EXPECT_EQ(root["n"].raw(), "12345678901234567890123");
+    EXPECT_FALSE(root["n"].as_int());
+    EXPECT_EQ(root["s"].string(), "plain");
+    EXPECT_EQ(root["s"].raw(), "\"plain\"");
+    EXPECT_EQ(root["t"].as_bool(), true);
+    EXPECT_TRUE(root["z"].is_null());
+    EXPECT_EQ(root.raw().front(), '{');
+    EXPECT_EQ(root.raw().back(), '}');
+    EXPECT_TRUE(root["absent"]["deeper"].is_null());
+}
+
+TEST(Json, MalformedTextIsRefusedWithItsPlace) {
+    for (const auto* text : {"", "  ", "{", "{\"a\":}", "[1,]", "{\"a\":1}x", "{\"a\":01}", "{\"a\":tru}", "\"\x01\"", "{\"a\" 1}", "[1 2]", "nul", "{\"a\":1}}", "\"\xff\"", "-", "[1.]"}) {
+        auto doc = Document::parse(text);
+        EXPECT_FALSE(doc) << text;
+        if (!doc) { EXPECT_EQ(doc.error().code, ErrorCode::kBadRequest); }
+    }
+}
+
+TEST(Json, ScalarsAreDocumentsToo) {
+    EXPECT_EQ(Document::parse("\"x\"")->root().string(), "x");
+    EXPECT_EQ(Document::parse(" 12 ")->root().as_int(), 12);
+    EXPECT_TRUE(Document::parse("null")->root().is_null());
+}
+
+TEST(Json, NestingIsBounded) {
+    EXPECT_FALSE(Document::parse(std::string(1000, '[') + std::string(1000, ']')));
+    EXPECT_TRUE(Document::parse(std::string(100, '[') + std::string(100, ']')));
+}
+
+TEST(Json, ScanningListsMembersAndWhereTheyStand) {
+    std::string text = R"({"model":"m","messages":[{"role":"user"}],"stream" : true,"n":1.5,"o":{"x":[]},"z":null})";
+    text.reserve(text.size() + kPaddingBytes);
+    std::vector<Field> fields;
+    ASSERT_TRUE(scan_object(text, fields));
+    ASSERT_EQ(fields.size(), 6u);
+    EXPECT_EQ(fields[0].key, "model");
+    EXPECT_EQ(fields[0].raw, "\"m\"");
+    EXPECT_EQ(fields[1].raw, R"([{"role":"user"}])");
+    EXPECT_EQ(fields[2].raw, "true");
+    EXPECT_EQ(fields[3].raw, "1.5");
+    EXPECT_EQ(fields[4].raw, R"({"x":[]})");
+    EXPECT_EQ(fields[5].kind, Kind::kNull);
+}
+
+TEST(Json, ScanningRefusesWhatIsNotOneObject) {
+    std::vector<Field> fields;
+    for (std::string text : {"[]", "{\"a\":1", "{\"a\":tru}", "{} {}", "12", "{\"a\":1,}"}) {
+        text.reserve(text.size() + kPaddingBytes);
+        EXPECT_FALSE(scan_object(text, fields)) << text;
+    }
+}
+
+TEST(Json, TheWriterPlacesCommasAndEscapes) {
+    std::string out;
+    Writer w(out);
+    w.begin_object().member("a", "x\"\n\x01").key("b").begin_array().number(1).boolean(false).null().begin_object().end_object().end_array().member("c", -5).end_object();
+    EXPECT_EQ(out, R"({"a":"x\"\n\u0001","b":[1,false,null,{}],"c":-5})");
+}
+
+}  // namespace
+}  // namespace entrepot::json

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace entrepot::json {
+
+enum class Kind : std::uint8_t { kNull, kBool, kNumber, kString, kArray, kObject };
+
+/// `a string`, `an array`: for messages.
+[[nodiscard]] std::string_view kind_name(Kind kind);
+
+struct Member;
+
+/// One value of a parsed document: a view that lives as long as its `Document`. Nothing is lost in parsing: `raw()`
+/// is the value's own bytes, numbers keep their spelling, members their order.
+class Value {
+public:
+    Value() = default;  ///< null
+
+    [[nodiscard]] Kind kind() const { return kind_; }
+    [[nodiscard]] bool is_null() const { return kind_ == Kind::kNull; }
+    [[nodiscard]] bool is_string() const { return kind_ == Kind::kString; }
+    [[nodiscard]] bool is_object() const { return kind_ == Kind::kObject; }
+    [[nodiscard]] bool is_array() const { return kind_ == Kind::kArray; }
+    [[nodiscard]] bool is_number() const { return kind_ == Kind::kNumber; }
+    [[nodiscard]] bool is_bool() const { return kind_ == Kind::kBool; }
+
+    /// The bytes of this value in the document, without surrounding white space.
+    [[nodiscard]] std::string_view raw() const { return raw_; }
+    /// A string's text, unescaped; empty for other kinds.
+    [[nodiscard]] std::string_view string() const { return text_; }
+    /// Items of an array; empty for other kinds.
+    [[nodiscard]] std::span<const Value> items() const;
+    /// Members of an object in document order, duplicates included; empty for other kinds.
+    [[nodiscard]] std::span<const Member> members() const;
+    /// The member of that name, the last if it occurs twice, or nullptr. Also nullptr when this is no object.
+    [[nodiscard]] const Value* find(std::string_view key) const;
+    /// Like `find`, but a shared null value when absent, so that look-ups chain.
+    [[nodiscard]] const Value& operator[](std::string_view key) const;
+
+    [[nodiscard]] std::optional<bool> as_bool() const;
+    /// A number that is a whole one within 64 bits (`3`, `3.0`, `1e3`), else nothing.
+    [[nodiscard]] std::optional<std::int64_t> as_int() const;
+    [[nodiscard]] std::optional<std::string_view> as_string() const;
+
+private:
+    friend class Builder;
+    Kind kind_ = Kind::kNull;
+    std::uint32_t count_ = 0;
+    std::string_view raw_ = "null";
+    std::string_view text_;
+    const void* children_ = nullptr;  // Value[count_] or Member[count_]
+};
+
+struct Member {
+    std::string_view key;
+    Value value;
+};
+
+/// A parsed JSON text and everything its values point to. Movable; values stay valid across a move.
+class Document {
+public:
+    /// Parses the whole text: grammar, UTF-8, nesting up to `depth_max`. Errors: kBadRequest with the place.
+    [[nodiscard]] static Result<Document> parse(std::string text, std::size_t depth_max = 200);
+    Document(Document&&) noexcept;
+    Document& operator=(Document&&) noexcept;
+    ~Document();
+
+    [[nodiscard]] const Value& root() const;
+    [[nodiscard]] std::string_view text() const;
+
+private:
+    struct Store;
+    explicit Document(std::unique_ptr<Store> store);
+    std::unique_ptr<Store> store_;
+};
+
+/// One member of an object whose values were skipped, not parsed.
+struct Field {
+    std::string_view key;  ///< as spelled, without quotes; keys with escapes are compared by nobody
+    Kind kind = Kind::kNull;
+    std::string_view raw;  ///< a span of the scanned text
+};
+
+/// Bytes that must be readable behind a text given to `scan_object` (their content does not matter).
+inline constexpr std::size_t kPaddingBytes = 64;
+
+/// Lists the members of the object that `text` is, without building anything: the hot path's way to read a few
+/// fields and know where they stand. Values that are containers are skipped by their structure. `fields` is cleared
+/// first and its capacity reused. At most `fields_max` members.
+/// Errors: kBadRequest when `text` is not one JSON object.
+[[nodiscard]] Status scan_object(std::string_view padded_text, std::vector<Field>& fields, std::size_t fields_max = 256);
+
+}  // namespace entrepot::json
