@@ -1,0 +1,80 @@
+#include "canon/reply.h"
+
+#include <algorithm>
+
+namespace entrepot::canon {
+namespace {
+
+template <typename... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+
+// A supplier's choice index is bounded before it becomes an event; this keeps a mistake from becoming an allocation.
+constexpr std::uint32_t kChoicesMax = 128;
+
+Reply::Choice& choice_at(Reply& reply, std::uint32_t index) {
+    index = std::min(index, kChoicesMax - 1);
+    if (reply.choices.size() <= index) reply.choices.resize(index + 1);
+    return reply.choices[index];
+}
+
+Reply::Part* part_at(Reply& reply, std::uint32_t choice, std::uint32_t part) {
+    auto& parts = choice_at(reply, choice).parts;
+    const auto found = std::find_if(parts.rbegin(), parts.rend(), [&](const Reply::Part& p) { return p.start.part == part; });
+    return found == parts.rend() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void Reply::add(const Event& event) {
+    std::visit(Overloaded{
+                   [&](const Started& e) { started = e; },
+                   [&](const PartStarted& e) { choice_at(*this, e.choice).parts.push_back({e, {}, {}}); },
+                   [&](const PartDelta& e) {
+                       if (Part* part = part_at(*this, e.choice, e.part)) part->text += e.text;
+                   },
+                   [&](const PartSignature& e) {
+                       if (Part* part = part_at(*this, e.choice, e.part)) part->signature = e.signature;
+                   },
+                   [](const PartEnded&) {},
+                   [&](const Finished& e) { choice_at(*this, e.choice).finished = e; },
+                   [&](const UsageReported& e) {
+                       usage = e.usage;
+                       has_usage = true;
+                   },
+                   [&](const Aside& e) { (e.choice ? choice_at(*this, *e.choice).asides : asides).push_back(e); },
+                   [&](const Failed& e) { failure = e.failure; },
+                   [&](const Ended&) { has_ended = true; },
+               },
+        event);
+}
+
+std::string_view stop_reason_name(StopReason reason) {
+    switch (reason) {
+        case StopReason::kStop: return "stop";
+        case StopReason::kStopSequence: return "stop_sequence";
+        case StopReason::kLength: return "length";
+        case StopReason::kToolCalls: return "tool_calls";
+        case StopReason::kContentFilter: return "content_filter";
+        case StopReason::kRefusal: return "refusal";
+        case StopReason::kPause: return "pause";
+        case StopReason::kContextExceeded: return "context_exceeded";
+        case StopReason::kMalformed: return "malformed";
+        case StopReason::kOther: return "other";
+    }
+    return "other";
+}
+
+std::string_view role_name(Role role) {
+    switch (role) {
+        case Role::kSystem: return "system";
+        case Role::kDeveloper: return "developer";
+        case Role::kUser: return "user";
+        case Role::kAssistant: return "assistant";
+        case Role::kTool: return "tool";
+    }
+    return "user";
+}
+
+}  // namespace entrepot::canon

@@ -1,0 +1,142 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "canon/request.h"
+#include "canon/usage.h"
+
+namespace entrepot::canon {
+
+// A reply is a stream of events; a whole reply is the fold of its events. Order, per reply:
+//   Started, then per part PartStarted PartDelta* PartSignature? PartEnded (parts of a choice may interleave), then
+//   Finished once per choice, UsageReported at any time (the last one counts), Ended or Failed as the last event.
+
+enum class StopReason : std::uint8_t {
+    kStop,             ///< a natural end
+    kStopSequence,
+    kLength,           ///< the output cap
+    kToolCalls,
+    kContentFilter,    ///< also a guardrail
+    kRefusal,
+    kPause,            ///< a server tool loop wants to be continued
+    kContextExceeded,
+    kMalformed,        ///< the model wrote an unusable tool call or output
+    kOther,
+};
+[[nodiscard]] std::string_view stop_reason_name(StopReason reason);
+
+enum class PartKind : std::uint8_t { kText, kRefusal, kThought, kToolCall, kMedia, kOpaque };
+
+struct Started {
+    std::string id;
+    std::string model;
+    std::int64_t created_s = 0;  ///< Unix seconds; 0 when the supplier does not say
+};
+
+struct PartStarted {
+    std::uint32_t choice = 0;
+    std::uint32_t part = 0;  ///< unique within the choice, ascending
+    PartKind kind = PartKind::kText;
+    std::string call_id;     ///< tool calls
+    std::string name;        ///< tool calls
+    bool is_custom = false;  ///< custom tool calls
+    bool is_redacted = false;  ///< thoughts: ciphertext only
+    std::optional<Media> media;    ///< kMedia: a generated image or sound, whole
+    std::optional<Opaque> opaque;  ///< kOpaque: a part only its own dialect knows, whole
+};
+
+/// More text, refusal, thought or argument JSON of an open part; never empty.
+struct PartDelta {
+    std::uint32_t choice = 0;
+    std::uint32_t part = 0;
+    std::string text;
+};
+
+struct PartSignature {
+    std::uint32_t choice = 0;
+    std::uint32_t part = 0;
+    Signature signature;
+};
+
+struct PartEnded {
+    std::uint32_t choice = 0;
+    std::uint32_t part = 0;
+};
+
+struct Finished {
+    std::uint32_t choice = 0;
+    StopReason reason = StopReason::kStop;
+    std::string raw_reason;  ///< the supplier's own word
+    std::string stop_sequence;
+};
+
+/// Usage so far, in total, not an increment: the last report stands. Absent meters are zero.
+struct UsageReported {
+    Usage usage;
+};
+
+/// Something beside the answer: log probabilities, citations, filter results, fingerprints. `json` is the value as
+/// it stood in the origin; `key` its name there. Encoders of the same origin write it back.
+struct Aside {
+    std::string origin;
+    std::string key;
+    std::string json;
+    std::optional<std::uint32_t> choice;  ///< absent: it belongs to the whole reply
+};
+
+enum class FailureKind : std::uint8_t {
+    kInvalidRequest, kAuthentication, kBilling, kPermission, kNotFound, kTooLarge, kContextExceeded, kContentFilter,
+    kRateLimited, kQuotaExhausted, kOverloaded, kTimeout, kServer, kUnsupported, kConflict,
+};
+
+/// An error reply of a supplier, or of ours, before any dialect gives it its shape.
+struct Failure {
+    FailureKind kind = FailureKind::kServer;
+    int status = 500;  ///< HTTP status for the client
+    std::string message;
+    std::string code;  ///< machine-readable: `model_not_found`, `insufficient_quota`
+    std::string param; ///< the field at fault
+    std::string request_id;
+    std::optional<std::chrono::milliseconds> retry_after;
+};
+
+struct Failed {
+    Failure failure;
+};
+
+/// The supplier said that the reply is complete.
+struct Ended {};
+
+using Event = std::variant<Started, PartStarted, PartDelta, PartSignature, PartEnded, Finished, UsageReported, Aside, Failed, Ended>;
+
+/// The whole reply that a list of events folds to, for encoders of whole bodies.
+struct Reply {
+    struct Part {
+        PartStarted start;
+        std::string text;
+        std::optional<Signature> signature;
+    };
+    struct Choice {
+        std::vector<Part> parts;  ///< in order of their start
+        std::optional<Finished> finished;
+        std::vector<Aside> asides;
+    };
+    Started started;
+    std::vector<Choice> choices;
+    Usage usage;
+    bool has_usage = false;
+    std::vector<Aside> asides;
+    std::optional<Failure> failure;
+    bool has_ended = false;
+
+    void add(const Event& event);
+};
+
+}  // namespace entrepot::canon
