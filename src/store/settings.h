@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace entrepot::store {
+
+/// One entry made by CLI or API: a JSON text under a kind (`key`, `team`, ...) and a name.
+struct Setting {
+    std::string kind;
+    std::string name;
+    std::string json;
+    Instant updated;
+};
+
+/// Settings that live in the store rather than in the configuration file, in the same SQLite file
+/// as the books. Its own connection: may be open beside the books, in this process or another.
+/// Thread rule: one thread at a time.
+class SettingsStore {
+public:
+    /// Errors: kIo.
+    [[nodiscard]] static Result<std::unique_ptr<SettingsStore>> open(
+        const std::filesystem::path& data);
+    ~SettingsStore();
+    SettingsStore(const SettingsStore&) = delete;
+    SettingsStore& operator=(const SettingsStore&) = delete;
+
+    /// All of a kind, sorted by name. Errors: kIo.
+    [[nodiscard]] Result<std::vector<Setting>> list(std::string_view kind) const;
+    [[nodiscard]] Result<std::optional<Setting>> get(
+        std::string_view kind, std::string_view name) const;
+    /// Inserts or replaces. Durable when it returns. Errors: kIo.
+    [[nodiscard]] Status put(const Setting& setting);
+    /// Whether there was one. Errors: kIo.
+    [[nodiscard]] Result<bool> remove(std::string_view kind, std::string_view name);
+    /// Grows with every change by whichever process: cheap to poll for reload. Errors: kIo.
+    [[nodiscard]] Result<std::uint64_t> revision() const;
+
+private:
+    struct Impl;
+    explicit SettingsStore(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace entrepot::store
