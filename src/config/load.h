@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/settings.h"
+
+namespace entrepot::config {
+
+/// One thing that is wrong with a configuration, and what to do about it.
+struct Problem {
+    enum class Severity : std::uint8_t { kError, kWarning };
+    Severity severity = Severity::kError;
+    std::string file;
+    Location at;
+    std::string path;    ///< `keys.search-prod.limits.concurrent`
+    std::string cause;   ///< what is wrong, with the value seen
+    std::string remedy;  ///< what to write instead
+
+    /// `file:12:5: error: keys.a.team: ... ; remedy`
+    [[nodiscard]] std::string to_string() const;
+};
+
+/// What the outside gives for `${env:X}` and `${file:/path}`. Tests and the fuzzer hand in their
+/// own.
+struct Environment {
+    std::function<std::optional<std::string>(const std::string& name)> variable;
+    std::function<Result<std::string>(const std::string& path)>
+        file;  ///< content, one trailing newline removed
+
+    [[nodiscard]] static Environment of_process();
+};
+
+/// Settings and everything found on the way. `settings` is present exactly when no problem is an
+/// error.
+struct Loaded {
+    std::optional<Settings> settings;
+    std::vector<Problem> problems;  ///< in the order of the file
+
+    [[nodiscard]] bool ok() const { return settings.has_value(); }
+};
+
+/// Reads YAML text of at most 4 MiB. Strict: an unknown key, a duplicate key, a value of another
+/// type, a name that refers to nothing are errors; all of them are reported at once. Never throws.
+[[nodiscard]] Loaded load_text(
+    std::string_view text, const std::string& file, const Environment& environment);
+
+/// Reads the file; `data` and other relative paths are taken relative to the file's folder. A file
+/// that cannot be read is a problem like any other.
+[[nodiscard]] Loaded load_file(
+    const std::string& path, const Environment& environment = Environment::of_process());
+
+/// Every problem on its own line(s), for people.
+[[nodiscard]] std::string format_problems(const std::vector<Problem>& problems);
+/// `[{"severity","file","line","column","path","cause","remedy"}]`
+[[nodiscard]] std::string problems_json(const std::vector<Problem>& problems);
+
+/// docs/reference/configuration.md, made from the same table that the parser reads.
+[[nodiscard]] std::string reference_markdown();
+
+}  // namespace entrepot::config

@@ -1,0 +1,198 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/credential.h"
+#include "auth/policy.h"
+#include "base/ids.h"
+#include "base/money.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "canon/usage.h"
+
+namespace entrepot::config {
+
+/// Where a value stands in the file; line and column count from 1, 0 is unknown.
+struct Location {
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+    friend bool operator==(const Location&, const Location&) = default;
+};
+
+struct TlsSettings {
+    std::string cert_file;
+    std::string key_file;
+    std::string client_ca_file;  ///< empty: clients present no certificate
+};
+
+struct ListenSettings {
+    std::string address = "127.0.0.1";  ///< an IP address
+    std::uint16_t port = 0;             ///< 0: the system chooses
+    std::optional<TlsSettings> tls;
+    std::vector<std::string> trusted_proxies;  ///< addresses or CIDR blocks
+};
+
+/// Who sells, and thus which code speaks to it.
+enum class CloudKind : std::uint8_t {
+    kOpenai,
+    kOpenaiCompatible,
+    kAzure,
+    kAnthropic,
+    kBedrock,
+    kVertex,
+    kGemini,
+    kOci,
+    kCohere,
+};
+[[nodiscard]] std::string_view cloud_kind_name(CloudKind kind);
+[[nodiscard]] std::optional<CloudKind> parse_cloud_kind(std::string_view name);
+/// Whether this build can call clouds of the kind.
+[[nodiscard]] bool is_supported(CloudKind kind);
+
+/// Bounds of the phases of one attempt.
+struct UpstreamTimeouts {
+    std::int64_t connect_ms = 3'000;      ///< name, TCP and TLS
+    std::int64_t first_byte_ms = 60'000;  ///< from the request's last byte to the answer's first
+    std::int64_t idle_ms = 60'000;        ///< between two reads of the answer
+    std::int64_t total_ms = 600'000;      ///< the whole attempt
+};
+
+struct CloudSettings {
+    CloudId id;
+    CloudKind kind = CloudKind::kOpenai;
+    std::string
+        endpoint;  ///< `https://host[:port][/path]` without a trailing slash; empty: the kind's own
+    std::string region;  ///< where requests are processed; empty: unknown, so only `*` reaches it
+    Secret api_key;      ///< Bedrock: a bearer token
+    Secret access_key_id, secret_access_key, session_token;  ///< Bedrock
+    std::string organization, project;                       ///< OpenAI headers; Vertex's project
+    std::string api_version;                                 ///< Azure; empty: the v1 API
+    Secret service_account;                                  ///< Vertex: the key file's content
+    std::string compartment, config_file;                    ///< OCI
+    std::string ca_file;
+    std::string proxy;  ///< `http://host:port`, reached by CONNECT
+    UpstreamTimeouts timeouts;
+    std::int64_t connections_max = 1024;  ///< per core
+    Location at;
+};
+
+/// Prices of one offer that take the place of the price book's.
+struct PriceOverride {
+    std::array<std::optional<UnitPrice>, canon::kMeterCount> per_unit{};  ///< by canon::Meter
+    Currency currency;
+};
+
+struct OfferSettings {
+    OfferId id;  ///< `model/name`
+    std::string name;
+    CloudId cloud;
+    std::string model_at_cloud;          ///< `id` in the file; the model's own name when absent
+    std::string region;                  ///< overrides the cloud's
+    std::int64_t context_tokens = 0;     ///< 0: the catalogue's
+    std::int64_t max_output_tokens = 0;  ///< 0: the catalogue's
+    std::optional<PriceOverride> price;
+    Location at;
+};
+
+struct ModelSettings {
+    ModelId id;
+    std::vector<OfferSettings> offers;  ///< at least one
+    Location at;
+};
+
+struct BudgetSettings {
+    Money limit;  ///< >= 0
+    Currency currency;
+    PeriodKind period = PeriodKind::kMonth;
+    TimeZone zone = TimeZone::utc();
+    Location at;
+};
+
+struct OrgSettings {
+    OrgId id;
+    std::vector<BudgetSettings> budgets;
+    Location at;
+};
+
+struct TeamSettings {
+    TeamId id;
+    OrgId org;
+    std::vector<BudgetSettings> budgets;
+    auth::NameSet models = auth::NameSet::all();
+    auth::NameSet clouds = auth::NameSet::all();
+    auth::RegionSet regions = auth::RegionSet::all();
+    Location at;
+};
+
+struct KeySettings {
+    KeyId id;
+    TeamId team;
+    std::vector<auth::Digest> digests;  ///< of its live secrets, one or two
+    std::optional<Instant> expires;
+    bool disabled = false;
+    auth::NameSet models = auth::NameSet::all();
+    auth::NameSet clouds = auth::NameSet::all();
+    auth::RegionSet regions = auth::RegionSet::all();
+    std::vector<BudgetSettings> budgets;
+    auth::Limits limits;
+    auth::Policy policy;
+    std::map<std::string, std::string> tags;
+    Location at;
+};
+
+enum class Durability : std::uint8_t {
+    kProcess,  ///< holds survive kill -9
+    kPower,    ///< and a power cut
+};
+
+/// Bounds of the client's side.
+struct ClientTimeouts {
+    std::int64_t header_ms = 10'000;  ///< from the first byte of a request to the end of its head
+    std::int64_t body_ms = 60'000;    ///< the whole body
+    std::int64_t keep_alive_ms = 75'000;  ///< an idle connection
+    std::int64_t write_ms = 60'000;       ///< one write that the client does not read
+    std::int64_t drain_ms = 30'000;       ///< open exchanges after SIGTERM
+};
+
+/// The whole file as plain values, checked: every name refers to something that exists.
+struct Settings {
+    std::string file;  ///< as given; empty when it came from memory
+    ListenSettings listen{.address = "127.0.0.1", .port = 4100};
+    ListenSettings admin{.address = "127.0.0.1", .port = 4101};
+    std::string data =
+        "./var/entrepot";      ///< relative to the file's folder, made absolute by `load_file`
+    std::int64_t threads = 0;  ///< 0: one per CPU the process may use
+    Durability durability = Durability::kProcess;
+    Currency currency;
+    std::vector<CloudSettings> clouds;  ///< in the file's order, as are the lists below
+    std::vector<ModelSettings> models;
+    std::vector<OrgSettings> orgs;
+    std::vector<TeamSettings> teams;
+    std::vector<KeySettings> keys;
+    ClientTimeouts timeouts;
+    std::int64_t reply_buffer_bytes = 1 << 20;
+    std::int64_t body_bytes_max = 32 << 20;
+    std::int64_t header_bytes_max = 32 << 10;
+    std::int64_t connections_max = 16'384;  ///< open client connections per core
+    std::string access_log;                 ///< empty: off; `stderr`; or a path
+    std::string log_level = "info";
+
+    [[nodiscard]] const CloudSettings* find_cloud(std::string_view id) const;
+    [[nodiscard]] const ModelSettings* find_model(std::string_view id) const;
+    [[nodiscard]] const TeamSettings* find_team(std::string_view id) const;
+    [[nodiscard]] const OrgSettings* find_org(std::string_view id) const;
+    [[nodiscard]] const KeySettings* find_key(std::string_view id) const;
+};
+
+/// The keys of `changed` among those a running process cannot take over (`listen`, `admin`, `data`,
+/// `threads`, `durability`, `currency`), by name; empty when a reload can apply `changed`.
+[[nodiscard]] std::vector<std::string> needs_restart(
+    const Settings& running, const Settings& changed);
+
+}  // namespace entrepot::config
