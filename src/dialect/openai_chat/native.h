@@ -1,0 +1,229 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "canon/reply.h"
+#include "canon/usage.h"
+
+// The native lane: client and supplier both speak chat completions, so bytes pass untouched but for
+// a closed list of edits. Nothing here builds a tree or serialises JSON again.
+namespace entrepot::dialect::openai_chat {
+
+/// A place in the request body, in bytes; `size` 0 means absent.
+struct Span {
+    std::uint32_t begin = 0;
+    std::uint32_t size = 0;
+    [[nodiscard]] bool is_present() const { return size != 0; }
+    [[nodiscard]] std::uint32_t end() const { return begin + size; }
+    [[nodiscard]] std::string_view in(std::string_view body) const {
+        return body.substr(begin, size);
+    }
+};
+
+/// What planning, holding and sending need to know of a request, read in one pass. Reuse one value
+/// for many requests: its strings keep their capacity.
+struct RequestFacts {
+    std::string model;  ///< the name the client used, unescaped, never empty
+    std::string user;   ///< `safety_identifier`, else `user`, unescaped; empty when absent
+    std::string service_tier;      ///< as sent; empty when absent
+    std::string prompt_cache_key;  ///< as sent; empty when absent
+
+    bool is_stream = false;
+    bool wants_stream_usage = false;  ///< `stream_options.include_usage` is true
+    std::optional<std::int64_t> max_tokens;
+    std::optional<std::int64_t> max_completion_tokens;
+    std::int64_t choices = 1;  ///< `n`
+
+    std::uint32_t messages = 0;
+    std::uint32_t tools = 0;  ///< tools and legacy functions
+    std::uint32_t images = 0;
+    std::uint32_t audio_parts = 0;
+    std::uint32_t documents = 0;      ///< `file` parts with their data inside
+    std::uint32_t file_ids = 0;       ///< `file` parts that name a stored file: no bound
+    std::uint32_t unknown_parts = 0;  ///< content parts of a type we do not know: no bound
+
+    /// Bytes that can become prompt tokens as text: messages, tools, response format, without the
+    /// base64 of images, sounds and documents. An upper bound of the unescaped text.
+    std::int64_t prompt_bytes = 0;
+    std::int64_t image_data_bytes = 0;  ///< base64 characters, likewise below
+    std::int64_t audio_data_bytes = 0;
+    std::int64_t document_data_bytes = 0;
+    std::int64_t prediction_bytes = 0;  ///< of `prediction`: rejected ones are billed as output
+
+    bool needs_json_object = false;
+    bool needs_json_schema = false;
+    bool needs_logprobs = false;
+    bool needs_audio_output = false;
+    bool needs_reasoning = false;   ///< `reasoning_effort` other than `none`
+    bool needs_web_search = false;  ///< `web_search_options`: searches are billed apart, no bound
+    bool is_stored = false;         ///< `store: true`
+
+    /// For warm prompt caches; 0 where there is nothing long enough to be cached by any supplier
+    /// (below 3 KB). A conversation's next turn has this turn's `prompt_hash` as `parent_hash`.
+    std::uint64_t prompt_hash = 0;   ///< tools and all messages
+    std::uint64_t parent_hash = 0;   ///< tools and the messages before the last assistant one
+    std::uint64_t opening_hash = 0;  ///< tools and the leading system or developer messages
+
+    // Where the edits go.
+    Span model_span;                  ///< the string with its quotes
+    Span max_tokens_span;             ///< the number or null
+    Span max_completion_tokens_span;  ///< the number or null
+    Span stream_options_span;         ///< the object or null
+    Span include_usage_span;          ///< the boolean or null inside it
+    bool has_stream_options_members = false;
+    Span messages_span;
+    Span first_member;  ///< the quote of the first key, where members can be inserted
+
+    /// The cap the supplier will enforce per choice, as far as the request states one: the larger
+    /// when it states two.
+    [[nodiscard]] std::optional<std::int64_t> output_tokens_max() const;
+    [[nodiscard]] bool needs_tools() const { return tools != 0; }
+    [[nodiscard]] bool needs_images() const { return images != 0; }
+    [[nodiscard]] bool needs_audio() const { return audio_parts != 0 || needs_audio_output; }
+    [[nodiscard]] bool needs_documents() const { return documents != 0 || file_ids != 0; }
+    [[nodiscard]] bool needs_structured_output() const {
+        return needs_json_object || needs_json_schema;
+    }
+    /// Why the prompt's cost has no upper bound, naming the field, or empty when it has one.
+    [[nodiscard]] std::string_view unbounded_reason() const;
+
+    void clear();
+};
+
+/// Reads `body` (a whole JSON text of at most 2^32 - 1 bytes) once: grammar, the fields above, and
+/// the types and ranges of the fields it reads. Unknown fields are left alone.
+/// Errors: kBadRequest (not JSON, not an object, a field we read given twice), kInvalidField with
+/// the field's path, the value seen and what is accepted.
+[[nodiscard]] Status inspect(std::string_view body, RequestFacts& facts);
+
+/// The closed list of edits.
+struct Edits {
+    std::string_view model_id;  ///< the offer's own id; empty leaves the name
+    /// A cap to state when the request has none, and to clamp larger ones to.
+    std::optional<std::int64_t> output_tokens_max;
+    bool injects_max_completion_tokens = true;  ///< else an injected cap is named `max_tokens`
+    bool asks_stream_usage = false;  ///< adds `stream_options.include_usage` to a streamed request
+};
+
+/// The supplier's body as segments of the client's body and of a few words of our own. Movable;
+/// `segment(i)` views `body` or this value. Reusable without allocating.
+class Splice {
+public:
+    static constexpr std::size_t kPiecesMax = 16;
+    [[nodiscard]] std::size_t size() const { return count_; }
+    [[nodiscard]] std::string_view segment(std::size_t i) const;
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+    [[nodiscard]] bool is_unchanged() const { return owned_.empty(); }
+    /// Appends the whole body to `out`.
+    void append_to(std::string& out) const;
+
+private:
+    friend void splice(std::string_view, const RequestFacts&, const Edits&, Splice&);
+    struct Piece {
+        std::uint32_t begin;
+        std::uint32_t size;
+        bool is_owned;
+    };
+    std::string_view body_;
+    std::string owned_;
+    std::array<Piece, kPiecesMax> pieces_{};
+    std::size_t count_ = 0;
+    std::size_t bytes_ = 0;
+};
+
+/// Lays out the edited body. `facts` are of this very `body`, which must outlive `out`.
+void splice(std::string_view body, const RequestFacts& facts, const Edits& edits, Splice& out);
+
+/// What a whole reply said of itself.
+struct MeteredReply {
+    canon::Usage usage;  ///< zero unless `has_usage`
+    bool has_usage = false;
+    std::string model;  ///< of the supplier
+    std::string id;
+    std::optional<canon::StopReason> stop_reason;  ///< of the first choice that finished
+    std::uint32_t choices = 0;
+    std::int64_t answer_bytes = 0;  ///< visible text and tool arguments, for estimates
+    /// An error object under a 200 (OpenRouter).
+    std::optional<canon::Failure> failure;
+};
+
+/// Reads a whole reply. Errors: kUpstreamProtocol when `body` is not one JSON object.
+[[nodiscard]] Result<MeteredReply> meter_whole(std::string_view body);
+
+struct StreamMeterOptions {
+    /// The client did not ask for usage but we did: remove the usage chunk and `usage: null`.
+    bool strips_usage = false;
+    /// An Azure upstream under an OpenAI client: remove chunks that hold filter results alone.
+    bool hides_filter_chunks = false;
+    std::size_t event_bytes_max = std::size_t{8} << 20;
+};
+
+/// Sits in the relay of a streamed reply: passes bytes through, reads what they say. Where nothing
+/// is to be removed a byte is passed on in the very call that brought it; else what waits is at most
+/// one unfinished event.
+class StreamMeter {
+public:
+    explicit StreamMeter(const StreamMeterOptions& options) : options_(options) {}
+
+    /// Appends to `out` the spans to send on, in order. They view `in` or this meter, until the next
+    /// call. Errors: kUpstreamProtocol when an event exceeds `event_bytes_max`; what was appended
+    /// before it stands.
+    [[nodiscard]] Status feed(std::string_view in, std::vector<std::string_view>& out);
+
+    /// The upstream body has ended: appends what was held. Errors: kUpstreamProtocol when the stream
+    /// is incomplete (no `[DONE]`, no finish reason, no error event), or an event was no JSON.
+    [[nodiscard]] Status finish(std::vector<std::string_view>& out);
+
+    [[nodiscard]] const canon::Usage& usage() const { return usage_; }  ///< the last one reported
+    [[nodiscard]] bool has_usage() const { return has_usage_; }
+    [[nodiscard]] bool is_done() const { return is_done_; }  ///< `[DONE]` came
+    [[nodiscard]] std::optional<canon::StopReason> stop_reason() const { return stop_reason_; }
+    [[nodiscard]] std::uint32_t finished_choices() const { return finished_choices_; }
+    /// The supplier's own error inside the stream.
+    [[nodiscard]] const std::optional<canon::Failure>& failure() const { return failure_; }
+    [[nodiscard]] const std::string& model() const { return model_; }
+    [[nodiscard]] const std::string& id() const { return id_; }
+    [[nodiscard]] std::uint64_t events() const { return events_; }  ///< `data:` events, all kinds
+    [[nodiscard]] std::uint64_t malformed_events() const { return malformed_; }
+    /// Bytes of text, reasoning, refusals and tool arguments so far: what a cut stream is estimated
+    /// by. More than 0 means that the client has seen content.
+    [[nodiscard]] std::int64_t answer_bytes() const { return answer_bytes_; }
+
+private:
+    struct Chunk;
+    std::size_t event_end(std::string_view from);
+    void relay_event(std::string_view event, std::vector<std::string_view>& out);
+    void read_event(std::string_view event, Chunk& chunk);
+    void read_data(std::string_view data, Chunk& chunk);
+
+    StreamMeterOptions options_;
+    std::string pending_;   // an unfinished event
+    std::string finished_;  // the event that `pending_` became, while its spans are in use
+    std::size_t scanned_ = 0;  // bytes of `pending_` known to hold no event end
+    std::string joined_;       // data of an event with several `data:` lines
+    canon::Usage usage_;
+    bool has_usage_ = false;
+    bool is_done_ = false;
+    std::optional<canon::StopReason> stop_reason_;
+    std::uint32_t finished_choices_ = 0;
+    std::optional<canon::Failure> failure_;
+    std::string model_;
+    std::string id_;
+    std::uint64_t events_ = 0;
+    std::uint64_t malformed_ = 0;
+    std::int64_t answer_bytes_ = 0;
+};
+
+/// A failure after the first byte, as the client's stream shows it: `data: {"error":{...}}` and a
+/// blank line. Starts with a blank line of its own when `breaks_event` (bytes of an unfinished
+/// event were sent).
+[[nodiscard]] std::string stream_failure(const canon::Failure& failure, bool breaks_event = false);
+
+}  // namespace entrepot::dialect::openai_chat
