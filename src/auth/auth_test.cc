@@ -1,0 +1,254 @@
+#include <gtest/gtest.h>
+
+#include "auth/credential.h"
+#include "auth/key_index.h"
+#include "auth/rate_limit.h"
+
+namespace entrepot::auth {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Instant kNow{1'800'000'000'000'000'000};
+
+KeyEntry entry(const char* name, std::initializer_list<const char*> secrets) {
+    KeyEntry entry;
+    entry.principal.key = KeyId(name);
+    entry.principal.team = TeamId("t");
+    entry.principal.org = OrgId("o");
+    for (const char* secret : secrets) entry.digests.push_back(digest_of(secret));
+    return entry;
+}
+
+TEST(Digest, IsTheOneThatSha256sumPrints) {
+    EXPECT_EQ(to_string(digest_of("abc")),
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(*parse_digest(to_string(digest_of("x"))), digest_of("x"));
+    EXPECT_FALSE(parse_digest("sha256:12"));
+    EXPECT_FALSE(parse_digest("sha256:" + std::string(64, 'g')));
+}
+
+TEST(NewSecret, IsLongUrlSafeAndNeverTheSame) {
+    const Secret a = new_secret();
+    const Secret b = new_secret();
+    EXPECT_EQ(a.reveal().size(), 46U);
+    EXPECT_NE(a.reveal(), b.reveal());
+    EXPECT_EQ(a.reveal().find_first_of("+/=& ?%"), std::string_view::npos);
+}
+
+TEST(ConstantTimeEquality, AgreesWithEquality) {
+    EXPECT_TRUE(equal_in_constant_time("", ""));
+    EXPECT_TRUE(equal_in_constant_time("abc", "abc"));
+    EXPECT_FALSE(equal_in_constant_time("abc", "abd"));
+    EXPECT_FALSE(equal_in_constant_time("abc", "abcd"));
+}
+
+TEST(PresentedSecret, IsFoundInEveryAcceptedPlace) {
+    std::string scratch;
+    EXPECT_EQ(*presented_secret({.authorization = "Bearer k1"}, scratch), "k1");
+    EXPECT_EQ(*presented_secret({.authorization = "bearer   k1 "}, scratch), "k1");
+    EXPECT_EQ(*presented_secret({.x_api_key = "k2"}, scratch), "k2");
+    EXPECT_EQ(*presented_secret({.api_key = "k3"}, scratch), "k3");
+    EXPECT_EQ(*presented_secret({.x_goog_api_key = "k4"}, scratch), "k4");
+    EXPECT_EQ(*presented_secret({.query = "alt=sse&key=k5"}, scratch), "k5");
+    EXPECT_EQ(*presented_secret({.query = "key=a%2Bb%2"}, scratch), "a+b%2");
+    // A proxy's Basic credentials do not hide the key.
+    EXPECT_EQ(*presented_secret({.authorization = "Basic eA==", .api_key = "k3"}, scratch), "k3");
+}
+
+// Deny by default: nothing presented is no identity, not an anonymous one.
+TEST(PresentedSecret, IsRefusedWhenThereIsNone) {
+    std::string scratch;
+    for (const PresentedCredentials& none :
+        {PresentedCredentials{}, PresentedCredentials{.authorization = "Bearer"},
+            PresentedCredentials{.authorization = "Bearer  "},
+            PresentedCredentials{.authorization = "Basic eA=="},
+            PresentedCredentials{.query = "key=&monkey=x"}}) {
+        const auto secret = presented_secret(none, scratch);
+        ASSERT_FALSE(secret);
+        EXPECT_EQ(secret.error().code, ErrorCode::kUnauthenticated);
+    }
+}
+
+TEST(PresentedSecret, OfRealAwsCredentialsIsForbiddenAndExplained) {
+    std::string scratch;
+    const auto secret = presented_secret(
+        {.authorization =
+                "AWS4-HMAC-SHA256 Credential=AKIA/20261123/us-east-1/bedrock/aws4_request",
+            .x_api_key = "k"},
+        scratch);
+    ASSERT_FALSE(secret);
+    EXPECT_EQ(secret.error().code, ErrorCode::kForbidden);
+    EXPECT_NE(secret.error().message.find("AWS_BEARER_TOKEN_BEDROCK"), std::string::npos);
+}
+
+TEST(KeyIndex, FindsTheKeyByAnyOfItsSecrets) {
+    const auto index = *KeyIndex::build({entry("a", {"s1"}), entry("b", {"s2", "s3"})});
+    EXPECT_EQ((*index->authenticate("s1", kNow))->key, KeyId("a"));
+    EXPECT_EQ((*index->authenticate("s2", kNow))->key, KeyId("b"));
+    EXPECT_EQ((*index->authenticate("s3", kNow))->index, 1U);
+    EXPECT_EQ(index->find(KeyId("b"))->key, KeyId("b"));
+}
+
+TEST(KeyIndex, KnowsNobodyWithoutASecretOrWithAnotherOne) {
+    const auto index = *KeyIndex::build({entry("a", {"s1"})});
+    for (const char* secret : {"", "s", "s11", "S1"}) {
+        const auto who = index->authenticate(secret, kNow);
+        ASSERT_FALSE(who);
+        EXPECT_EQ(who.error().code, ErrorCode::kUnauthenticated);
+    }
+    EXPECT_FALSE(KeyIndex().authenticate("s1", kNow));
+    EXPECT_FALSE((*KeyIndex::build({}))->authenticate("", kNow));
+}
+
+TEST(KeyIndex, ForbidsDisabledAndExpiredKeysByName) {
+    KeyEntry disabled = entry("off", {"s1"});
+    disabled.principal.disabled = true;
+    KeyEntry expiring = entry("old", {"s2"});
+    expiring.principal.expires = kNow;
+    const auto index = *KeyIndex::build({disabled, expiring});
+    EXPECT_EQ(index->authenticate("s1", kNow).error().code, ErrorCode::kForbidden);
+    EXPECT_TRUE(index->authenticate("s2", kNow - 1ns));
+    const auto expired = index->authenticate("s2", kNow);
+    ASSERT_FALSE(expired);
+    EXPECT_NE(expired.error().message.find("'old' expired"), std::string::npos);
+}
+
+TEST(KeyIndex, RefusesTwoKeysWithOneSecret) {
+    const auto index = KeyIndex::build({entry("a", {"s1"}), entry("b", {"s1"})});
+    ASSERT_FALSE(index);
+    EXPECT_NE(index.error().message.find("'a' and 'b'"), std::string::npos);
+    EXPECT_FALSE(KeyIndex::build({entry("a", {"s1", "s1"})}));
+}
+
+TEST(KeyIndex, HoldsManyKeysWithoutConfusingThem) {
+    std::vector<KeyEntry> entries;
+    for (int i = 0; i < 20'000; ++i)
+        entries.push_back(entry(("k" + std::to_string(i)).c_str(), {std::to_string(i).c_str()}));
+    const auto index = *KeyIndex::build(std::move(entries));
+    for (int i = 0; i < 20'000; i += 7)
+        EXPECT_EQ((*index->authenticate(std::to_string(i), kNow))->index, static_cast<unsigned>(i));
+    EXPECT_FALSE(index->authenticate("20000", kNow));
+}
+
+TEST(NameSet, AllowsExactNamesAndPrefixes) {
+    const NameSet set({"gpt-4o", "claude-*"});
+    EXPECT_TRUE(set.allows("gpt-4o"));
+    EXPECT_FALSE(set.allows("gpt-4o-mini"));
+    EXPECT_TRUE(set.allows("claude-sonnet-4-5"));
+    EXPECT_FALSE(set.allows("claude"));
+    EXPECT_TRUE(NameSet::all().allows("anything"));
+    EXPECT_FALSE(NameSet().allows("anything"));
+}
+
+TEST(NameSet, CoversWhatItAllowsAndNothingWider) {
+    const NameSet set({"gpt-4o", "claude-*"});
+    EXPECT_TRUE(set.covers(NameSet({"claude-sonnet-*", "gpt-4o"})));
+    EXPECT_FALSE(set.covers(NameSet({"gpt-*"})));
+    EXPECT_FALSE(set.covers(NameSet::all()));
+    EXPECT_TRUE(NameSet::all().covers(set));
+}
+
+TEST(RegionSet, KeepsTheUnionApartFromItsNeighbours) {
+    const RegionSet eu({"eu"});
+    for (const char* region : {"eu", "EU", "eu-central-1", "eu-west-1", "swedencentral",
+             "westeurope", "northeurope", "europe-west4", "eu-frankfurt-1", "eusc-de-east-1"})
+        EXPECT_TRUE(eu.allows(region)) << region;
+    for (const char* region : {"us-east-1", "eastus", "uksouth", "eu-west-2", "eu-central-2",
+             "switzerlandnorth", "norwayeast", "europe-west2", "uk-london-1", "eu-zurich-1",
+             "global", "", "europeish", "mars-1"})
+        EXPECT_FALSE(eu.allows(region)) << region;
+}
+
+TEST(RegionSet, AllowsNamedRegionsAndGroupsSideBySide) {
+    const RegionSet set({"eastus", "ch"});
+    EXPECT_TRUE(set.allows("eastus"));
+    EXPECT_FALSE(set.allows("eastus2"));
+    EXPECT_TRUE(set.allows("eu-central-2"));
+    EXPECT_TRUE(RegionSet({"eea"}).allows("swedencentral"));
+    EXPECT_TRUE(RegionSet({"eea"}).allows("norwayeast"));
+    EXPECT_TRUE(RegionSet::all().allows(""));
+    EXPECT_TRUE(RegionSet({"eu"}).covers(RegionSet({"swedencentral", "eu-west-1"})));
+    EXPECT_FALSE(RegionSet({"eu"}).covers(RegionSet({"us"})));
+    EXPECT_FALSE(RegionSet({"eu"}).covers(RegionSet::all()));
+}
+
+TEST(Bucket, GivesItsMinutesAllowanceAndRefillsEvenly) {
+    Bucket bucket;
+    MonotonicTime now{5'000'000'000};
+    for (int i = 0; i < 60; ++i) EXPECT_EQ(bucket.take(1, 60, now), 0ns) << i;
+    EXPECT_EQ(bucket.take(1, 60, now), 1s);
+    EXPECT_EQ(bucket.left(60, now), 0);
+    EXPECT_EQ(bucket.take(1, 60, now + 999ms), 1ms);
+    EXPECT_EQ(bucket.take(1, 60, now + 1s), 0ns);
+    EXPECT_EQ(bucket.left(60, now + 31s), 30);
+    EXPECT_EQ(bucket.left(60, now + 1h), 60);
+}
+
+TEST(Bucket, NeverGivesMoreThanItsLimitInAnyMinuteAfterTheBurst) {
+    Bucket bucket;
+    std::int64_t given = 0;
+    MonotonicTime now{0};
+    for (int step = 0; step < 10 * 600; ++step, now = now + 100ms)
+        if (bucket.take(7, 1000, now) == 0ns) given += 7;
+    EXPECT_LE(given, 1000 * 11);  // ten minutes' refill and the full bucket at the start
+    EXPECT_GE(given, 1000 * 10);
+}
+
+TEST(Bucket, CorrectionsGoBothWays) {
+    Bucket bucket;
+    const MonotonicTime now{0};
+    ASSERT_EQ(bucket.take(800, 1000, now), 0ns);
+    bucket.adjust(-700, 1000, now);
+    EXPECT_EQ(bucket.left(1000, now), 900);
+    bucket.adjust(1900, 1000, now);
+    EXPECT_EQ(bucket.left(1000, now), 0);
+    EXPECT_EQ(bucket.left(1000, now + 60s), 0);
+    EXPECT_EQ(bucket.left(1000, now + 90s), 500);
+    EXPECT_EQ(bucket.take(1001, 1000, now), Bucket::kNever);
+}
+
+TEST(KeyLimiter, RefusalSaysWhichLimitWhatIsLeftAndWhenToRetry) {
+    const Limits limits{.requests_per_minute = 2, .tokens_per_minute = 1000, .concurrent = 5};
+    KeyLimiter limiter;
+    const MonotonicTime now{0};
+    EXPECT_FALSE(limiter.admit(limits, 100, now));
+    const auto tokens = limiter.admit(limits, 950, now);
+    ASSERT_TRUE(tokens);
+    EXPECT_EQ(tokens->kind, LimitKind::kTokens);
+    EXPECT_EQ(tokens->left, 900);
+    EXPECT_EQ(tokens->retry_after, 3000ms);
+    EXPECT_FALSE(limiter.admit(limits, 100, now));
+    const auto requests = limiter.admit(limits, 100, now);
+    ASSERT_TRUE(requests);
+    EXPECT_EQ(requests->kind, LimitKind::kRequests);
+    EXPECT_EQ(requests->retry_after, 30'000ms);
+    // The refused request took no tokens.
+    EXPECT_EQ(limiter.tokens_left(limits, now), 800);
+    const auto never = limiter.admit(limits, 5000, now);
+    ASSERT_TRUE(never);
+    EXPECT_EQ(never->retry_after, 0ms);
+}
+
+TEST(KeyLimiter, CountsWhatIsInFlightAndCorrectsTheTokens) {
+    const Limits limits{.tokens_per_minute = 1000, .concurrent = 1};
+    KeyLimiter limiter;
+    const MonotonicTime now{0};
+    EXPECT_FALSE(limiter.admit(limits, 600, now));
+    const auto busy = limiter.admit(limits, 1, now);
+    ASSERT_TRUE(busy);
+    EXPECT_EQ(busy->kind, LimitKind::kConcurrent);
+    limiter.finish(limits, 600, 50, now);
+    EXPECT_EQ(limiter.in_flight(), 0);
+    EXPECT_EQ(limiter.tokens_left(limits, now), 950);
+    EXPECT_FALSE(limiter.admit(limits, 1, now));
+}
+
+TEST(KeyLimiter, WithoutLimitsAdmitsEverything) {
+    KeyLimiter limiter;
+    for (int i = 0; i < 1000; ++i) EXPECT_FALSE(limiter.admit({}, 1'000'000'000, MonotonicTime{0}));
+    EXPECT_EQ(limiter.in_flight(), 1000);
+}
+
+}  // namespace
+}  // namespace entrepot::auth
