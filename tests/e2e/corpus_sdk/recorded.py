@@ -1,0 +1,143 @@
+"""What a recorded exchange of the corpus holds: its reply's bytes on the wire, and what was said."""
+import base64
+import collections
+import dataclasses
+import json
+import struct
+import zlib
+
+
+@dataclasses.dataclass
+class Said:
+    texts: list  # parts that have to stand in the carried text
+    calls: list  # (name, arguments as JSON text), in order
+
+
+def aws_frame(kind, payload):
+    """One frame of an AWS event stream, with both checksums."""
+    headers = b""
+    for name, value in ((":event-type", kind), (":content-type", "application/json"),
+                        (":message-type", "event")):
+        headers += bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value))
+        headers += value.encode()
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    frame = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return frame + struct.pack(">I", zlib.crc32(frame))
+
+
+def wire_bytes(exchange):
+    """The reply as it stood on the wire; framed again where only decoded events were kept."""
+    response = exchange["response"]
+    if "body_base64" in response:
+        return base64.b64decode(response["body_base64"])
+    if "body" in response:
+        body = response["body"]
+        return (body if isinstance(body, str) else json.dumps(body)).encode()
+    frames = []
+    for event in response["events"]:
+        if exchange["dialect"] == "bedrock-converse":
+            (kind, payload), = event.items()
+            frames.append(aws_frame(kind, json.dumps(payload).encode()))
+        else:
+            name = f"event: {event['type']}\n" if "type" in event else ""
+            frames.append(f"{name}data: {json.dumps(event)}\n\n".encode())
+    if exchange["dialect"] in ("openai-chat", "openai-compatible", "azure-openai"):
+        frames.append(b"data: [DONE]\n\n")
+    return b"".join(frames)
+
+
+def events_of(exchange):
+    response = exchange["response"]
+    if "events" in response:
+        return response["events"]
+    if "body_base64" in response:
+        return list(aws_events(base64.b64decode(response["body_base64"])))
+    events = []
+    for line in response["body"].replace("\r\n", "\n").split("\n"):
+        if line.startswith("data:") and line[5:].strip().startswith("{"):
+            events.append(json.loads(line[5:]))
+    return events
+
+
+def aws_events(data):
+    while data:
+        total, headers_bytes = struct.unpack(">II", data[:8])
+        headers = data[12:12 + headers_bytes]
+        payload = data[12 + headers_bytes:total - 4]
+        if b":event-type\x07" not in headers:
+            return  # an exception frame: the stream ends in an error
+        kind = headers.split(b":event-type\x07", 1)[1]
+        length, = struct.unpack(">H", kind[:2])
+        yield {kind[2:2 + length].decode(): json.loads(payload)}
+        data = data[total:]
+
+
+def said_by(exchange):
+    reader = {"anthropic-messages": said_by_anthropic, "bedrock-converse": said_by_converse}
+    return reader.get(exchange["dialect"], said_by_openai)(exchange)
+
+
+def said_by_openai(exchange):
+    if not exchange["stream"]:
+        message = exchange["response"]["body"]["choices"][0]["message"]
+        texts = [message.get("content")]
+        calls = [(call["function"]["name"], call["function"]["arguments"])
+                 for call in message.get("tool_calls") or [] if "function" in call]
+        return Said([t for t in texts if isinstance(t, str)], calls)
+    text, calls = "", collections.OrderedDict()
+    for event in events_of(exchange):
+        for choice in event.get("choices", []):
+            delta = choice.get("delta") or {}
+            if choice.get("index", 0) != 0:
+                continue
+            text += delta["content"] if isinstance(delta.get("content"), str) else ""
+            for place, call in enumerate(delta.get("tool_calls") or []):
+                function = call.get("function") or {}
+                kept = calls.setdefault(call.get("index", place), ["", ""])
+                kept[0] = kept[0] or function.get("name") or ""
+                kept[1] += function.get("arguments") or ""
+    return Said([text], [tuple(call) for call in calls.values() if call[0]])
+
+
+def said_by_anthropic(exchange):
+    if not exchange["stream"]:
+        blocks = exchange["response"]["body"].get("content") or []
+        return Said([b["text"] for b in blocks if b["type"] == "text"],
+                    [(b["name"], json.dumps(b["input"])) for b in blocks if b["type"] == "tool_use"])
+    texts, calls = collections.defaultdict(str), collections.OrderedDict()
+    for event in events_of(exchange):
+        if event.get("type") == "content_block_start":
+            block = event["content_block"]
+            if block["type"] == "tool_use":
+                calls[event["index"]] = [block["name"], ""]
+            elif block["type"] == "text":
+                texts[event["index"]] += block.get("text") or ""
+        elif event.get("type") == "content_block_delta":
+            delta = event["delta"]
+            if delta.get("type") == "text_delta":
+                texts[event["index"]] += delta["text"]
+            elif delta.get("type") == "input_json_delta" and event["index"] in calls:
+                calls[event["index"]][1] += delta["partial_json"]
+    return Said(list(texts.values()), [tuple(call) for call in calls.values()])
+
+
+def said_by_converse(exchange):
+    if not exchange["stream"]:
+        message = (exchange["response"]["body"].get("output") or {}).get("message") or {}
+        blocks = message.get("content") or []
+        return Said([b["text"] for b in blocks if "text" in b],
+                    [(b["toolUse"]["name"], json.dumps(b["toolUse"]["input"]))
+                     for b in blocks if "toolUse" in b])
+    texts, calls = collections.defaultdict(str), collections.OrderedDict()
+    for event in events_of(exchange):
+        (kind, payload), = event.items()
+        index = payload.get("contentBlockIndex", 0) if isinstance(payload, dict) else 0
+        if kind == "contentBlockStart" and "toolUse" in payload.get("start", {}):
+            calls[index] = [payload["start"]["toolUse"]["name"], ""]
+        elif kind == "contentBlockDelta":
+            delta = payload["delta"]
+            if "text" in delta:
+                texts[index] += delta["text"]
+            elif "toolUse" in delta and index in calls:
+                calls[index][1] += delta["toolUse"]["input"]
+    return Said(list(texts.values()), [tuple(call) for call in calls.values()])
