@@ -30,8 +30,8 @@ struct Rate {
     UnitPrice price;
     Instant from = kBeginning;  ///< half open
     Instant to = kForever;
-    Instant seen;               ///< when it was known; a source that gives a month counts as its first day
-    std::string_view sources;   ///< names of `Source`s joined by `+`
+    Instant seen;  ///< when it was known; a source that gives a month counts as its first day
+    std::string_view sources;  ///< names of `Source`s joined by `+`
 };
 
 /// A model as one seller sells it, at list price in USD.
@@ -42,10 +42,10 @@ struct Offer {
     std::string_view provider_model_id;  ///< what the seller calls it
     std::string_view model;              ///< canonical, `author/model`
     std::string_view variant;
-    std::int64_t context_tokens = 0;     ///< 0: unknown
+    std::int64_t context_tokens = 0;  ///< 0: unknown
     std::string_view as_of;
-    std::string_view basis;              ///< `published`, or `rule`
-    std::string_view flags;              ///< `one-source`, `disputed`, `outlier`, joined by `+`
+    std::string_view basis;  ///< `published`, or `rule`
+    std::string_view flags;  ///< `one-source`, `disputed`, `outlier`, joined by `+`
     std::uint32_t first_rate = 0;
     std::uint32_t rate_count = 0;
 
@@ -92,7 +92,7 @@ struct Match {
     const ModelFacts* model = nullptr;  ///< also found where only the price is unknown
     Ratio uplift;                       ///< exact multiplier on every rate, 1 when none applies
     bool is_approximate = false;        ///< the row stands for another region; `note` says which
-    std::string note;                   ///< a sentence for people: what was matched, or why nothing was
+    std::string note;  ///< a sentence for people: what was matched, or why nothing was
 };
 
 struct Filter {
@@ -128,9 +128,17 @@ public:
 
 private:
     struct Place {
-        std::string_view seller, surface, region;
+        std::string_view seller, surface, region;  ///< an empty surface is any
+        bool is_approximate = false;               ///< stands for another region
     };
-    [[nodiscard]] const Offer* find_at(const Place& place, const OfferQuery& query, std::string_view id) const;
+    [[nodiscard]] std::vector<Place> places_of(const OfferQuery& query, std::string& note) const;
+    [[nodiscard]] const Offer* find_at(
+        const Place& place, const OfferQuery& query, bool may_be_doubtful) const;
+    [[nodiscard]] const Offer* pick(
+        std::string key, const Place& place, bool exact, bool may_be_doubtful) const;
+    [[nodiscard]] const ModelFacts* facts_of(const OfferQuery& query) const;
+    [[nodiscard]] Ratio uplift_of(
+        const OfferQuery& query, const Offer& offer, std::string& note) const;
     void build_indexes();
 
     std::vector<Offer> offers_;
@@ -140,11 +148,13 @@ private:
     std::vector<Uplift> uplifts_;
     std::vector<Availability> availability_;
     std::unordered_map<std::string_view, std::uint32_t> model_index_;
-    std::unordered_multimap<std::string, std::uint32_t> seller_index_;  ///< seller + normal id -> offer
+    std::unordered_map<std::string, std::uint32_t> normal_model_index_;
+    std::unordered_map<std::string, std::vector<std::uint32_t>>
+        offer_index_;  ///< `seller how id` -> offers
 };
 
-/// An id brought to the form in which sellers' spellings of one model agree: lower case, `.` as `-`, without author
-/// and inference-profile prefixes, dates, `-latest` and version suffixes.
+/// An id brought to the form in which sellers' spellings of one model agree: lower case, `.` as
+/// `-`, without author and inference-profile prefixes, dates, `-latest` and version suffixes.
 [[nodiscard]] std::string normal_model_id(std::string_view id);
 
 }  // namespace entrepot::catalog

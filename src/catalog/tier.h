@@ -12,8 +12,8 @@ inline constexpr std::size_t kTierCount = 5;
 
 /// The name in price books and reports: `standard`, `batch`, ...
 [[nodiscard]] std::string_view tier_name(Tier tier);
-/// The tier of our own name, or of a supplier's word for it in requests and answers (`default`, `auto`,
-/// `standard_only`, `on_demand` are standard). Nothing for a word we do not know.
+/// The tier of our own name, or of a supplier's word for it in requests and answers (`default`,
+/// `auto`, `standard_only`, `on_demand` are standard). Nothing for a word we do not know.
 [[nodiscard]] std::optional<Tier> parse_tier(std::string_view word);
 
 }  // namespace entrepot::catalog
