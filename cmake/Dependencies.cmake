@@ -19,6 +19,7 @@ set(LLHTTP_ROOT /usr/share/llhttp)
 add_library(llhttp STATIC ${LLHTTP_ROOT}/llhttp.c ${LLHTTP_ROOT}/http.c ${LLHTTP_ROOT}/api.c)
 target_include_directories(llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
 target_compile_options(llhttp PRIVATE -O2 -w)
+target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 
 add_library(entrepot_asio INTERFACE)
 target_compile_definitions(entrepot_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION

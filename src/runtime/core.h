@@ -5,8 +5,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "base/result.h"
@@ -76,8 +78,8 @@ public:
 
     /// Errors: kIo.
     [[nodiscard]] Status watch(int descriptor, Watched& watched, std::uint32_t events);
-    /// Must precede close(); events already collected for it are dropped.
-    void unwatch(int descriptor, Watched& watched);
+    /// Must precede close(), which takes the descriptor out of the epoll set; drops events already collected for it.
+    void unwatch(const Watched& watched);
 
     [[nodiscard]] ReadBuffer take_read_buffer();
     void give_read_buffer(ReadBuffer buffer);

@@ -16,10 +16,9 @@ public:
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    /// Starts a child at the next turn of the loop. After `cancel`, children are still started, and their first
-    /// wait fails.
+    /// Starts a child at the next turn of the loop.
     void spawn(Co<void> work);
-    /// Wakes the wait each child is in with `reason`, and trips `token()`.
+    /// Wakes the wait each child is in with `reason`, and trips `token()`, which fails the waits that begin later.
     void cancel(ErrorCode reason);
     /// Waits until no child is left.
     [[nodiscard]] Co<void> join();

@@ -22,7 +22,7 @@ public:
     /// Fires what is due at `now`.
     void advance(MonotonicTime now);
 
-    /// Milliseconds from `now` to the next slot that holds anything, at least 1, or -1 when nothing is armed.
+    /// Milliseconds from `now` to the next slot that holds anything (0: due already), or -1 when nothing is armed.
     [[nodiscard]] int timeout_ms(MonotonicTime now);
 
 private:

@@ -64,7 +64,7 @@ public:
     Waiter() = default;
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
-    ~Waiter() { ENTREPOT_CHECK(!waiting_); }
+    ~Waiter() { ENTREPOT_CHECK(!waiting_ && !queued_); }
 
     [[nodiscard]] bool waiting() const { return waiting_; }
 
@@ -90,7 +90,9 @@ private:
     struct Operation {
         Waiter* waiter;
         Until until;
+        // Asio also probes with a pointer to the awaiting frame; that is not a completion token.
         template <typename Token>
+            requires(!std::is_pointer_v<std::remove_cvref_t<Token>>)
         auto operator()(Token&& token) {
             return boost::asio::async_initiate<Token, void(Wake)>(
                 [](auto handler, Waiter* at, Until bounds) { at->begin(std::move(handler), bounds); }, token, waiter,

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/message.h"
+
+namespace entrepot::net {
+
+/// The head of a message as llhttp's callbacks deliver it, gathered into one string: target, then names and values.
+class HeadText {
+public:
+    void clear() {
+        text_.clear();
+        entries_.clear();
+        target_bytes_ = 0;
+    }
+    void add_target(std::string_view piece) {
+        text_.append(piece);
+        target_bytes_ = static_cast<std::uint32_t>(text_.size());
+    }
+    void add_name(std::string_view piece) {
+        if (!in_name_) {
+            in_name_ = true;
+            entries_.push_back({static_cast<std::uint32_t>(text_.size()), 0, 0, 0});
+        }
+        text_.append(piece);
+    }
+    void end_name() {
+        Headers::Entry& entry = entries_.back();
+        entry.name_bytes = static_cast<std::uint16_t>(text_.size() - entry.name_at);
+        entry.value_at = static_cast<std::uint32_t>(text_.size());
+        in_name_ = false;
+    }
+    void add_value(std::string_view piece) { text_.append(piece); }
+    void end_value() {
+        Headers::Entry& entry = entries_.back();
+        std::size_t end = text_.size();
+        while (end > entry.value_at && (text_[end - 1] == ' ' || text_[end - 1] == '\t')) --end;
+        entry.value_bytes = static_cast<std::uint32_t>(end - entry.value_at);
+    }
+
+    [[nodiscard]] std::string_view target() const { return {text_.data(), target_bytes_}; }
+    [[nodiscard]] Headers headers() const { return {text_.data(), &entries_}; }
+    [[nodiscard]] std::size_t headers_count() const { return entries_.size(); }
+    [[nodiscard]] std::size_t capacity() const { return text_.capacity(); }
+    /// Gives large buffers back.
+    void shrink(std::size_t bytes_max) {
+        if (text_.capacity() > bytes_max) std::string().swap(text_);
+        if (entries_.capacity() > 64) std::vector<Headers::Entry>().swap(entries_);
+    }
+
+private:
+    std::string text_;
+    std::vector<Headers::Entry> entries_;
+    std::uint32_t target_bytes_ = 0;
+    bool in_name_ = false;
+};
+
+/// Finds what llhttp 8 lets pass in a head and we do not: a line that ends without CR, and folded lines. Fed with
+/// the head's bytes in any pieces.
+class LineGuard {
+public:
+    void reset() { *this = LineGuard(); }
+    /// False at the first offence.
+    [[nodiscard]] bool accepts(std::string_view bytes) {
+        if (bytes.empty()) return true;
+        if (after_lf_ && (bytes[0] == ' ' || bytes[0] == '\t')) return false;
+        for (std::size_t at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+            if ((at == 0 ? last_ : bytes[at - 1]) != '\r') return false;
+            if (at + 1 < bytes.size() && (bytes[at + 1] == ' ' || bytes[at + 1] == '\t')) return false;
+        }
+        last_ = bytes.back();
+        after_lf_ = last_ == '\n';
+        return true;
+    }
+
+private:
+    char last_ = 0;
+    bool after_lf_ = false;
+};
+
+}  // namespace entrepot::net
