@@ -20,6 +20,12 @@ enum class PathId : std::uint32_t { kNone = 0 };
 /// One period of one budget. Never reused.
 enum class AccountId : std::uint32_t { kNone = 0 };
 
+/// No amount is larger: 10^18 units. Sums of a billion of them stay far inside 128 bits.
+inline constexpr Money kAmountMax =
+    Money::from_pico(static_cast<Int128>(1'000'000'000'000) * 1'000'000'000 * 1'000'000'000);
+/// No count of a meter is larger; what a supplier claims beyond it is booked as this.
+inline constexpr std::int64_t kCountMax = 1LL << 48;
+
 enum class OwnerKind : std::uint8_t { kKey, kTeam, kOrg };
 [[nodiscard]] std::string_view owner_kind_name(OwnerKind kind);
 

@@ -1,0 +1,204 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <span>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/flat_index.h"
+#include "ledger/log.h"
+#include "ledger/state.h"
+
+namespace entrepot::ledger {
+
+/// Accounts by double entry, budgets and open attempts. Deterministic; no clock, no I/O: every
+/// change is decided, written to the `Log` as a record, and then applied; recovery applies the same
+/// records with the same code. Thread rule: owned by one thread, which alone may call it.
+class Ledger {
+public:
+    /// `log` outlives the ledger.
+    explicit Ledger(Log& log) : log_(log) {
+        names_.emplace_back();
+        budgets_.emplace_back();
+        paths_.emplace_back();
+    }
+
+    // ---- once per configuration ----
+
+    /// Errors: kInvalidField (empty or longer than kNameBytesMax), kJournalFull.
+    [[nodiscard]] Result<NameId> name(std::string_view text);
+    /// Empty for kNone and for ids that were never given out.
+    [[nodiscard]] std::string_view name_of(NameId id) const;
+    /// Errors: kBadConfiguration, kJournalFull.
+    [[nodiscard]] Status set_budgets(std::span<const BudgetSpec> specs);
+    [[nodiscard]] Result<PathId> path(
+        std::string_view key, std::string_view team, std::string_view org);
+    [[nodiscard]] bool has_budget(PathId path) const;
+
+    // ---- per request; contracts as on store::Books ----
+
+    [[nodiscard]] Result<HoldTicket> hold(const HoldRequest& request, Refusal* refusal);
+    [[nodiscard]] Result<HoldTicket> extend(
+        const ExchangeId& exchange, std::uint16_t attempt, Money amount, Refusal* refusal);
+    [[nodiscard]] Status shrink(const ExchangeId& exchange, std::uint16_t attempt, Money amount);
+    [[nodiscard]] Result<Posting> settle(
+        const ExchangeId& exchange, std::uint16_t attempt, const SettleRequest& request);
+    [[nodiscard]] Status release(const ReleaseRecord& record);
+    [[nodiscard]] Result<std::uint64_t> close(const ExchangeClose& facts);
+
+    // ---- recovery ----
+
+    /// Applies one record of the journal. Errors: kJournalCorrupt when it does not follow from
+    /// those before it.
+    [[nodiscard]] Status apply(std::string_view payload);
+    /// Starts from a checkpoint: names in order of id, everything whole, no usage. On a fresh
+    /// ledger only.
+    [[nodiscard]] Status load(const Changes& checkpoint);
+    /// Settles every open attempt unverified at its hold and closes its exchange, in the order they
+    /// were held. The number of exchanges closed.
+    [[nodiscard]] Result<std::uint64_t> end_open_attempts(
+        Instant now, std::vector<Unverified>& ended);
+
+    /// What changed since the last call. Forgets accounts whose period ended before `evict_before`
+    /// and that nothing holds.
+    [[nodiscard]] Changes take_changes(Instant evict_before);
+
+    // ---- questions ----
+
+    struct Standing {
+        const BudgetRecord* budget = nullptr;
+        Period period;
+        Money settled, held, overdraft;
+        std::uint32_t open = 0;
+    };
+    [[nodiscard]] std::vector<Standing> standing(PathId path, Instant at) const;
+    [[nodiscard]] std::vector<Standing> budgets(Instant at) const;
+    [[nodiscard]] std::size_t open_attempts() const { return open_; }
+    /// The attempt while its exchange is open; nullptr otherwise.
+    [[nodiscard]] const Attempt* find(const ExchangeId& exchange, std::uint16_t attempt) const;
+    [[nodiscard]] bool is_open(const ExchangeId& exchange) const {
+        return exchanges_.find(exchange) != kNoSlot;
+    }
+    /// Sums of both sides; equal after every entry.
+    [[nodiscard]] Money debits() const { return debits_; }
+    [[nodiscard]] Money credits() const { return credits_; }
+    /// Every account in memory, by id.
+    [[nodiscard]] std::vector<Account> accounts() const;
+    [[nodiscard]] const std::vector<Balance>& balances() const { return balances_; }
+    /// Every attempt whose exchange is open, by exchange and number.
+    [[nodiscard]] std::vector<Attempt> attempts() const;
+    [[nodiscard]] std::size_t account_count() const { return account_index_.size(); }
+    /// Every invariant that does not hold, as a sentence with the values.
+    [[nodiscard]] std::vector<std::string> verify() const;
+    /// The whole state as text in one order: equal states, equal text.
+    [[nodiscard]] std::string dump() const;
+
+private:
+    static constexpr std::uint32_t kNoSlot = 0xffff'ffff;
+    struct Budget {
+        BudgetRecord record;
+        const TimeZone* zone = nullptr;  ///< null when this system does not know it
+        Period period{};                 ///< the period looked at last; empty before the first look
+        std::uint32_t slot = kNoSlot;    ///< its account, when there is one
+        std::vector<std::uint32_t> slots;  ///< all its accounts in memory
+        bool dirty = false;
+    };
+    struct Path {
+        NameId key = NameId::kNone;
+        NameId team = NameId::kNone;
+        NameId org = NameId::kNone;
+        mutable std::uint64_t generation = 0;
+        mutable std::uint32_t count = 0;
+        mutable std::array<std::uint32_t, kAccountsPerPathMax> budgets{};
+    };
+    struct IdHash {
+        std::size_t operator()(const ExchangeId& id) const {
+            return std::hash<ExchangeId>{}(id) * 0x9e3779b97f4a7c15ULL >> 16;
+        }
+    };
+    struct NumberHash {
+        std::size_t operator()(std::uint32_t id) const { return id * 0x9e3779b97f4a7c15ULL >> 24; }
+    };
+    struct UsageHash {
+        std::size_t operator()(const UsageKey& key) const;
+    };
+    struct TripleHash {
+        std::size_t operator()(const std::array<NameId, 3>& key) const;
+    };
+    using BudgetKey = std::tuple<OwnerKind, NameId, PeriodKind, NameId>;
+
+    // Decisions.
+    [[nodiscard]] const Path* path_at(PathId id) const;
+    void look_at(Budget& budget, Instant at) const;
+    [[nodiscard]] Status make_room(
+        std::span<const std::uint32_t> budgets, Instant at, Money asked, Refusal* refusal);
+    [[nodiscard]] Standing standing_of(const Budget& budget, Instant at) const;
+    [[nodiscard]] std::span<const std::uint32_t> budgets_of(const Path& path) const;
+    [[nodiscard]] std::unexpected<Error> refuse(const Budget& budget, const Period& period,
+        const Account* account, Money asked, bool only_holds, Refusal* refusal) const;
+    template <typename R>
+    [[nodiscard]] Result<std::uint64_t> write(const R& record, LogClass log_class);
+    Attempt* find_attempt(const ExchangeId& exchange, std::uint16_t attempt);
+    [[nodiscard]] Result<Attempt*> held_attempt(const ExchangeId& exchange, std::uint16_t attempt);
+    [[nodiscard]] BudgetKey key_of(const BudgetRecord& record) const;
+
+    // The state machine.
+    [[nodiscard]] Status apply(const NameRecord& record);
+    [[nodiscard]] Status apply(const BudgetRecord& record);
+    [[nodiscard]] Status apply(const AccountRecord& record);
+    [[nodiscard]] Status apply(const HoldRecord& record);
+    [[nodiscard]] Status apply(const ResizeRecord& record);
+    [[nodiscard]] Status apply(const SettleRecord& record);
+    [[nodiscard]] Status apply(const ReleaseRecord& record);
+    [[nodiscard]] Status apply(const CloseRecord& record);
+    void end_hold(Attempt& attempt, Money settled, Money overdraft);
+    void post(const Attempt& attempt, Money cost);
+    [[nodiscard]] std::uint32_t put_attempt(const Attempt& attempt);
+    [[nodiscard]] std::uint32_t put_account(const Account& account);
+    UsageDelta& usage_of(const UsageKey& key);
+    void touch(std::uint32_t account_slot);
+
+    Log& log_;
+    std::deque<std::string> names_;
+    std::unordered_map<std::string_view, NameId> name_index_;
+    std::size_t names_taken_ = 1;  ///< names before this are in a checkpoint
+
+    std::map<NameId, TimeZone> zones_;
+    std::deque<Budget> budgets_;
+    std::map<BudgetKey, std::uint32_t> budget_index_;
+    std::unordered_map<std::uint64_t, std::vector<std::uint32_t>>
+        owners_;  ///< active budgets by owner
+    std::vector<std::uint32_t> dirty_budgets_;
+    std::uint64_t generation_ = 1;  ///< grows when an active budget comes or goes
+
+    std::vector<Path> paths_;
+    FlatIndex<std::array<NameId, 3>, TripleHash> path_index_;
+
+    std::vector<Account> accounts_;
+    std::vector<std::uint32_t> free_accounts_;
+    FlatIndex<std::uint32_t, NumberHash> account_index_;
+    std::vector<std::uint32_t> dirty_accounts_;
+    std::uint32_t accounts_made_ = 0;
+    Instant horizon_{INT64_MIN};
+
+    std::vector<Attempt> attempts_;
+    std::vector<std::uint32_t> free_attempts_;
+    FlatIndex<ExchangeId, IdHash> exchanges_;  ///< to the slot of the last attempt
+    std::size_t open_ = 0;
+
+    std::vector<Balance> balances_;
+    FlatIndex<std::array<NameId, 3>, TripleHash> expense_index_;
+    FlatIndex<std::uint32_t, NumberHash> payable_index_;
+    std::vector<std::uint32_t> dirty_balances_;
+    Money debits_;
+    Money credits_;
+
+    std::vector<UsageChange> usage_;
+    FlatIndex<UsageKey, UsageHash> usage_index_;
+    std::vector<Unverified> unverified_;
+};
+
+}  // namespace entrepot::ledger
