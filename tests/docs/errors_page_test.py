@@ -1,4 +1,4 @@
-"""docs/reference/errors.md has one complete section for each error code, in the code's own order."""
+"""docs/reference/errors.md has one complete section per error code, in the code's order."""
 import pathlib
 import re
 import unittest

@@ -1,4 +1,4 @@
-"""Starts the built programs for tests: cloudsim on port 0, the gateway before it, and stops both."""
+"""Starts the built programs for tests, waits until they are ready, and stops them."""
 import json
 import os
 import pathlib

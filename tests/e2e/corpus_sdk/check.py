@@ -1,5 +1,6 @@
-"""Every recorded reply is carried to openai-chat by `entrepot translate`; the official Python SDK's
-own types then have to accept it, strictly, and the SDK's fold of a stream has to give what was said.
+"""Every recorded reply is carried to openai-chat by `entrepot translate`; the Python SDK's
+own types then have to accept it, strictly, and the SDK's fold of a stream has to give what was
+said.
 
     python check.py --build build/release [--every N]
 

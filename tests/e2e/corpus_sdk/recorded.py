@@ -1,4 +1,4 @@
-"""What a recorded exchange of the corpus holds: its reply's bytes on the wire, and what was said."""
+"""What a recorded exchange of the corpus holds: its reply's bytes, and what was said."""
 import base64
 import collections
 import dataclasses
@@ -103,7 +103,8 @@ def said_by_anthropic(exchange):
     if not exchange["stream"]:
         blocks = exchange["response"]["body"].get("content") or []
         return Said([b["text"] for b in blocks if b["type"] == "text"],
-                    [(b["name"], json.dumps(b["input"])) for b in blocks if b["type"] == "tool_use"])
+                    [(b["name"], json.dumps(b["input"]))
+                     for b in blocks if b["type"] == "tool_use"])
     texts, calls = collections.defaultdict(str), collections.OrderedDict()
     for event in events_of(exchange):
         if event.get("type") == "content_block_start":

@@ -5,7 +5,8 @@ export class Simulator {
     this.#url = url;
   }
   async #set(state) {
-    const reply = await fetch(`${this.#url}/control`, { method: "POST", body: JSON.stringify(state) });
+    const body = JSON.stringify(state);
+    const reply = await fetch(`${this.#url}/control`, { method: "POST", body });
     if (!reply.ok) throw new Error(`cloudsim: ${reply.status} ${await reply.text()}`);
   }
   reset() {

@@ -1,5 +1,6 @@
-// The official OpenAI SDK for Node, unmodified, against a running gateway: one pass per supplier kind.
-//   E2E_PLAN='{"base_url","api_key","admin_url","admin_token","sim_url","targets":[{"kind","model"}]}'
+// The official OpenAI SDK for Node, unmodified, against a running gateway: one pass per kind of
+// supplier. E2E_PLAN is JSON, made by stage.py:
+//   {"base_url","api_key","admin_url","admin_token","sim_url","targets":[{"kind","model"}]}
 // Prints `ok NAME`, `not ok NAME: reason` per case and a counting line; exit 1 when a case failed.
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
@@ -263,14 +264,15 @@ await cases.run("an unknown model is 404 and the nearest name is offered", async
     });
 });
 
+const BAD_IMAGE = { type: "image_url", image_url: { url: "nonsense" } };
+
 await cases.run("a field of the wrong type is 400 and names the field and the value", async () => {
   const wrongs = [
     [{ temperature: "hot" }, "temperature", "hot"],
     [{ messages: "hi" }, "messages", "hi"],
     [{ messages: [{ role: "wizard", content: "x" }] }, "messages[0].role", "wizard"],
     [{ max_tokens: -1 }, "max_tokens", "-1"],
-    [{ messages: [{ role: "user",
-      content: [{ type: "image_url", image_url: { url: "nonsense" } }] }] }, "image_url", "nonsense"],
+    [{ messages: [{ role: "user", content: [BAD_IMAGE] }] }, "image_url", "nonsense"],
   ];
   for (const [fields, param, value] of wrongs) {
     await assert.rejects(
@@ -283,9 +285,10 @@ await cases.run("a field of the wrong type is 400 and names the field and the va
   }
 });
 
-const post = (body, headers = {}) => fetch(`${plan.base_url}/chat/completions`, {
-  method: "POST", body,
-  headers: { authorization: `Bearer ${plan.api_key}`, "content-type": "application/json", ...headers },
+const post = (body) => fetch(`${plan.base_url}/chat/completions`, {
+  method: "POST",
+  body,
+  headers: { authorization: `Bearer ${plan.api_key}`, "content-type": "application/json" },
 });
 
 await cases.run("malformed JSON is 400 in the client's dialect", async () => {

@@ -1,7 +1,7 @@
 """The official OpenAI SDK for Python, unmodified, against a running gateway.
 
-Reads E2E_PLAN like node/suite.mjs; prints `ok NAME` or `not ok NAME: reason` per case and a counting
-line; exit 1 when a case failed.
+Reads E2E_PLAN like node/suite.mjs; prints `ok NAME` or `not ok NAME: reason` per case and a
+counting line; exit 1 when a case failed.
 """
 import json
 import os
