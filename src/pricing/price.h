@@ -12,13 +12,14 @@ namespace entrepot::pricing {
 struct ChargeLine {
     canon::Meter meter = canon::Meter::kInput;
     canon::Meter priced_as = canon::Meter::kInput;  ///< the meter whose price was used
-    bool is_known = false;                          ///< false: no price; `amount` is meaningless, not zero
+    bool is_known = false;  ///< false: no price; `amount` is meaningless, not zero
     std::int64_t quantity = 0;
     UnitPrice price;
     Money amount;
 };
 
-/// What a usage costs. Unknown prices are a state: `is_known` is false and `total` holds only the known lines.
+/// What a usage costs. Unknown prices are a state: `is_known` is false and `total` holds only the
+/// known lines.
 struct Charge {
     std::array<ChargeLine, canon::kMeterCount> lines_storage{};
     std::uint8_t line_count = 0;
@@ -29,7 +30,9 @@ struct Charge {
     Money total;
     RateVersion version;
 
-    [[nodiscard]] std::span<const ChargeLine> lines() const { return {lines_storage.data(), line_count}; }
+    [[nodiscard]] std::span<const ChargeLine> lines() const {
+        return {lines_storage.data(), line_count};
+    }
 };
 
 struct PriceOptions {
@@ -38,10 +41,11 @@ struct PriceOptions {
     Ratio factor;  ///< on top of the card's: a contract's discount
 };
 
-/// Prices a usage at the rates in force at `at`. The band is chosen by the whole prompt (cache reads and writes
-/// included) and moves the whole request. Errors: kOverflow; kInvalidField for a negative count, or for more
-/// `reasoning` than `output`.
-[[nodiscard]] Result<Charge> price(const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
+/// Prices a usage at the rates in force at `at`. The band is chosen by the whole prompt (cache
+/// reads and writes included) and moves the whole request. Errors: kOverflow; kInvalidField for a
+/// count that is negative or above 10^15, or for more `reasoning` than `output`.
+[[nodiscard]] Result<Charge> price(
+    const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
 
 /// An amount, or the statement that it is not known.
 struct Quote {
@@ -49,29 +53,38 @@ struct Quote {
     Money amount;
 };
 
-/// The total of `price`, without lines: what the router compares. Unknown where any needed price is, or on overflow.
-[[nodiscard]] Quote estimate(const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
+/// The total of `price`, without lines: what the router compares. Unknown where any needed price
+/// is, or on overflow.
+[[nodiscard]] Quote estimate(
+    const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
 
 /// The most a request may consume.
 struct Bounds {
     std::int64_t prompt_tokens_max = 0;  ///< of every modality together
     std::int64_t output_tokens_max = 0;  ///< over all choices (`n` applied)
-    bool has_images = false;
+    bool has_images =
+        false;  ///< image tokens may be part of the prompt (documents become images too)
     bool has_audio = false;
     bool may_answer_audio = false;
     bool may_answer_images = false;
+    std::int64_t images_max = 0;  ///< counted, for cards that price images apart
     std::int64_t searches_max = 0;
     std::uint8_t tiers = 1;  ///< bit per Tier that the supplier may serve at
 
-    [[nodiscard]] static constexpr std::uint8_t tier_bit(Tier tier) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(tier)); }
+    [[nodiscard]] static constexpr std::uint8_t tier_bit(Tier tier) {
+        return static_cast<std::uint8_t>(1U << static_cast<unsigned>(tier));
+    }
 };
 
-/// No usage within `bounds` can cost more than this: the dearest reachable rate over tiers, context bands and cache writes,
-/// rounded up. `options.tier` is ignored. Unknown where a reachable price is not known.
-[[nodiscard]] Quote worst_case(const Bounds& bounds, const RateCard& card, const PriceOptions& options, Instant at);
+/// No usage within `bounds` can cost more than this: the dearest reachable rate over tiers, context
+/// bands and cache writes, rounded up. `options.tier` is ignored. Unknown where a reachable price
+/// is not known.
+[[nodiscard]] Quote worst_case(
+    const Bounds& bounds, const RateCard& card, const PriceOptions& options, Instant at);
 
-/// The largest `output_tokens_max` whose worst case fits `available`, or -1 when not even the prompt does. For "which
-/// max_tokens would fit".
-[[nodiscard]] std::int64_t output_that_fits(Bounds bounds, const RateCard& card, const PriceOptions& options, Instant at, Money available);
+/// The largest `output_tokens_max` whose worst case fits `available`, or -1 when not even the
+/// prompt does. For "which max_tokens would fit".
+[[nodiscard]] std::int64_t output_that_fits(
+    Bounds bounds, const RateCard& card, const PriceOptions& options, Instant at, Money available);
 
 }  // namespace entrepot::pricing

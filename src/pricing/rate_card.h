@@ -19,14 +19,17 @@ namespace entrepot::pricing {
 using catalog::kTierCount;
 using catalog::Tier;
 
-/// Names the exact rates an amount was computed with: 12 hex digits of their hash, `@`, the day they began to apply
+/// Names the exact rates an amount was computed with: 12 hex digits of their hash, `@`, the day
+/// they began to apply
 /// (`-` when unknown). Equal rates of one offer give equal versions in every build.
 class RateVersion {
 public:
     RateVersion() = default;
     explicit RateVersion(std::string_view text);
     [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
-    friend bool operator==(const RateVersion& a, const RateVersion& b) { return a.view() == b.view(); }
+    friend bool operator==(const RateVersion& a, const RateVersion& b) {
+        return a.view() == b.view();
+    }
 
 private:
     std::array<char, 27> text_{};
@@ -36,14 +39,15 @@ private:
 /// A price per million units stated in configuration: {`input`, `0.10`}.
 using NamedPrice = std::pair<std::string, std::string>;
 
-/// The prices of one offer, compiled for the request path: no strings, no maps, no allocation when read. A value that is
-/// never changed after it was made; share it in a published snapshot.
+/// The prices of one offer, compiled for the request path: no strings, no maps, no allocation when
+/// read. A value that is never changed after it was made; share it in a published snapshot.
 class RateCard {
 public:
     static constexpr std::int64_t kUnknownPrice = -1;
 
-    /// Prices of one tier and context band. `own` is what the list says; `used` adds the documented fallbacks
-    /// (README), each in pico-units or kUnknownPrice; `source` says which meter's price is used.
+    /// Prices of one tier and context band. `own` is what the list says; `used` adds the documented
+    /// fallbacks (README), each in pico-units or kUnknownPrice; `source` says which meter's price
+    /// is used.
     struct Band {
         std::int64_t ctx_over = 0;
         std::array<std::int64_t, canon::kMeterCount> own{};
@@ -63,11 +67,16 @@ public:
     /// A card without any price: every amount is unknown.
     RateCard() = default;
     /// From a catalogue row. `known_at` leaves out what no source had shown by then.
-    [[nodiscard]] static RateCard compile(const catalog::Catalog& catalog, const catalog::Offer& offer,
-        const Ratio& uplift = {}, Instant known_at = catalog::kForever);
-    /// From prices in configuration: per million, by meter name; they hold at every tier, context and date.
-    /// Errors: kInvalidField naming the meter (and the nearest one) or the price.
-    [[nodiscard]] static Result<RateCard> from_prices(std::span<const NamedPrice> prices, Currency currency);
+    [[nodiscard]] static RateCard compile(const catalog::Catalog& catalog,
+        const catalog::Offer& offer, const Ratio& uplift = {},
+        Instant known_at = catalog::kForever);
+    /// From rates as they stand; `what` enters the version: cards of different offers differ in it.
+    [[nodiscard]] static RateCard from_rates(
+        std::span<const catalog::Rate> rates, std::string_view what, const Ratio& uplift = {});
+    /// From prices in configuration: per million, by meter name; they hold at every tier, context
+    /// and date. Errors: kInvalidField naming the meter (and the nearest one) or the price.
+    [[nodiscard]] static Result<RateCard> from_prices(
+        std::span<const NamedPrice> prices, Currency currency);
 
     [[nodiscard]] bool has_prices() const { return !epochs_.empty(); }
     [[nodiscard]] Currency currency() const { return currency_; }
@@ -85,6 +94,7 @@ public:
 
 private:
     std::vector<Epoch> epochs_;
+    std::string what_;
     Ratio factor_;
     Currency currency_;
 };

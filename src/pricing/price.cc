@@ -1,0 +1,262 @@
+#include "pricing/price.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace entrepot::pricing {
+namespace {
+
+using canon::kMeterCount;
+using canon::Meter;
+using canon::Usage;
+
+/// No supplier can have served more in one request; keeps every product of counts and prices inside
+/// 128 bits.
+constexpr std::int64_t kCountMax = 1'000'000'000'000'000;
+
+constexpr std::size_t index_of(Meter meter) { return static_cast<std::size_t>(meter); }
+constexpr bool is_one(const Ratio& ratio) { return ratio.numerator == 1 && ratio.denominator == 1; }
+
+bool applies(const RateCard::Band& band, std::int64_t prompt_tokens) {
+    return band.ctx_over == 0 || prompt_tokens > band.ctx_over;
+}
+
+/// The band a whole request is priced at, or null when the tier has none.
+const RateCard::Band* band_for(
+    const RateCard::Epoch* epoch, Tier tier, std::int64_t prompt_tokens) {
+    if (epoch == nullptr) return nullptr;
+    const auto bands = epoch->tier(tier);
+    for (auto band = bands.rbegin(); band != bands.rend(); ++band)
+        if (applies(*band, prompt_tokens)) return &*band;
+    return nullptr;
+}
+
+Result<Ratio> whole_factor(const RateCard& card, const PriceOptions& options) {
+    if (is_one(options.factor)) return card.factor();
+    if (is_one(card.factor())) return options.factor;
+    return multiply(card.factor(), options.factor);
+}
+
+Result<Money> amount_of(
+    std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding) {
+    if (is_one(factor)) return Money::from_pico(static_cast<Int128>(quantity) * price.pico());
+    return extend(quantity, price, factor, rounding);
+}
+
+bool add(Money& sum, Money amount) {
+    Int128 total = 0;
+    if (__builtin_add_overflow(sum.pico(), amount.pico(), &total)) return false;
+    sum = Money::from_pico(total);
+    return true;
+}
+
+/// A count that only describes the request unless a price says otherwise. Searches are billed by
+/// every seller that has them, so for those a missing price is an unknown one.
+constexpr bool is_descriptive(Meter meter) {
+    return meter == Meter::kRequests || meter == Meter::kImages || meter == Meter::kAudioSeconds ||
+        meter == Meter::kCharacters || meter == Meter::kToolCalls;
+}
+
+/// Calls `line(meter, quantity, pico, source)` for everything that is billed; `pico` is
+/// kUnknownPrice where the price is not known. `band` may be null: then every price is unknown.
+template <typename Line>
+void for_each_line(const Usage& usage, const RateCard::Band* band, Line&& line) {
+    bool has_tokens = false;
+    const bool reasoning_apart =
+        band != nullptr && band->own[index_of(Meter::kReasoning)] != RateCard::kUnknownPrice;
+    for (std::size_t m = 0; m < kMeterCount; ++m) {
+        const auto meter = static_cast<Meter>(m);
+        std::int64_t quantity = usage.counts[m];
+        if (quantity == 0) continue;
+        if (meter == Meter::kReasoning && !reasoning_apart) continue;
+        if (m < index_of(Meter::kReasoning)) has_tokens = true;
+        if (meter == Meter::kOutput && reasoning_apart) {
+            quantity -= usage[Meter::kReasoning];
+            if (quantity == 0) continue;
+        }
+        const std::int64_t pico = band == nullptr ? RateCard::kUnknownPrice : band->used[m];
+        // An image or a minute that came with tokens is paid through them.
+        if (pico == RateCard::kUnknownPrice && is_descriptive(meter) &&
+            (has_tokens || meter == Meter::kRequests))
+            continue;
+        line(meter, quantity, pico, band == nullptr ? meter : band->source[m]);
+    }
+}
+
+Status check_counts(const Usage& usage) {
+    for (std::size_t m = 0; m < kMeterCount; ++m)
+        if (usage.counts[m] < 0 || usage.counts[m] > kCountMax) [[unlikely]]
+            return fail(ErrorCode::kInvalidField,
+                fmt::format("a usage of {} {} cannot be priced; counts go from 0 to {}",
+                    usage.counts[m], canon::meter_name(static_cast<Meter>(m)), kCountMax));
+    if (usage[Meter::kReasoning] > usage[Meter::kOutput]) [[unlikely]]
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("{} reasoning tokens cannot be part of {} output tokens",
+                usage[Meter::kReasoning], usage[Meter::kOutput]));
+    return {};
+}
+
+}  // namespace
+
+Result<Charge> price(
+    const Usage& usage, const RateCard& card, const PriceOptions& options, Instant at) {
+    ENTREPOT_TRY_DO(check_counts(usage));
+    ENTREPOT_TRY(const Ratio factor, whole_factor(card, options));
+    Result<Charge> result;
+    Charge& charge = *result;
+    charge.tier = options.tier;
+    charge.factor = factor;
+    const RateCard::Epoch* epoch = card.at(at);
+    if (epoch != nullptr) charge.version = epoch->version;
+    const RateCard::Band* band = band_for(epoch, options.tier, usage.prompt_tokens());
+    if (band != nullptr) charge.ctx_over = band->ctx_over;
+
+    Status status;
+    for_each_line(
+        usage, band, [&](Meter meter, std::int64_t quantity, std::int64_t pico, Meter source) {
+            ChargeLine& line = charge.lines_storage[charge.line_count++];
+            line.meter = meter;
+            line.priced_as = source;
+            line.quantity = quantity;
+            line.is_known = pico != RateCard::kUnknownPrice;
+            if (!line.is_known) {
+                charge.is_known = false;
+                return;
+            }
+            line.price = UnitPrice::from_pico(pico);
+            const Result<Money> amount = amount_of(quantity, line.price, factor, options.rounding);
+            if (!amount) {
+                status = std::unexpected(amount.error());
+                return;
+            }
+            line.amount = *amount;
+            if (!add(charge.total, line.amount))
+                status = fail(ErrorCode::kOverflow, "the total of a charge leaves 128 bits");
+        });
+    if (!status) return std::unexpected(std::move(status).error());
+    return result;
+}
+
+Quote estimate(const Usage& usage, const RateCard& card, const PriceOptions& options, Instant at) {
+    const Result<Ratio> factor = whole_factor(card, options);
+    if (!factor || !check_counts(usage)) return {};
+    const RateCard::Band* band = band_for(card.at(at), options.tier, usage.prompt_tokens());
+    Quote quote{true, {}};
+    for_each_line(usage, band, [&](Meter, std::int64_t quantity, std::int64_t pico, Meter) {
+        if (pico == RateCard::kUnknownPrice) {
+            quote.is_known = false;
+            return;
+        }
+        const Result<Money> amount =
+            amount_of(quantity, UnitPrice::from_pico(pico), *factor, options.rounding);
+        if (!amount || !add(quote.amount, *amount)) quote.is_known = false;
+    });
+    return quote;
+}
+
+namespace {
+
+/// The dearest price per unit that a request within bounds can reach, by what it is paid for.
+struct Dearest {
+    std::int64_t prompt = 0;
+    std::int64_t output = 0;
+    std::int64_t request = 0;
+    std::int64_t image = 0;
+    std::int64_t search = 0;
+    bool is_known = true;
+
+    void raise(std::int64_t& price, std::int64_t seen) { price = std::max(price, seen); }
+    /// A price that is needed: unknown makes the whole unknown.
+    void need(std::int64_t& price, std::int64_t seen) {
+        if (seen == RateCard::kUnknownPrice) is_known = false;
+        raise(price, seen);
+    }
+    void see(const RateCard::Band& band, const Bounds& bounds) {
+        const auto used = [&](Meter meter) { return band.used[index_of(meter)]; };
+        if (bounds.prompt_tokens_max > 0) {
+            // A supplier may cache what nobody asked it to, so cache prices are always reachable.
+            need(prompt, used(Meter::kInput));
+            for (const Meter m : {Meter::kCacheRead, Meter::kCacheWrite, Meter::kCacheWriteLong})
+                raise(prompt, used(m));
+            if (bounds.has_images) raise(prompt, used(Meter::kImageIn));
+            if (bounds.has_audio) {
+                raise(prompt, used(Meter::kAudioIn));
+                raise(prompt, used(Meter::kAudioCacheRead));
+            }
+        }
+        if (bounds.output_tokens_max > 0) {
+            need(output, used(Meter::kOutput));
+            raise(output, used(Meter::kReasoning));
+            if (bounds.may_answer_audio) raise(output, used(Meter::kAudioOut));
+            if (bounds.may_answer_images) raise(output, used(Meter::kImageOut));
+        }
+        raise(request, used(Meter::kRequests));
+        if (bounds.images_max > 0) raise(image, used(Meter::kImages));
+        if (bounds.searches_max > 0) need(search, used(Meter::kSearches));
+        // Nothing bounds these counts before the answer is there.
+        for (const Meter m : {Meter::kAudioSeconds, Meter::kCharacters, Meter::kToolCalls})
+            if (used(m) > 0) is_known = false;
+    }
+};
+
+}  // namespace
+
+Quote worst_case(
+    const Bounds& bounds, const RateCard& card, const PriceOptions& options, Instant at) {
+    const RateCard::Epoch* epoch = card.at(at);
+    const Result<Ratio> factor = whole_factor(card, options);
+    const auto is_sane = [](std::int64_t count) { return count >= 0 && count <= kCountMax; };
+    if (epoch == nullptr || !factor || !is_sane(bounds.prompt_tokens_max) ||
+        !is_sane(bounds.output_tokens_max) || !is_sane(bounds.images_max) ||
+        !is_sane(bounds.searches_max))
+        return {};
+    Dearest dearest;
+    for (std::size_t t = 0; t < kTierCount; ++t) {
+        if ((bounds.tiers & Bounds::tier_bit(static_cast<Tier>(t))) == 0) continue;
+        bool reached = false;
+        for (const RateCard::Band& band : epoch->tier(static_cast<Tier>(t))) {
+            if (!applies(band, bounds.prompt_tokens_max)) break;
+            dearest.see(band, bounds);
+            reached = true;
+        }
+        if (!reached) return {};
+    }
+    if (!dearest.is_known) return {};
+
+    Quote quote{true, {}};
+    // Each line of the real charge is rounded on its own and may gain up to a pico-unit.
+    if (factor->denominator != 1) quote.amount = Money::from_pico(kMeterCount);
+    const auto pay = [&](std::int64_t quantity, std::int64_t pico) {
+        if (quantity == 0 || pico == 0) return;
+        const Result<Money> amount =
+            amount_of(quantity, UnitPrice::from_pico(pico), *factor, Rounding::kUp);
+        if (!amount || !add(quote.amount, *amount)) quote.is_known = false;
+    };
+    pay(bounds.prompt_tokens_max, dearest.prompt);
+    pay(bounds.output_tokens_max, dearest.output);
+    pay(1, dearest.request);
+    pay(bounds.images_max, dearest.image);
+    pay(bounds.searches_max, dearest.search);
+    return quote;
+}
+
+std::int64_t output_that_fits(
+    Bounds bounds, const RateCard& card, const PriceOptions& options, Instant at, Money available) {
+    const auto fits = [&](std::int64_t output) {
+        bounds.output_tokens_max = output;
+        const Quote quote = worst_case(bounds, card, options, at);
+        return quote.is_known && quote.amount <= available;
+    };
+    std::int64_t high = bounds.output_tokens_max;
+    if (fits(high)) return high;
+    std::int64_t low = 0;
+    if (!fits(low)) return -1;
+    while (high - low > 1) {
+        const std::int64_t middle = low + (high - low) / 2;
+        (fits(middle) ? low : high) = middle;
+    }
+    return low;
+}
+
+}  // namespace entrepot::pricing

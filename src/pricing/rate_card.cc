@@ -1,0 +1,203 @@
+#include "pricing/rate_card.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "base/check.h"
+#include "base/text.h"
+
+namespace entrepot::pricing {
+namespace {
+
+using canon::kMeterCount;
+using canon::Meter;
+
+constexpr std::size_t index_of(Meter meter) { return static_cast<std::size_t>(meter); }
+
+/// The meter whose price stands in for a meter that has none of its own; itself where nothing does.
+/// README, table.
+constexpr Meter stand_in(Meter meter) {
+    switch (meter) {
+        case Meter::kCacheRead: return Meter::kInput;
+        case Meter::kCacheWrite: return Meter::kInput;
+        case Meter::kCacheWriteLong: return Meter::kCacheWrite;
+        case Meter::kAudioIn: return Meter::kInput;
+        case Meter::kAudioCacheRead: return Meter::kAudioIn;
+        case Meter::kImageIn: return Meter::kInput;
+        case Meter::kAudioOut: return Meter::kOutput;
+        case Meter::kImageOut: return Meter::kOutput;
+        default: return meter;
+    }
+}
+
+/// Fills `used` and `source` from `own`; `base` is the band for short prompts of the same tier, or
+/// null.
+void resolve(RateCard::Band& band, const RateCard::Band* base) {
+    for (std::size_t m = 0; m < kMeterCount; ++m) {
+        auto meter = static_cast<Meter>(m);
+        while (band.own[index_of(meter)] == RateCard::kUnknownPrice && stand_in(meter) != meter)
+            meter = stand_in(meter);
+        band.used[m] = band.own[index_of(meter)];
+        band.source[m] = meter;
+        // A band for long prompts is never cheaper than the one it follows, whatever its list
+        // leaves out.
+        if (base != nullptr && band.own[m] == RateCard::kUnknownPrice &&
+            base->own[m] > band.used[m]) {
+            band.used[m] = base->own[m];
+            band.source[m] = static_cast<Meter>(m);
+        }
+    }
+}
+
+std::uint64_t mix(std::uint64_t hash, std::string_view bytes) {
+    for (const char c : bytes) {
+        hash ^= static_cast<unsigned char>(c);
+        hash *= 0x100000001b3ULL;  // FNV-1a
+    }
+    return hash;
+}
+
+RateVersion version_of(
+    std::string_view what, const RateCard::Epoch& epoch, const Ratio& factor, Currency currency) {
+    std::uint64_t hash = mix(0xcbf29ce484222325ULL, what);
+    hash = mix(hash, factor.to_string());
+    hash = mix(hash, currency.code());
+    for (std::size_t t = 0; t < kTierCount; ++t)
+        for (const RateCard::Band& band : epoch.tier(static_cast<Tier>(t)))
+            hash = mix(hash, fmt::format("|{}:{}:{}", t, band.ctx_over, fmt::join(band.used, ",")));
+    const std::string from = epoch.from == catalog::kBeginning ? "-" : to_date(epoch.from);
+    return RateVersion(fmt::format("{:012x}@{}", hash >> 16, from));
+}
+
+using BandKey = std::pair<std::size_t, std::int64_t>;  // tier, ctx_over
+
+/// The epoch that begins at `from`: of each (tier, band, meter) the rate in force; where several
+/// are, the one seen last, then the one that began last.
+RateCard::Epoch epoch_at(std::span<const catalog::Rate> rates, Instant from, Instant to) {
+    std::map<BandKey, std::array<const catalog::Rate*, kMeterCount>> table;
+    for (const catalog::Rate& rate : rates) {
+        if (rate.from > from || from >= rate.to) continue;
+        const catalog::Rate*& slot =
+            table[{static_cast<std::size_t>(rate.tier), rate.ctx_over}][index_of(rate.meter)];
+        const auto rank = [](const catalog::Rate& r) { return std::pair(r.seen, r.from); };
+        if (slot == nullptr || rank(*slot) < rank(rate)) slot = &rate;
+    }
+    RateCard::Epoch epoch;
+    epoch.from = from;
+    epoch.to = to;
+    for (std::size_t t = 0; t < kTierCount; ++t) {
+        epoch.first_band[t] = static_cast<std::uint16_t>(epoch.bands.size());
+        std::optional<std::size_t> base;
+        for (const auto& [key, row] : table) {
+            if (key.first != t) continue;
+            RateCard::Band band;
+            band.ctx_over = key.second;
+            for (std::size_t m = 0; m < kMeterCount; ++m)
+                band.own[m] = row[m] == nullptr ? RateCard::kUnknownPrice : row[m]->price.pico();
+            resolve(band, base ? &epoch.bands[*base] : nullptr);
+            if (!base) base = epoch.bands.size();
+            epoch.bands.push_back(band);
+        }
+    }
+    epoch.first_band[kTierCount] = static_cast<std::uint16_t>(epoch.bands.size());
+    return epoch;
+}
+
+}  // namespace
+
+RateVersion::RateVersion(std::string_view text) {
+    ENTREPOT_CHECK(text.size() <= text_.size());
+    std::ranges::copy(text, text_.begin());
+    size_ = static_cast<std::uint8_t>(text.size());
+}
+
+std::span<const RateCard::Band> RateCard::Epoch::tier(Tier tier) const {
+    const auto t = static_cast<std::size_t>(tier);
+    return std::span(bands).subspan(first_band[t], first_band[t + 1] - first_band[t]);
+}
+
+RateCard RateCard::compile(const catalog::Catalog& catalog, const catalog::Offer& offer,
+    const Ratio& uplift, Instant known_at) {
+    std::vector<catalog::Rate> rates;
+    for (const catalog::Rate& rate : catalog.rates(offer))
+        if (rate.seen <= known_at) rates.push_back(rate);
+    return from_rates(rates, offer.id(), uplift);
+}
+
+RateCard RateCard::from_rates(
+    std::span<const catalog::Rate> rates, std::string_view what, const Ratio& uplift) {
+    RateCard card;
+    card.what_ = what;
+    card.factor_ = uplift;
+    std::vector<Instant> edges;
+    for (const catalog::Rate& rate : rates) {
+        edges.push_back(rate.from);
+        edges.push_back(rate.to);
+    }
+    std::ranges::sort(edges);
+    edges.erase(std::ranges::unique(edges).begin(), edges.end());
+    for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
+        Epoch epoch = epoch_at(rates, edges[i], edges[i + 1]);
+        if (epoch.bands.empty()) continue;
+        epoch.version = version_of(what, epoch, uplift, card.currency_);
+        card.epochs_.push_back(std::move(epoch));
+    }
+    return card;
+}
+
+Result<RateCard> RateCard::from_prices(std::span<const NamedPrice> prices, Currency currency) {
+    Band band;
+    band.own.fill(kUnknownPrice);
+    for (const auto& [name, decimal] : prices) {
+        std::size_t m = 0;
+        while (m < kMeterCount && canon::meter_name(static_cast<Meter>(m)) != name) ++m;
+        if (m == kMeterCount) {
+            std::vector<std::string> known;
+            for (std::size_t i = 0; i < kMeterCount; ++i)
+                known.emplace_back(canon::meter_name(static_cast<Meter>(i)));
+            const std::string_view near = nearest(name, known);
+            return fail_field(ErrorCode::kInvalidField, name,
+                near.empty()
+                    ? fmt::format("'{}' is not a meter; use one of {}", excerpt(name),
+                          fmt::join(known, ", "))
+                    : fmt::format("'{}' is not a meter; did you mean '{}'?", excerpt(name), near));
+        }
+        const Result<UnitPrice> price = UnitPrice::parse_per_million(decimal);
+        if (!price)
+            return fail_field(ErrorCode::kInvalidField, name,
+                fmt::format("the price of {}: {}", name, price.error().message));
+        if (band.own[m] != kUnknownPrice)
+            return fail_field(
+                ErrorCode::kInvalidField, name, fmt::format("{} is priced twice", name));
+        band.own[m] = price->pico();
+    }
+    RateCard card;
+    card.currency_ = currency;
+    card.what_ = "configured";
+    if (prices.empty()) return card;
+    resolve(band, nullptr);
+    Epoch epoch;
+    // What a company states it pays, it pays at every tier.
+    for (std::size_t t = 0; t < kTierCount; ++t) {
+        epoch.first_band[t] = static_cast<std::uint16_t>(t);
+        epoch.bands.push_back(band);
+    }
+    epoch.first_band[kTierCount] = kTierCount;
+    epoch.version = version_of(card.what_, epoch, card.factor_, currency);
+    card.epochs_.push_back(std::move(epoch));
+    return card;
+}
+
+Result<RateCard> RateCard::scaled(const Ratio& factor, Currency currency) const {
+    RateCard card = *this;
+    ENTREPOT_TRY(card.factor_, multiply(factor_, factor));
+    card.currency_ = currency;
+    for (Epoch& epoch : card.epochs_)
+        epoch.version = version_of(card.what_, epoch, card.factor_, currency);
+    return card;
+}
+
+}  // namespace entrepot::pricing
