@@ -8,12 +8,13 @@ namespace entrepot::dialect::bedrock_converse {
 
 inline constexpr std::string_view kName = "bedrock-converse";
 
-/// AWS Bedrock's Converse (whole) and ConverseStream (binary event stream), both ways. The model and whether to stream
-/// stand in the path, not in the body: `decode_request` leaves `model` empty and `is_stream` false for the caller to
-/// fill, and `encode_request` writes neither.
+/// AWS Bedrock's Converse (whole) and ConverseStream (binary event stream), both ways. The model
+/// and whether to stream stand in the path, not in the body: `decode_request` leaves `model` empty
+/// and `is_stream` false for the caller to fill, and `encode_request` writes neither.
 extern const Dialect kDialect;
 
-/// The value of `x-amzn-errortype` for a failure, e.g. `ThrottlingException`: Bedrock's clients read it before the body.
+/// The value of `x-amzn-errortype` for a failure, e.g. `ThrottlingException`: Bedrock's clients
+/// read it before the body.
 [[nodiscard]] std::string_view error_type(canon::FailureKind kind);
 
 }  // namespace entrepot::dialect::bedrock_converse

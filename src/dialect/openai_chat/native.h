@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "base/result.h"
 #include "canon/reply.h"
 #include "canon/usage.h"
+#include "framing/sse.h"
 
 // The native lane: client and supplier both speak chat completions, so bytes pass untouched but for
 // a closed list of edits. Nothing here builds a tree or serialises JSON again.
@@ -165,12 +167,16 @@ struct StreamMeterOptions {
     std::size_t event_bytes_max = std::size_t{8} << 20;
 };
 
+struct Chunk;
+
 /// Sits in the relay of a streamed reply: passes bytes through, reads what they say. Where nothing
 /// is to be removed a byte is passed on in the very call that brought it; else what waits is at most
 /// one unfinished event.
 class StreamMeter {
 public:
-    explicit StreamMeter(const StreamMeterOptions& options) : options_(options) {}
+    explicit StreamMeter(const StreamMeterOptions& options)
+        : options_(options),
+          parser_({.event_bytes_max = options.event_bytes_max, .reports_empty = true}) {}
 
     /// Appends to `out` the spans to send on, in order. They view `in` or this meter, until the next
     /// call. Errors: kUpstreamProtocol when an event exceeds `event_bytes_max`; what was appended
@@ -178,14 +184,15 @@ public:
     [[nodiscard]] Status feed(std::string_view in, std::vector<std::string_view>& out);
 
     /// The upstream body has ended: appends what was held. Errors: kUpstreamProtocol when the stream
-    /// is incomplete (no `[DONE]`, no finish reason, no error event), or an event was no JSON.
+    /// is incomplete (no `[DONE]`, no error event, a choice without its finish reason), or an event
+    /// was no JSON.
     [[nodiscard]] Status finish(std::vector<std::string_view>& out);
 
     [[nodiscard]] const canon::Usage& usage() const { return usage_; }  ///< the last one reported
     [[nodiscard]] bool has_usage() const { return has_usage_; }
     [[nodiscard]] bool is_done() const { return is_done_; }  ///< `[DONE]` came
     [[nodiscard]] std::optional<canon::StopReason> stop_reason() const { return stop_reason_; }
-    [[nodiscard]] std::uint32_t finished_choices() const { return finished_choices_; }
+    [[nodiscard]] std::size_t finished_choices() const { return finished_choices_.count(); }
     /// The supplier's own error inside the stream.
     [[nodiscard]] const std::optional<canon::Failure>& failure() const { return failure_; }
     [[nodiscard]] const std::string& model() const { return model_; }
@@ -197,22 +204,22 @@ public:
     [[nodiscard]] std::int64_t answer_bytes() const { return answer_bytes_; }
 
 private:
-    struct Chunk;
-    std::size_t event_end(std::string_view from);
-    void relay_event(std::string_view event, std::vector<std::string_view>& out);
-    void read_event(std::string_view event, Chunk& chunk);
-    void read_data(std::string_view data, Chunk& chunk);
+    void relay(const framing::SseEvent& event, std::vector<std::string_view>& out);
+    void read(const framing::SseEvent& event, Chunk& chunk);
+    [[nodiscard]] bool edits() const {
+        return options_.strips_usage || options_.hides_filter_chunks;
+    }
 
     StreamMeterOptions options_;
-    std::string pending_;   // an unfinished event
-    std::string finished_;  // the event that `pending_` became, while its spans are in use
-    std::size_t scanned_ = 0;  // bytes of `pending_` known to hold no event end
-    std::string joined_;       // data of an event with several `data:` lines
+    framing::SseParser parser_;
+    std::vector<framing::SseEvent> parsed_;
+    bool sent_line_feed_ = false;  // the LF of a CRLF that ended a block went out ahead of the next
     canon::Usage usage_;
     bool has_usage_ = false;
     bool is_done_ = false;
     std::optional<canon::StopReason> stop_reason_;
-    std::uint32_t finished_choices_ = 0;
+    std::bitset<128> seen_choices_;
+    std::bitset<128> finished_choices_;
     std::optional<canon::Failure> failure_;
     std::string model_;
     std::string id_;

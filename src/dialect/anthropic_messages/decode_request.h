@@ -1,0 +1,13 @@
+#pragma once
+
+#include "base/result.h"
+#include "canon/request.h"
+#include "json/value.h"
+
+namespace entrepot::dialect::anthropic_messages {
+
+/// Turn 0 is `system`; message i of `messages` is turn i + 1.
+/// Errors: kBadRequest, kInvalidField with the field.
+[[nodiscard]] Result<canon::Request> decode_request(const json::Document& body);
+
+}  // namespace entrepot::dialect::anthropic_messages

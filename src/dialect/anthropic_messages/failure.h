@@ -1,0 +1,23 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "canon/reply.h"
+#include "dialect/dialect.h"
+#include "json/value.h"
+
+namespace entrepot::dialect::anthropic_messages {
+
+/// A supplier's error answer; `body` may be anything.
+[[nodiscard]] canon::Failure decode_failure(
+    int status, std::span<const Header> headers, std::string_view body);
+
+/// The `{"type":"error","error":{...}}` of a body or a stream event. `status` 0: unknown, taken
+/// from the error's type.
+[[nodiscard]] canon::Failure failure_of(const json::Value& body, int status);
+
+[[nodiscard]] std::string encode_failure(const canon::Failure& failure);
+
+}  // namespace entrepot::dialect::anthropic_messages

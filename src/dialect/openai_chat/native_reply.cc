@@ -1,0 +1,335 @@
+#include <algorithm>
+#include <charconv>
+
+#include "dialect/openai_chat/failure.h"
+#include "dialect/openai_chat/native.h"
+#include "dialect/openai_chat/usage.h"
+#include "json/cursor.h"
+#include "json/value.h"
+
+namespace entrepot::dialect::openai_chat {
+
+using json::Cursor;
+using json::Kind;
+
+/// What one chunk, or one whole reply, says.
+struct Chunk {
+    std::string_view id;  // as spelled; ids and model names need no escapes
+    std::string_view model;
+    canon::Usage usage;
+    bool has_usage = false;
+    bool has_error = false;
+    bool has_choices = false;
+    std::uint32_t choices = 0;
+    std::uint32_t bare_choices = 0;  // without a delta or a message
+    std::bitset<128> seen;
+    std::bitset<128> finished;
+    std::string_view finish_reason;  // of the first choice that has one
+    std::int64_t answer_bytes = 0;
+    // The stretch to cut so that a `usage` that is null goes; empty when there is none.
+    std::size_t null_usage_begin = 0;
+    std::size_t null_usage_end = 0;
+};
+
+namespace {
+
+std::int64_t text_bytes(Cursor& cursor) {
+    if (cursor.peek() == Kind::kString) return static_cast<std::int64_t>(cursor.string().size());
+    const Kind kind = cursor.peek();
+    const std::string_view raw = cursor.skip();
+    // Mistral's parts: their frame counts too, which an estimate forgives.
+    return kind == Kind::kArray ? static_cast<std::int64_t>(raw.size()) : 0;
+}
+
+std::int64_t call_bytes(Cursor& cursor) {
+    if (cursor.peek() != Kind::kObject) {
+        cursor.skip();
+        return 0;
+    }
+    std::int64_t bytes = 0;
+    cursor.enter_object();
+    while (cursor.next_member()) {
+        const std::string_view key = cursor.key();
+        if (key == "name" || key == "arguments" || key == "input")
+            bytes += text_bytes(cursor);
+        else if (key == "function" || key == "custom")
+            bytes += call_bytes(cursor);
+        else
+            cursor.skip();
+    }
+    return bytes;
+}
+
+std::int64_t message_bytes(Cursor& cursor) {
+    std::int64_t bytes = 0;
+    // OpenRouter repeats `reasoning` in `reasoning_details`, others under both names.
+    std::int64_t reasoning = 0;
+    cursor.enter_object();
+    while (cursor.next_member()) {
+        const std::string_view key = cursor.key();
+        if (key == "content" || key == "refusal") {
+            bytes += text_bytes(cursor);
+        } else if (key == "reasoning_content" || key == "reasoning") {
+            reasoning = std::max(reasoning, text_bytes(cursor));
+        } else if (key == "tool_calls" && cursor.peek() == Kind::kArray) {
+            cursor.enter_array();
+            while (cursor.next_item()) bytes += call_bytes(cursor);
+        } else if (key == "function_call") {
+            bytes += call_bytes(cursor);
+        } else {
+            cursor.skip();
+        }
+    }
+    return bytes + reasoning;
+}
+
+void read_choice(Cursor& cursor, std::uint32_t position, Chunk& chunk) {
+    if (cursor.peek() != Kind::kObject) {
+        cursor.skip();
+        return;
+    }
+    std::size_t index = position;
+    bool is_finished = false;
+    bool is_bare = true;
+    cursor.enter_object();
+    while (cursor.next_member()) {
+        const std::string_view key = cursor.key();
+        const Kind kind = cursor.peek();
+        if ((key == "delta" || key == "message") && kind == Kind::kObject) {
+            is_bare = false;
+            chunk.answer_bytes += message_bytes(cursor);
+        } else if (key == "finish_reason" && kind == Kind::kString) {
+            const std::string_view word = cursor.string();
+            is_finished = !word.empty();
+            if (is_finished && chunk.finish_reason.empty()) chunk.finish_reason = word;
+        } else if (key == "index" && kind == Kind::kNumber) {
+            const std::string_view text = cursor.number();
+            std::size_t value = 0;
+            std::from_chars(text.data(), text.data() + text.size(), value);
+            index = value;
+        } else {
+            cursor.skip();
+        }
+    }
+    if (is_bare) ++chunk.bare_choices;
+    if (is_bare && !is_finished) return;  // a late filter result is no answer
+    index = std::min<std::size_t>(index, chunk.seen.size() - 1);
+    chunk.seen.set(index);
+    if (is_finished) chunk.finished.set(index);
+}
+
+void read_groq(Cursor& cursor, Chunk& chunk) {
+    if (cursor.peek() != Kind::kObject) {
+        cursor.skip();
+        return;
+    }
+    cursor.enter_object();
+    while (cursor.next_member()) {
+        if (cursor.key() == "usage" && cursor.peek() == Kind::kObject && !chunk.has_usage) {
+            chunk.usage = read_usage(cursor);
+            chunk.has_usage = true;
+        } else {
+            cursor.skip();
+        }
+    }
+}
+
+/// Reads one JSON text; false when it is none, or no object.
+bool read_chunk(std::string_view text, Chunk& chunk) {
+    Cursor cursor(text);
+    if (cursor.peek() != Kind::kObject) return false;
+    cursor.enter_object();
+    std::size_t before = cursor.offset();
+    bool is_first = true;
+    bool is_open_first = false;  // the null usage was the first member: its comma goes with it
+    while (cursor.next_member()) {
+        const std::string_view key = cursor.key();
+        const Kind kind = cursor.peek();
+        if (is_open_first) {
+            chunk.null_usage_end = static_cast<std::size_t>(key.data() - 1 - text.data());
+            is_open_first = false;
+        }
+        if (key == "choices" && kind == Kind::kArray) {
+            chunk.has_choices = true;
+            cursor.enter_array();
+            while (cursor.next_item()) read_choice(cursor, chunk.choices++, chunk);
+        } else if (key == "usage") {
+            if (kind == Kind::kObject) {
+                chunk.usage = read_usage(cursor);
+                chunk.has_usage = true;
+            } else {
+                cursor.skip();
+                if (kind == Kind::kNull) {
+                    chunk.null_usage_begin = before;
+                    chunk.null_usage_end = cursor.offset();
+                    is_open_first = is_first;
+                }
+            }
+        } else if (key == "id" && kind == Kind::kString) {
+            chunk.id = cursor.string();
+        } else if (key == "model" && kind == Kind::kString) {
+            chunk.model = cursor.string();
+        } else if (key == "object" && kind == Kind::kString) {
+            chunk.has_error = chunk.has_error || cursor.string() == "error";
+        } else if (key == "x_groq") {
+            read_groq(cursor, chunk);
+        } else if (key == "error" && kind != Kind::kNull) {
+            cursor.skip();
+            chunk.has_error = true;
+        } else {
+            cursor.skip();
+        }
+        before = cursor.offset();
+        is_first = false;
+    }
+    return cursor.at_end();
+}
+
+std::optional<canon::Failure> failure_of(std::string_view text) {
+    auto document = json::Document::parse(std::string(text));
+    std::optional<canon::Failure> failure;
+    if (document) failure = failure_in(document->root(), 200);
+    if (!failure) {
+        failure.emplace();
+        failure->status = 502;
+        failure->message = "the supplier ended the stream with an error it did not describe";
+    }
+    return failure;
+}
+
+/// Appends `bytes` to the spans, as a part of the last one where they follow it.
+void put(std::vector<std::string_view>& out, std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (!out.empty() && out.back().data() + out.back().size() == bytes.data())
+        out.back() = {out.back().data(), out.back().size() + bytes.size()};
+    else
+        out.push_back(bytes);
+}
+
+}  // namespace
+
+Result<MeteredReply> meter_whole(std::string_view body) {
+    Chunk chunk;
+    if (!read_chunk(body, chunk))
+        return fail(ErrorCode::kUpstreamProtocol, "the supplier's reply is not a JSON object");
+    MeteredReply reply;
+    reply.usage = chunk.usage;
+    reply.has_usage = chunk.has_usage;
+    reply.model = chunk.model;
+    reply.id = chunk.id;
+    if (!chunk.finish_reason.empty()) reply.stop_reason = stop_reason_of(chunk.finish_reason);
+    reply.choices = chunk.choices;
+    reply.answer_bytes = chunk.answer_bytes;
+    if (chunk.has_error) reply.failure = failure_of(body);
+    return reply;
+}
+
+void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
+    ++events_;
+    if (event.data == "[DONE]") {
+        is_done_ = true;
+        return;
+    }
+    if (!read_chunk(event.data, chunk)) {
+        ++malformed_;
+        chunk = {};
+        if (event.name == "error") failure_ = failure_of(event.data);
+        return;
+    }
+    if (chunk.has_usage) {
+        usage_ = chunk.usage;
+        has_usage_ = true;
+    }
+    if (id_.empty()) id_ = chunk.id;
+    if (model_.empty()) model_ = chunk.model;
+    if (!chunk.finish_reason.empty() && !stop_reason_)
+        stop_reason_ = stop_reason_of(chunk.finish_reason);
+    seen_choices_ |= chunk.seen;
+    finished_choices_ |= chunk.finished;
+    answer_bytes_ += chunk.answer_bytes;
+    if (chunk.has_error || event.name == "error") {
+        chunk.has_error = true;
+        failure_ = failure_of(event.data);
+    }
+}
+
+void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_view>& out) {
+    std::string_view raw = event.raw;
+    // An LF in front ended the block before this one; what becomes of this one does not concern it.
+    if (raw.starts_with('\n')) {
+        if (!sent_line_feed_) put(out, raw.substr(0, 1));
+        raw.remove_prefix(1);
+    }
+    sent_line_feed_ = false;
+    if (raw.empty()) return;
+    Chunk chunk;
+    if (event.has_data) read(event, chunk);
+    if (!chunk.has_choices || chunk.has_error) {
+        put(out, raw);
+        return;
+    }
+    const bool has_content = chunk.choices > chunk.bare_choices || chunk.finished.any();
+    if (!has_content && (chunk.has_usage ? options_.strips_usage && chunk.choices == 0
+                                         : options_.hides_filter_chunks))
+        return;
+    const bool is_in_raw = event.data.data() >= raw.data() &&
+        event.data.data() + event.data.size() <= raw.data() + raw.size();
+    if (options_.strips_usage && chunk.null_usage_end != 0 && is_in_raw) {
+        const auto data_at = static_cast<std::size_t>(event.data.data() - raw.data());
+        put(out, raw.substr(0, data_at + chunk.null_usage_begin));
+        put(out, raw.substr(data_at + chunk.null_usage_end));
+    } else {
+        put(out, raw);
+    }
+}
+
+Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out) {
+    parsed_.clear();
+    const Status status = parser_.feed(in, parsed_);
+    if (!edits()) {
+        put(out, in);
+        Chunk chunk;
+        for (const framing::SseEvent& event : parsed_) {
+            if (!event.has_data) continue;
+            chunk = {};
+            read(event, chunk);
+        }
+        return status;
+    }
+    for (const framing::SseEvent& event : parsed_) relay(event, out);
+    // The second half of a CRLF that ended a block: a client may wait for it.
+    if (status && parser_.held_bytes() == 1 && in.ends_with('\n') && !sent_line_feed_) {
+        put(out, in.substr(in.size() - 1));
+        sent_line_feed_ = true;
+    }
+    return status;
+}
+
+Status StreamMeter::finish(std::vector<std::string_view>& out) {
+    parsed_.clear();
+    parser_.finish(parsed_);
+    for (const framing::SseEvent& event : parsed_) {
+        if (edits()) {
+            relay(event, out);
+        } else if (event.has_data) {
+            Chunk chunk;
+            read(event, chunk);
+        }
+    }
+    if (failure_) return {};
+    if (malformed_ != 0)
+        return fail(ErrorCode::kUpstreamProtocol,
+            "the supplier sent a stream event that is not a JSON object");
+    if (is_done_) return {};
+    if (seen_choices_.none() || (seen_choices_ & ~finished_choices_).any())
+        return fail(ErrorCode::kUpstreamProtocol, "the supplier's stream ended before its answer did");
+    return {};
+}
+
+std::string stream_failure(const canon::Failure& failure, bool breaks_event) {
+    std::string out = breaks_event ? "\n\n" : "";
+    framing::append_sse(out, {}, encode_failure(failure));
+    return out;
+}
+
+}  // namespace entrepot::dialect::openai_chat

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "canon/usage.h"
+#include "json/cursor.h"
+#include "json/writer.h"
+
+namespace entrepot::dialect::openai_chat {
+
+/// Reads the `usage` object that comes next into normal form. Counts that are not whole numbers of
+/// at least 0 count as absent.
+///
+/// `prompt_tokens` includes cached, cache-written and audio tokens, `completion_tokens` reasoning,
+/// audio and image ones. Two suppliers leave a part out, which the arithmetic of `total_tokens`
+/// shows: xAI (and Google's shim) reasoning, Mistral audio.
+[[nodiscard]] canon::Usage read_usage(json::Cursor& cursor);
+/// The same from the object's text.
+[[nodiscard]] canon::Usage read_usage(std::string_view object);
+
+/// Writes the object: `prompt_tokens` is the sum of the input meters, `total_tokens` of all.
+void write_usage(json::Writer& writer, const canon::Usage& usage);
+
+}  // namespace entrepot::dialect::openai_chat

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "json/value.h"
+
+namespace entrepot::json {
+
+/// One walk over a JSON text by hand, strict and without building anything: the native lane's eyes.
+/// Against simdjson's on-demand parser it has no first pass over the whole text, which is what a
+/// prompt of 64 KB or an event of 300 bytes costs. Accepts what `Document::parse` accepts (a
+/// fuzzer holds the two together).
+///
+/// A call that meets malformed text fails the cursor: from then on every question answers "no more"
+/// and `status()` says where. So a walk needs no checks on the way, one at its end.
+class Cursor {
+public:
+    explicit Cursor(std::string_view text)
+        : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()) {}
+
+    /// The kind of the value that comes next; kNull when the cursor failed.
+    [[nodiscard]] Kind peek();
+    /// Steps into the object that comes next.
+    bool enter_object() { return open('{'); }
+    bool enter_array() { return open('['); }
+    /// Steps to the next member of the entered object: its value comes next. False behind the last.
+    bool next_member();
+    /// The last member's key as spelled; `key_has_escapes` tells that it is spelled with any.
+    [[nodiscard]] std::string_view key() const { return key_; }
+    [[nodiscard]] bool key_has_escapes() const { return key_has_escapes_; }
+    /// Steps to the next item of the entered array. False behind the last.
+    bool next_item();
+
+    /// Reads the value that comes next, whatever it is: its bytes.
+    std::string_view skip();
+    /// Reads a string: the bytes between its quotes, as spelled.
+    std::string_view string();
+    [[nodiscard]] bool string_has_escapes() const { return string_has_escapes_; }
+    /// Reads a number, as spelled.
+    std::string_view number();
+    bool boolean();
+    void null();
+
+    /// Whether nothing but white space is left, and all of the text was UTF-8. Fails otherwise.
+    bool at_end();
+    [[nodiscard]] bool has_failed() const { return problem_ != nullptr; }
+    /// Errors: kBadRequest with the place.
+    [[nodiscard]] Status status() const;
+    /// Bytes before the cursor.
+    [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
+    /// Passes white space; then `offset()` is where the next value begins.
+    void pass_space() {
+        while (at_ < end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+    }
+
+private:
+    static constexpr unsigned kDepthMax = 200;  // as Document::parse
+
+    bool open(char bracket);
+    bool word(std::string_view text);
+    bool refuse(const char* problem) {
+        if (problem_ == nullptr) problem_ = problem;
+        return false;
+    }
+    const char* pass_escape(const char* backslash);
+
+    const char* begin_;
+    const char* at_;
+    const char* end_;
+    const char* problem_ = nullptr;
+    std::string_view key_;
+    unsigned depth_ = 0;
+    bool key_has_escapes_ = false;
+    bool string_has_escapes_ = false;
+    bool after_value_ = false;  // in a container, a value stands before the cursor
+    bool has_high_bytes_ = false;
+};
+
+/// Appends the text that `spelled` (the inside of a string a cursor accepted) stands for. Half a
+/// surrogate pair becomes U+FFFD.
+void append_unescaped(std::string& out, std::string_view spelled);
+
+}  // namespace entrepot::json
