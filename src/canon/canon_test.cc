@@ -10,7 +10,8 @@ TEST(Canon, AWholeReplyIsTheFoldOfItsEvents) {
     reply.add(Started{"id", "m", 7});
     reply.add(PartStarted{.choice = 0, .part = 0, .kind = PartKind::kText});
     reply.add(PartDelta{0, 0, "Hel"});
-    reply.add(PartStarted{.choice = 0, .part = 1, .kind = PartKind::kToolCall, .call_id = "c1", .name = "f"});
+    reply.add(PartStarted{
+        .choice = 0, .part = 1, .kind = PartKind::kToolCall, .call_id = "c1", .name = "f"});
     reply.add(PartDelta{0, 1, "{}"});
     reply.add(PartDelta{0, 0, "lo"});
     reply.add(Finished{0, StopReason::kToolCalls, "tool_use", ""});

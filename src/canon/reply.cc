@@ -10,7 +10,8 @@ struct Overloaded : F... {
     using F::operator()...;
 };
 
-// A supplier's choice index is bounded before it becomes an event; this keeps a mistake from becoming an allocation.
+// A supplier's choice index is bounded before it becomes an event; this keeps a mistake from
+// becoming an allocation.
 constexpr std::uint32_t kChoicesMax = 128;
 
 Reply::Choice& choice_at(Reply& reply, std::uint32_t index) {
@@ -21,32 +22,36 @@ Reply::Choice& choice_at(Reply& reply, std::uint32_t index) {
 
 Reply::Part* part_at(Reply& reply, std::uint32_t choice, std::uint32_t part) {
     auto& parts = choice_at(reply, choice).parts;
-    const auto found = std::find_if(parts.rbegin(), parts.rend(), [&](const Reply::Part& p) { return p.start.part == part; });
+    const auto found = std::find_if(
+        parts.rbegin(), parts.rend(), [&](const Reply::Part& p) { return p.start.part == part; });
     return found == parts.rend() ? nullptr : &*found;
 }
 
 }  // namespace
 
 void Reply::add(const Event& event) {
-    std::visit(Overloaded{
-                   [&](const Started& e) { started = e; },
-                   [&](const PartStarted& e) { choice_at(*this, e.choice).parts.push_back({e, {}, {}}); },
-                   [&](const PartDelta& e) {
-                       if (Part* part = part_at(*this, e.choice, e.part)) part->text += e.text;
-                   },
-                   [&](const PartSignature& e) {
-                       if (Part* part = part_at(*this, e.choice, e.part)) part->signature = e.signature;
-                   },
-                   [](const PartEnded&) {},
-                   [&](const Finished& e) { choice_at(*this, e.choice).finished = e; },
-                   [&](const UsageReported& e) {
-                       usage = e.usage;
-                       has_usage = true;
-                   },
-                   [&](const Aside& e) { (e.choice ? choice_at(*this, *e.choice).asides : asides).push_back(e); },
-                   [&](const Failed& e) { failure = e.failure; },
-                   [&](const Ended&) { has_ended = true; },
-               },
+    std::visit(
+        Overloaded{
+            [&](const Started& e) { started = e; },
+            [&](const PartStarted& e) { choice_at(*this, e.choice).parts.push_back({e, {}, {}}); },
+            [&](const PartDelta& e) {
+                if (Part* part = part_at(*this, e.choice, e.part)) part->text += e.text;
+            },
+            [&](const PartSignature& e) {
+                if (Part* part = part_at(*this, e.choice, e.part)) part->signature = e.signature;
+            },
+            [](const PartEnded&) {},
+            [&](const Finished& e) { choice_at(*this, e.choice).finished = e; },
+            [&](const UsageReported& e) {
+                usage = e.usage;
+                has_usage = true;
+            },
+            [&](const Aside& e) {
+                (e.choice ? choice_at(*this, *e.choice).asides : asides).push_back(e);
+            },
+            [&](const Failed& e) { failure = e.failure; },
+            [&](const Ended&) { has_ended = true; },
+        },
         event);
 }
 

@@ -15,19 +15,20 @@
 namespace entrepot::canon {
 
 // A reply is a stream of events; a whole reply is the fold of its events. Order, per reply:
-//   Started, then per part PartStarted PartDelta* PartSignature? PartEnded (parts of a choice may interleave), then
-//   Finished once per choice, UsageReported at any time (the last one counts), Ended or Failed as the last event.
+//   Started, then per part PartStarted PartDelta* PartSignature? PartEnded (parts of a choice may
+//   interleave), then Finished once per choice, UsageReported at any time (the last one counts),
+//   Ended or Failed as the last event.
 
 enum class StopReason : std::uint8_t {
-    kStop,             ///< a natural end
+    kStop,  ///< a natural end
     kStopSequence,
-    kLength,           ///< the output cap
+    kLength,  ///< the output cap
     kToolCalls,
-    kContentFilter,    ///< also a guardrail
+    kContentFilter,  ///< also a guardrail
     kRefusal,
-    kPause,            ///< a server tool loop wants to be continued
+    kPause,  ///< a server tool loop wants to be continued
     kContextExceeded,
-    kMalformed,        ///< the model wrote an unusable tool call or output
+    kMalformed,  ///< the model wrote an unusable tool call or output
     kOther,
 };
 [[nodiscard]] std::string_view stop_reason_name(StopReason reason);
@@ -44,10 +45,10 @@ struct PartStarted {
     std::uint32_t choice = 0;
     std::uint32_t part = 0;  ///< unique within the choice, ascending
     PartKind kind = PartKind::kText;
-    std::string call_id;     ///< tool calls
-    std::string name;        ///< tool calls
-    bool is_custom = false;  ///< custom tool calls
-    bool is_redacted = false;  ///< thoughts: ciphertext only
+    std::string call_id;           ///< tool calls
+    std::string name;              ///< tool calls
+    bool is_custom = false;        ///< custom tool calls
+    bool is_redacted = false;      ///< thoughts: ciphertext only
     std::optional<Media> media;    ///< kMedia: a generated image or sound, whole
     std::optional<Opaque> opaque;  ///< kOpaque: a part only its own dialect knows, whole
 };
@@ -82,8 +83,9 @@ struct UsageReported {
     Usage usage;
 };
 
-/// Something beside the answer: log probabilities, citations, filter results, fingerprints. `json` is the value as
-/// it stood in the origin; `key` its name there. Encoders of the same origin write it back.
+/// Something beside the answer: log probabilities, citations, filter results, fingerprints. `json`
+/// is the value as it stood in the origin; `key` its name there. Encoders of the same origin write
+/// it back.
 struct Aside {
     std::string origin;
     std::string key;
@@ -92,8 +94,21 @@ struct Aside {
 };
 
 enum class FailureKind : std::uint8_t {
-    kInvalidRequest, kAuthentication, kBilling, kPermission, kNotFound, kTooLarge, kContextExceeded, kContentFilter,
-    kRateLimited, kQuotaExhausted, kOverloaded, kTimeout, kServer, kUnsupported, kConflict,
+    kInvalidRequest,
+    kAuthentication,
+    kBilling,
+    kPermission,
+    kNotFound,
+    kTooLarge,
+    kContextExceeded,
+    kContentFilter,
+    kRateLimited,
+    kQuotaExhausted,
+    kOverloaded,
+    kTimeout,
+    kServer,
+    kUnsupported,
+    kConflict,
 };
 
 /// An error reply of a supplier, or of ours, before any dialect gives it its shape.
@@ -101,8 +116,8 @@ struct Failure {
     FailureKind kind = FailureKind::kServer;
     int status = 500;  ///< HTTP status for the client
     std::string message;
-    std::string code;  ///< machine-readable: `model_not_found`, `insufficient_quota`
-    std::string param; ///< the field at fault
+    std::string code;   ///< machine-readable: `model_not_found`, `insufficient_quota`
+    std::string param;  ///< the field at fault
     std::string request_id;
     std::optional<std::chrono::milliseconds> retry_after;
 };
@@ -114,7 +129,8 @@ struct Failed {
 /// The supplier said that the reply is complete.
 struct Ended {};
 
-using Event = std::variant<Started, PartStarted, PartDelta, PartSignature, PartEnded, Finished, UsageReported, Aside, Failed, Ended>;
+using Event = std::variant<Started, PartStarted, PartDelta, PartSignature, PartEnded, Finished,
+    UsageReported, Aside, Failed, Ended>;
 
 /// The whole reply that a list of events folds to, for encoders of whole bodies.
 struct Reply {

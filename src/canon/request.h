@@ -9,23 +9,26 @@
 
 namespace entrepot::canon {
 
-/// A JSON text kept as it was, tagged with the dialect that wrote it (`gemini`, `openai-responses`, ...). It goes back
-/// to a supplier that speaks that dialect and to no other; for the rest it is lossy, by name.
+/// A JSON text kept as it was, tagged with the dialect that wrote it (`gemini`, `openai-responses`,
+/// ...). It goes back to a supplier that speaks that dialect and to no other; for the rest it is
+/// lossy, by name.
 struct Opaque {
     std::string origin;
-    std::string kind;  ///< what the origin calls it: `web_search_tool_result`, `item_reference`, ...
+    std::string
+        kind;  ///< what the origin calls it: `web_search_tool_result`, `item_reference`, ...
     std::string json;
 };
 
-/// An unknown or uncommon field of the origin dialect, which rides along: its path in the request (`top_k`,
-/// `messages[2].prefix`) and its value. Same-dialect encoders write it back; others name it as dropped or refuse it.
+/// An unknown or uncommon field of the origin dialect, which rides along: its path in the request
+/// (`top_k`, `messages[2].prefix`) and its value. Same-dialect encoders write it back; others name
+/// it as dropped or refuse it.
 struct Extra {
     std::string path;
     std::string json;
 };
 
-/// Proof of a supplier's own making that must go back unchanged and to its maker only: Anthropic's thinking
-/// signature, Gemini's thoughtSignature, OpenAI's encrypted reasoning.
+/// Proof of a supplier's own making that must go back unchanged and to its maker only: Anthropic's
+/// thinking signature, Gemini's thoughtSignature, OpenAI's encrypted reasoning.
 struct Signature {
     std::string origin;
     std::string data;
@@ -34,7 +37,8 @@ struct Signature {
 enum class Role : std::uint8_t { kSystem, kDeveloper, kUser, kAssistant, kTool };
 [[nodiscard]] std::string_view role_name(Role role);
 
-/// "Everything up to here may be cached." `ttl` as the origin writes it (`5m`, `1h`), empty for its default.
+/// "Everything up to here may be cached." `ttl` as the origin writes it (`5m`, `1h`), empty for its
+/// default.
 struct CacheMark {
     std::string ttl;
 };
@@ -55,17 +59,18 @@ struct Media {
     Kind kind = Kind::kImage;
     Source source = Source::kBase64;
     std::string media_type;  ///< `image/png`; empty when the origin does not say (a URL)
-    std::string data;        ///< base64 text, URL, file id, plain text, or a storage URI (s3://, gs://)
-    std::string detail;      ///< OpenAI's image detail; empty for the default
-    std::string name;        ///< file name or document title
+    std::string data;    ///< base64 text, URL, file id, plain text, or a storage URI (s3://, gs://)
+    std::string detail;  ///< OpenAI's image detail; empty for the default
+    std::string name;    ///< file name or document title
 };
 
 /// The model's wish to call a tool.
 struct ToolCall {
     std::string id;
     std::string name;
-    std::string arguments;  ///< as the model wrote it: usually a JSON object, possibly cut or invalid; never ""
-    bool is_custom = false; ///< free-form input instead of JSON (OpenAI's custom tools)
+    std::string arguments;   ///< as the model wrote it: usually a JSON object, possibly cut or
+                             ///< invalid; never ""
+    bool is_custom = false;  ///< free-form input instead of JSON (OpenAI's custom tools)
 };
 
 struct Item;
@@ -84,8 +89,9 @@ struct Thought {
     bool is_summary = false;
 };
 
-/// One part of the conversation. A request is a flat, ordered list of these, not a list of chat messages; parts with
-/// the same `turn` stood in one message (or item) of the origin, and turns ascend.
+/// One part of the conversation. A request is a flat, ordered list of these, not a list of chat
+/// messages; parts with the same `turn` stood in one message (or item) of the origin, and turns
+/// ascend.
 struct Item {
     Role role = Role::kUser;
     std::uint32_t turn = 0;
@@ -122,8 +128,8 @@ struct ResponseFormat {
     std::optional<bool> is_strict;
 };
 
-/// How much the model should think. `effort` in OpenAI's words (none minimal low medium high xhigh max);
-/// `budget_tokens` in Anthropic's.
+/// How much the model should think. `effort` in OpenAI's words (none minimal low medium high xhigh
+/// max); `budget_tokens` in Anthropic's.
 struct Reasoning {
     std::string effort;
     std::optional<std::int64_t> budget_tokens;
@@ -159,9 +165,9 @@ struct Request {
     std::optional<Reasoning> reasoning;
     std::string verbosity;
     std::string service_tier;
-    std::string user;             ///< `user`, `safety_identifier`, `metadata.user_id`
+    std::string user;  ///< `user`, `safety_identifier`, `metadata.user_id`
     std::string prompt_cache_key;
-    std::string metadata;         ///< JSON object text, empty when absent
+    std::string metadata;  ///< JSON object text, empty when absent
     std::optional<bool> store;
 
     bool is_stream = false;

@@ -7,15 +7,18 @@
 namespace entrepot::canon {
 
 std::string_view meter_name(Meter meter) {
-    static constexpr std::array<std::string_view, kMeterCount> kNames{"input", "cache_read", "cache_write",
-        "cache_write_long", "audio_in", "audio_cache_read", "image_in", "output", "audio_out", "image_out", "reasoning",
-        "requests", "images", "audio_seconds", "characters", "searches", "tool_calls"};
+    static constexpr std::array<std::string_view, kMeterCount> kNames{"input", "cache_read",
+        "cache_write", "cache_write_long", "audio_in", "audio_cache_read", "image_in", "output",
+        "audio_out", "image_out", "reasoning", "requests", "images", "audio_seconds", "characters",
+        "searches", "tool_calls"};
     return kNames[static_cast<std::size_t>(meter)];
 }
 
 std::int64_t Usage::prompt_tokens() const {
     std::int64_t sum = 0;
-    for (auto m = static_cast<std::size_t>(Meter::kInput); m <= static_cast<std::size_t>(Meter::kImageIn); ++m) sum += counts[m];
+    for (auto m = static_cast<std::size_t>(Meter::kInput);
+        m <= static_cast<std::size_t>(Meter::kImageIn); ++m)
+        sum += counts[m];
     return sum;
 }
 

@@ -7,11 +7,12 @@
 
 namespace entrepot::canon {
 
-/// What one attempt consumed, in the one normal form every dialect is brought to. Counts are tokens unless the
-/// name says otherwise, and zero when absent. The input meters are disjoint and sum to the prompt; `output`
-/// includes `reasoning`, its hidden part; `audio_out` and `image_out` are disjoint from `output`.
+/// What one attempt consumed, in the one normal form every dialect is brought to. Counts are tokens
+/// unless the name says otherwise, and zero when absent. The input meters are disjoint and sum to
+/// the prompt; `output` includes `reasoning`, its hidden part; `audio_out` and `image_out` are
+/// disjoint from `output`.
 enum class Meter : std::uint8_t {
-    kInput,           ///< text neither read from nor written to a cache
+    kInput,  ///< text neither read from nor written to a cache
     kCacheRead,
     kCacheWrite,      ///< the shorter lifetime sold
     kCacheWriteLong,  ///< the longer lifetime (1 h, 12 h)
@@ -21,7 +22,7 @@ enum class Meter : std::uint8_t {
     kOutput,
     kAudioOut,
     kImageOut,
-    kReasoning,       ///< a part of `output`, priced apart only where a rate says so
+    kReasoning,  ///< a part of `output`, priced apart only where a rate says so
     // Beside tokens:
     kRequests,
     kImages,
@@ -38,8 +39,12 @@ inline constexpr std::size_t kMeterCount = 17;
 struct Usage {
     std::array<std::int64_t, kMeterCount> counts{};
 
-    [[nodiscard]] std::int64_t& operator[](Meter meter) { return counts[static_cast<std::size_t>(meter)]; }
-    [[nodiscard]] std::int64_t operator[](Meter meter) const { return counts[static_cast<std::size_t>(meter)]; }
+    [[nodiscard]] std::int64_t& operator[](Meter meter) {
+        return counts[static_cast<std::size_t>(meter)];
+    }
+    [[nodiscard]] std::int64_t operator[](Meter meter) const {
+        return counts[static_cast<std::size_t>(meter)];
+    }
     /// Tokens of the whole prompt: the sum of the disjoint input meters.
     [[nodiscard]] std::int64_t prompt_tokens() const;
     /// Tokens of the whole answer: output, audio and image.

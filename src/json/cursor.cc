@@ -32,8 +32,8 @@ const char* find_special(const char* at, const char* end, bool& has_high_bytes) 
     while (end - at >= 32) {
         const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
         const __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, last_control), block);
-        const __m256i either = _mm256_or_si256(
-            _mm256_cmpeq_epi8(block, quote), _mm256_cmpeq_epi8(block, backslash));
+        const __m256i either =
+            _mm256_or_si256(_mm256_cmpeq_epi8(block, quote), _mm256_cmpeq_epi8(block, backslash));
         const auto found =
             static_cast<unsigned>(_mm256_movemask_epi8(_mm256_or_si256(either, control)));
         if (_mm256_movemask_epi8(block) != 0) has_high_bytes = true;

@@ -7,7 +7,9 @@ namespace entrepot::json {
 namespace {
 
 TEST(Json, EveryValueKeepsItsOwnBytes) {
-    auto doc = Document::parse(R"( {"a": [1, 2.50, {"b":"x\ny"} ] , "n":12345678901234567890123, "s":"plain","t":true,"z":null} )");
+    auto doc = Document::parse(
+        R"( {"a": [1, 2.50, {"b":"x\ny"} ] , "n":12345678901234567890123, )"
+                               R"("s":"plain","t":true,"z":null} )");
     ASSERT_TRUE(doc) << doc.error().message;
     const Value& root = doc->root();
     EXPECT_EQ(root["a"].raw(), R"([1, 2.50, {"b":"x\ny"} ])");
@@ -26,10 +28,14 @@ TEST(Json, EveryValueKeepsItsOwnBytes) {
 }
 
 TEST(Json, MalformedTextIsRefusedWithItsPlace) {
-    for (const auto* text : {"", "  ", "{", "{\"a\":}", "[1,]", "{\"a\":1}x", "{\"a\":01}", "{\"a\":tru}", "\"\x01\"", "{\"a\" 1}", "[1 2]", "nul", "{\"a\":1}}", "\"\xff\"", "-", "[1.]"}) {
+    for (const auto* text :
+        {"", "  ", "{", "{\"a\":}", "[1,]", "{\"a\":1}x", "{\"a\":01}", "{\"a\":tru}", "\"\x01\"",
+            "{\"a\" 1}", "[1 2]", "nul", "{\"a\":1}}", "\"\xff\"", "-", "[1.]"}) {
         auto doc = Document::parse(text);
         EXPECT_FALSE(doc) << text;
-        if (!doc) { EXPECT_EQ(doc.error().code, ErrorCode::kBadRequest); }
+        if (!doc) {
+            EXPECT_EQ(doc.error().code, ErrorCode::kBadRequest);
+        }
     }
 }
 
@@ -45,7 +51,9 @@ TEST(Json, NestingIsBounded) {
 }
 
 TEST(Json, ScanningListsMembersAndWhereTheyStand) {
-    std::string text = R"({"model":"m","messages":[{"role":"user"}],"stream" : true,"n":1.5,"o":{"x":[]},"z":null})";
+    std::string text =
+        R"({"model":"m","messages":[{"role":"user"}],"stream" : true,)"
+                       R"("n":1.5,"o":{"x":[]},"z":null})";
     text.reserve(text.size() + kPaddingBytes);
     std::vector<Field> fields;
     ASSERT_TRUE(scan_object(text, fields));
@@ -70,7 +78,18 @@ TEST(Json, ScanningRefusesWhatIsNotOneObject) {
 TEST(Json, TheWriterPlacesCommasAndEscapes) {
     std::string out;
     Writer w(out);
-    w.begin_object().member("a", "x\"\n\x01").key("b").begin_array().number(1).boolean(false).null().begin_object().end_object().end_array().member("c", -5).end_object();
+    w.begin_object()
+        .member("a", "x\"\n\x01")
+        .key("b")
+        .begin_array()
+        .number(1)
+        .boolean(false)
+        .null()
+        .begin_object()
+        .end_object()
+        .end_array()
+        .member("c", -5)
+        .end_object();
     EXPECT_EQ(out, R"({"a":"x\"\n\u0001","b":[1,false,null,{}],"c":-5})");
 }
 

@@ -42,7 +42,8 @@ bool is_number(std::string_view text) {
     return i == text.size();
 }
 
-std::unexpected<Error> parse_error(simdjson::error_code code, std::string_view text, const char* at) {
+std::unexpected<Error> parse_error(
+    simdjson::error_code code, std::string_view text, const char* at) {
     std::size_t offset = at != nullptr && at >= text.data() && at <= text.data() + text.size()
         ? static_cast<std::size_t>(at - text.data())
         : text.size();
@@ -57,8 +58,8 @@ std::unexpected<Error> parse_error(simdjson::error_code code, std::string_view t
         }
     }
     return fail(ErrorCode::kBadRequest,
-        fmt::format("the JSON is malformed near line {} column {} (byte {}): {}", line, column, offset,
-            excerpt(simdjson::error_message(code), 120)));
+        fmt::format("the JSON is malformed near line {} column {} (byte {}): {}", line, column,
+            offset, excerpt(simdjson::error_message(code), 120)));
 }
 
 /// What follows the root value once it was read, or nullptr at the end of the text.
@@ -67,7 +68,8 @@ const char* behind_root(od::document& doc) {
     return doc.current_location().get(at) ? nullptr : at;
 }
 
-// One parser per thread: its buffers are reused; documents copy nothing from it but unescaped strings.
+// One parser per thread: its buffers are reused; documents copy nothing from it but unescaped
+// strings.
 od::parser& thread_parser(std::size_t bytes, std::size_t depth_max) {
     thread_local od::parser parser;
     if (parser.capacity() < bytes || parser.max_depth() != depth_max) {
@@ -88,7 +90,8 @@ struct Document::Store {
 /// Builds the tree of one document; recursion is bounded by `depth_max`.
 class Builder {
 public:
-    Builder(std::string_view text, std::pmr::monotonic_buffer_resource& arena, std::size_t depth_max)
+    Builder(
+        std::string_view text, std::pmr::monotonic_buffer_resource& arena, std::size_t depth_max)
         : text_(text), arena_(arena), depth_max_(depth_max) {}
 
     Status build(od::document& doc, Value& out) {
@@ -98,12 +101,14 @@ public:
             case od::json_type::array: {
                 od::array array;
                 if (auto code = doc.get_array().get(array)) return error(code);
-                return build_array(array, text_.data() + text_.find_first_not_of(" \t\r\n"), out, 1);
+                return build_array(
+                    array, text_.data() + text_.find_first_not_of(" \t\r\n"), out, 1);
             }
             case od::json_type::object: {
                 od::object object;
                 if (auto code = doc.get_object().get(object)) return error(code);
-                return build_object(object, text_.data() + text_.find_first_not_of(" \t\r\n"), out, 1);
+                return build_object(
+                    object, text_.data() + text_.find_first_not_of(" \t\r\n"), out, 1);
             }
             default: {
                 std::string_view token;
@@ -212,15 +217,19 @@ private:
     template <typename Child>
     Status finish(const std::vector<Child>& children, const char* begin, Value& out) {
         if (!children.empty()) {
-            auto* copy = static_cast<Child*>(arena_.allocate(children.size() * sizeof(Child), alignof(Child)));
+            auto* copy = static_cast<Child*>(
+                arena_.allocate(children.size() * sizeof(Child), alignof(Child)));
             std::uninitialized_copy(children.begin(), children.end(), copy);
             out.children_ = copy;
         }
         out.count_ = static_cast<std::uint32_t>(children.size());
-        // The iterator stands on the structural character behind the closing bracket, or past the end.
+        // The iterator stands on the structural character behind the closing bracket, or past the
+        // end.
         const char* end = nullptr;
         if (doc_->current_location().get(end)) end = text_.data() + text_.size();
-        while (end > begin && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n')) --end;
+        while (end > begin &&
+            (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n'))
+            --end;
         out.raw_ = {begin, static_cast<std::size_t>(end - begin)};
         return {};
     }
@@ -237,8 +246,10 @@ private:
         std::size_t end = token.size();
         while (end > 0 && token[end - 1] != '"') --end;
         out.raw_ = token.substr(0, end);
-        if (end == text.size() + 2) out.text_ = token.substr(1, text.size());  // no escapes: no copy
-        else out.text_ = keep(text);
+        if (end == text.size() + 2)
+            out.text_ = token.substr(1, text.size());  // no escapes: no copy
+        else
+            out.text_ = keep(text);
         return {};
     }
 
@@ -303,7 +314,9 @@ std::optional<std::int64_t> Value::as_int() const {
     if (code == std::errc::result_out_of_range) return std::nullopt;
     long double wide = 0;
     const auto [wide_at, wide_code] = std::from_chars(raw_.data(), end, wide);
-    if (wide_code != std::errc() || wide_at != end || std::floor(wide) != wide || wide < -9.2e18L || wide > 9.2e18L) return std::nullopt;
+    if (wide_code != std::errc() || wide_at != end || std::floor(wide) != wide || wide < -9.2e18L ||
+        wide > 9.2e18L)
+        return std::nullopt;
     return static_cast<std::int64_t>(wide);
 }
 
@@ -327,11 +340,13 @@ Result<Document> Document::parse(std::string text, std::size_t depth_max) {
     if (trim(view).empty()) return fail(ErrorCode::kBadRequest, "the JSON is empty");
     od::parser& parser = thread_parser(view.size(), depth_max);
     od::document doc;
-    if (auto code = parser.iterate(view.data(), view.size(), store->text.capacity()).get(doc)) return parse_error(code, view, nullptr);
+    if (auto code = parser.iterate(view.data(), view.size(), store->text.capacity()).get(doc))
+        return parse_error(code, view, nullptr);
     Builder builder(view, store->arena, depth_max);
     builder.locate(doc);
     ENTREPOT_TRY_DO(builder.build(doc, store->root));
-    if (const char* at = behind_root(doc); at != nullptr && (store->root.is_array() || store->root.is_object()))
+    if (const char* at = behind_root(doc);
+        at != nullptr && (store->root.is_array() || store->root.is_object()))
         return parse_error(simdjson::TRAILING_CONTENT, view, at);
     return Document(std::move(store));
 }
@@ -346,20 +361,25 @@ Status scan_object(std::string_view text, std::vector<Field>& fields, std::size_
         if (doc.is_alive() && doc.current_location().get(at)) at = nullptr;
         return parse_error(code, text, at);
     };
-    if (auto code = parser.iterate(text.data(), text.size(), text.size() + kPaddingBytes).get(doc)) return parse_error(code, text, nullptr);
+    if (auto code = parser.iterate(text.data(), text.size(), text.size() + kPaddingBytes).get(doc))
+        return parse_error(code, text, nullptr);
     od::object object;
     if (auto code = doc.get_object().get(object)) {
-        if (code == simdjson::INCORRECT_TYPE) return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
+        if (code == simdjson::INCORRECT_TYPE)
+            return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
         return error(code);
     }
     for (auto item : object) {
         od::field member;
         if (auto code = std::move(item).get(member)) return error(code);
-        if (fields.size() == fields_max) return fail(ErrorCode::kBadRequest, fmt::format("the body has more than {} fields", fields_max));
+        if (fields.size() == fields_max)
+            return fail(ErrorCode::kBadRequest,
+                fmt::format("the body has more than {} fields", fields_max));
         Field field;
         const char* key = member.key().raw();
         std::size_t key_size = 0;
-        while (key[key_size] != '"') key_size += key[key_size] == '\\' ? 2 : 1;  // stage 1 found the closing quote
+        while (key[key_size] != '"')
+            key_size += key[key_size] == '\\' ? 2 : 1;  // stage 1 found the closing quote
         field.key = {key, key_size};
         od::value value = member.value();
         od::json_type type{};
@@ -369,8 +389,9 @@ Status scan_object(std::string_view text, std::vector<Field>& fields, std::size_
             case od::json_type::object: {
                 field.kind = type == od::json_type::array ? Kind::kArray : Kind::kObject;
                 std::string_view raw;
-                const auto code = type == od::json_type::array ? value.get_array().value().raw_json().get(raw)
-                                                               : value.get_object().value().raw_json().get(raw);
+                const auto code = type == od::json_type::array
+                    ? value.get_array().value().raw_json().get(raw)
+                    : value.get_object().value().raw_json().get(raw);
                 if (code) return error(code);
                 field.raw = raw;
                 break;
@@ -391,7 +412,8 @@ Status scan_object(std::string_view text, std::vector<Field>& fields, std::size_
             case od::json_type::boolean: {
                 field.kind = Kind::kBool;
                 field.raw = trim(value.raw_json_token());
-                if (field.raw != "true" && field.raw != "false") return error(simdjson::T_ATOM_ERROR);
+                if (field.raw != "true" && field.raw != "false")
+                    return error(simdjson::T_ATOM_ERROR);
                 break;
             }
             case od::json_type::null: {

@@ -19,8 +19,8 @@ enum class Kind : std::uint8_t { kNull, kBool, kNumber, kString, kArray, kObject
 
 struct Member;
 
-/// One value of a parsed document: a view that lives as long as its `Document`. Nothing is lost in parsing: `raw()`
-/// is the value's own bytes, numbers keep their spelling, members their order.
+/// One value of a parsed document: a view that lives as long as its `Document`. Nothing is lost in
+/// parsing: `raw()` is the value's own bytes, numbers keep their spelling, members their order.
 class Value {
 public:
     Value() = default;  ///< null
@@ -41,7 +41,8 @@ public:
     [[nodiscard]] std::span<const Value> items() const;
     /// Members of an object in document order, duplicates included; empty for other kinds.
     [[nodiscard]] std::span<const Member> members() const;
-    /// The member of that name, the last if it occurs twice, or nullptr. Also nullptr when this is no object.
+    /// The member of that name, the last if it occurs twice, or nullptr. Also nullptr when this is
+    /// no object.
     [[nodiscard]] const Value* find(std::string_view key) const;
     /// Like `find`, but a shared null value when absent, so that look-ups chain.
     [[nodiscard]] const Value& operator[](std::string_view key) const;
@@ -68,7 +69,8 @@ struct Member {
 /// A parsed JSON text and everything its values point to. Movable; values stay valid across a move.
 class Document {
 public:
-    /// Parses the whole text: grammar, UTF-8, nesting up to `depth_max`. Errors: kBadRequest with the place.
+    /// Parses the whole text: grammar, UTF-8, nesting up to `depth_max`. Errors: kBadRequest with
+    /// the place.
     [[nodiscard]] static Result<Document> parse(std::string text, std::size_t depth_max = 200);
     Document(Document&&) noexcept;
     Document& operator=(Document&&) noexcept;
@@ -90,13 +92,15 @@ struct Field {
     std::string_view raw;  ///< a span of the scanned text
 };
 
-/// Bytes that must be readable behind a text given to `scan_object` (their content does not matter).
+/// Bytes that must be readable behind a text given to `scan_object` (their content does not
+/// matter).
 inline constexpr std::size_t kPaddingBytes = 64;
 
-/// Lists the members of the object that `text` is, without building anything: the hot path's way to read a few
-/// fields and know where they stand. Values that are containers are skipped by their structure. `fields` is cleared
-/// first and its capacity reused. At most `fields_max` members.
+/// Lists the members of the object that `text` is, without building anything: the hot path's way to
+/// read a few fields and know where they stand. Values that are containers are skipped by their
+/// structure. `fields` is cleared first and its capacity reused. At most `fields_max` members.
 /// Errors: kBadRequest when `text` is not one JSON object.
-[[nodiscard]] Status scan_object(std::string_view padded_text, std::vector<Field>& fields, std::size_t fields_max = 256);
+[[nodiscard]] Status scan_object(
+    std::string_view padded_text, std::vector<Field>& fields, std::size_t fields_max = 256);
 
 }  // namespace entrepot::json

@@ -10,7 +10,8 @@ void append_quoted(std::string& out, std::string_view text) {
     std::size_t plain = 0;  // start of the run not yet copied
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto c = static_cast<unsigned char>(text[i]);
-        if (c >= 0x20 && c != '"' && c != '\\') [[likely]] continue;
+        if (c >= 0x20 && c != '"' && c != '\\') [[likely]]
+            continue;
         out.append(text, plain, i - plain);
         plain = i + 1;
         switch (c) {

@@ -6,7 +6,8 @@
 
 namespace entrepot::json {
 
-/// Appends `text` to `out` as a JSON string with its quotes. Bytes of 0x80 and above pass as they are (UTF-8).
+/// Appends `text` to `out` as a JSON string with its quotes. Bytes of 0x80 and above pass as they
+/// are (UTF-8).
 void append_quoted(std::string& out, std::string_view text);
 [[nodiscard]] std::string quoted(std::string_view text);
 

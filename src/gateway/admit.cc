@@ -1,0 +1,102 @@
+// Who asks, whether they may, and what they ask for.
+#include <fmt/format.h>
+
+#include "auth/credential.h"
+#include "base/text.h"
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+
+Status Worker::admit(Exchange& x, const net::ServerRequest& request) {
+    x.phase = ledger::Phase::kAuthenticate;
+    auth::PresentedCredentials presented;
+    // One walk over the headers instead of a search for each name.
+    for (std::size_t i = 0; i < request.headers.size(); ++i) {
+        const net::Header header = request.headers[i];
+        switch (header.name.size()) {
+            case 13:
+                if (equals_ignoring_case(header.name, "authorization"))
+                    presented.authorization = header.value;
+                break;
+            case 9:
+                if (equals_ignoring_case(header.name, "x-api-key"))
+                    presented.x_api_key = header.value;
+                break;
+            case 7:
+                if (equals_ignoring_case(header.name, "api-key")) presented.api_key = header.value;
+                break;
+            case 14:
+                if (equals_ignoring_case(header.name, "x-goog-api-key"))
+                    presented.x_goog_api_key = header.value;
+                break;
+            default: break;
+        }
+    }
+    presented.query = request.query;
+    ENTREPOT_TRY(
+        const std::string_view secret, auth::presented_secret(presented, x.bench->scratch));
+    ENTREPOT_TRY(x.principal, x.state->keys->authenticate(secret, x.began_wall));
+    x.key = &x.state->key_states[x.principal->index];
+    return {};
+}
+
+Status Worker::decode_chat(Exchange& x, net::ServerRequest& request) {
+    x.phase = ledger::Phase::kDecode;
+    Workbench& bench = *x.bench;
+    bench.body = std::move(request.body);
+    ENTREPOT_TRY_DO(dialect::openai_chat::inspect(bench.body, bench.facts));
+    x.is_stream = bench.facts.is_stream;
+    x.wants_usage = bench.facts.wants_stream_usage;
+    x.model = bench.facts.model;
+
+    x.phase = ledger::Phase::kAuthorise;
+    if (x.state->table.of_model(x.model).empty() || !x.principal->scope.allows_model(x.model)) {
+        // A model this key may not use is answered like one that does not exist, and only its own
+        // are offered.
+        std::vector<std::string> allowed;
+        for (const std::string& name : x.state->table.models())
+            if (x.principal->scope.allows_model(name)) allowed.push_back(name);
+        const std::string_view near = nearest(x.model, allowed);
+        return fail_field(ErrorCode::kNotFound, "model",
+            near.empty() ? fmt::format("the model '{}' does not exist or this key may not use it; "
+                                       "GET /v1/models lists what it may",
+                               excerpt(x.model))
+                         : fmt::format("the model '{}' does not exist or this key may not use it; "
+                                       "did you mean '{}'?",
+                               excerpt(x.model), near));
+    }
+    return {};
+}
+
+Task<void> Worker::limit(Exchange& x) {
+    if (!x.key->has_limits) co_return Status{};
+    x.phase = ledger::Phase::kLimit;
+    const auto& facts = x.bench->facts;
+    x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_tokens_max().value_or(0);
+    milliseconds retry_after{0};
+    const auto work = [&](store::Books&) {
+        return limiters_.admit(*x.principal, x.tokens_admitted, monotonic_now(), &retry_after);
+    };
+    Status admitted = co_await books_.call(core_, work);
+    if (!admitted) {
+        x.retry_after = retry_after;
+        co_return std::unexpected(std::move(admitted).error());
+    }
+    x.is_admitted = true;
+    co_return Status{};
+}
+
+Status Limiters::admit(const auth::Principal& principal, std::int64_t tokens, MonotonicTime now,
+    milliseconds* retry_after) {
+    auto refusal = by_key_[principal.key.str()].admit(principal.limits, tokens, now);
+    if (!refusal) return {};
+    *retry_after = refusal->retry_after;
+    return fail(ErrorCode::kRateLimited, std::move(refusal->message));
+}
+
+void Limiters::finish(const auth::Principal& principal, std::int64_t tokens_expected,
+    std::int64_t tokens_used, MonotonicTime now) {
+    by_key_[principal.key.str()].finish(principal.limits, tokens_expected, tokens_used, now);
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/core.h"
+#include "runtime/task.h"
+#include "runtime/waiter.h"
+#include "store/books.h"
+
+namespace entrepot::gateway {
+
+/// The way from any core to the books, which one core owns. On that core a call is a call; from
+/// another it is a message there and one back, and messages of one loop turn share a wake-up.
+class BooksPort {
+public:
+    BooksPort(Core& owner, store::Books& books) : owner_(owner), books_(books) {}
+
+    [[nodiscard]] bool is_local(const Core& here) const { return &here == &owner_; }
+    /// Owner's core alone.
+    [[nodiscard]] store::Books& local() { return books_; }
+
+    /// Runs `work(books)` on the owner and returns its result. Never cancelled: what was asked of
+    /// the books happens, and the caller learns of it. `work` is a named value; what it refers to
+    /// must outlive the await.
+    template <typename Work>
+    [[nodiscard]] Co<std::invoke_result_t<Work&, store::Books&>> call(Core& here, Work work) {
+        using Answer = std::invoke_result_t<Work&, store::Books&>;
+        if (is_local(here)) co_return work(books_);
+        struct Message {
+            Work work;
+            std::optional<Answer> answer;
+            bool answered = false;
+            Waiter waiter;
+        };
+        Message message{std::move(work), std::nullopt, false, {}};
+        owner_.post([this, &message, &here] {
+            message.answer.emplace(message.work(books_));
+            here.post([&message] {
+                message.answered = true;
+                message.waiter.wake();
+            });
+        });
+        while (!message.answered) (void)co_await message.waiter.wait(Until{});
+        co_return std::move(*message.answer);
+    }
+
+private:
+    Core& owner_;
+    store::Books& books_;
+};
+
+}  // namespace entrepot::gateway

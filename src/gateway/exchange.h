@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "canon/reply.h"
+#include "canon/request.h"
+#include "dialect/openai_chat/native.h"
+#include "gateway/state.h"
+#include "json/value.h"
+#include "ledger/types.h"
+#include "net/http_client.h"
+#include "net/server.h"
+#include "pricing/price.h"
+#include "routing/plan.h"
+#include "routing/retry.h"
+
+namespace entrepot::gateway {
+
+struct CoreState;
+
+/// What a request needs until its answer begins, borrowed from the core so that its buffers are
+/// reused; given back before a stream is relayed, so that an open stream does not hold it.
+struct Workbench {
+    dialect::openai_chat::RequestFacts facts;
+    dialect::openai_chat::Splice splice;
+    routing::Plan plan;
+    std::string body;           ///< of the client, with JSON padding
+    std::string upstream_body;  ///< when it had to be edited or translated
+    std::string upstream_headers;
+    std::optional<canon::Request> canonical;  ///< made when the first translated attempt needs it
+    std::string scratch;
+};
+
+/// The attempt that is under way, as far as its settlement needs it.
+struct AttemptState {
+    std::uint16_t number = 0;  ///< from 1
+    std::uint32_t offer = 0;
+    bool is_open = false;  ///< held, and neither settled nor released
+    bool is_bounded = false;
+    Money hold;
+    Instant dispatch;
+    MonotonicTime began;
+    catalog::Tier tier = catalog::Tier::kStandard;
+    std::int64_t prompt_tokens_estimate = 0;
+    std::uint16_t upstream_status = 0;
+    net::ExchangeReport report;
+};
+
+/// How an attempt ended when the client has not got its answer from it.
+struct AttemptFailure {
+    Error error;
+    std::uint16_t status = 0;  ///< HTTP status of the supplier, 0 when none came
+    std::optional<nanoseconds> retry_after;
+    canon::Failure failure;  ///< in the supplier's words, when it had any
+    bool has_failure = false;
+    std::string native_body;  ///< the supplier's error body when the lanes' dialects agree
+    bool is_content_filter = false;
+    /// What was consumed all the same.
+    canon::Usage usage;
+    bool has_usage = false;
+    std::int64_t answer_bytes = 0;
+};
+
+/// One client request, from its first byte to its record.
+struct Exchange {
+    ExchangeId id;
+    MonotonicTime began;
+    Instant began_wall;
+    std::shared_ptr<const State> state;
+    std::shared_ptr<CoreState> core;
+    const auth::Principal* principal = nullptr;
+    const KeyState* key = nullptr;
+    std::unique_ptr<Workbench> bench;
+
+    bool is_stream = false;
+    bool wants_usage = false;  ///< the client asked for usage in its stream
+    std::string model;
+    std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
+    bool is_admitted = false;          ///< by the key's limits: to be finished
+    std::uint64_t length_key = 0;
+    std::uint64_t prompt_hash = 0;
+
+    AttemptState attempt;
+    std::uint16_t attempts_made = 0;
+    Money cost;  ///< over all attempts
+    bool is_cost_known = true;
+    bool is_estimated = false;
+    canon::Usage usage;  ///< of the attempt that answered
+    std::vector<std::string> dropped;
+
+    // For the record.
+    ledger::Phase phase = ledger::Phase::kParse;
+    ledger::EndedBy ended_by = ledger::EndedBy::kNone;
+    std::uint16_t status = 0;
+    std::optional<ErrorCode> error;
+    std::string error_cause;
+    MonotonicTime first_byte;                 ///< to the client; 0: none
+    std::optional<milliseconds> retry_after;  ///< for a refusal of ours
+};
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "base/result.h"
+#include "canon/reply.h"
+
+namespace entrepot::gateway {
+
+/// Our own error as the client may see it: the message and the field, never the cause. Statuses
+/// stand in docs/reference/errors.md.
+[[nodiscard]] canon::Failure failure_of(const Error& error);
+
+/// Takes a supplier's identifiers of our account out of a text meant for the client: organisation,
+/// project and subscription ids, ARNs with account numbers, key fragments.
+[[nodiscard]] std::string scrub_account(std::string_view text);
+
+}  // namespace entrepot::gateway

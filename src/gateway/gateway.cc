@@ -1,0 +1,217 @@
+#include "gateway/gateway.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <future>
+#include <mutex>
+
+#include "gateway/metrics.h"
+#include "gateway/worker.h"
+#include "net/http_server.h"
+#include "net/tls.h"
+#include "runtime/scope.h"
+
+namespace entrepot::gateway {
+namespace {
+
+net::ServerOptions server_options(const config::Settings& settings) {
+    net::ServerOptions options;
+    options.header_bytes_max = static_cast<std::size_t>(settings.header_bytes_max);
+    options.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
+    options.connections_max = static_cast<std::size_t>(settings.connections_max);
+    options.header_timeout = milliseconds(settings.timeouts.header_ms);
+    options.body_timeout = milliseconds(settings.timeouts.body_ms);
+    options.idle_timeout = milliseconds(settings.timeouts.keep_alive_ms);
+    options.write_timeout = milliseconds(settings.timeouts.write_ms);
+    return options;
+}
+
+/// What one core owns; made and destroyed on it.
+struct Lane {
+    std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
+    std::unique_ptr<Worker> worker;
+    std::unique_ptr<net::HttpServer> server;
+    std::unique_ptr<Scope> scope;  // housekeeping and the drain
+};
+
+/// Runs `work` on a core and waits for it.
+void run_on(Core& core, const std::function<void()>& work) {
+    std::promise<void> done;
+    core.post([&] {
+        work();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+std::string address_of(const config::ListenSettings& listen) {
+    const bool is_v6 = listen.address.find(':') != std::string::npos;
+    return is_v6 ? fmt::format("[{}]:{}", listen.address, listen.port)
+                 : fmt::format("{}:{}", listen.address, listen.port);
+}
+
+Co<void> keep_books(Core& core, store::Books& books, Cancel& stop) {
+    for (;;) {
+        const Until until{core.after(seconds(1)), &stop};
+        const Status slept = co_await core.sleep(until);
+        if (!slept) co_return;
+        books.tick(core.wall());
+    }
+}
+
+Co<void> drain_server(net::HttpServer& server, Deadline deadline, std::promise<void>& done) {
+    co_await server.drain(deadline);
+    done.set_value();
+}
+
+Co<void> join_scope(Scope& scope, std::promise<void>& done) {
+    co_await scope.join();
+    done.set_value();
+}
+
+}  // namespace
+
+struct Gateway::Impl {
+    explicit Impl(const config::Settings& settings)
+        : cores(static_cast<unsigned>(settings.threads)) {}
+
+    Cores cores;
+    std::unique_ptr<store::Books> books;
+    std::unique_ptr<BooksPort> port;
+    std::unique_ptr<Snapshot<State>> states;
+    Limiters limiters;
+    std::optional<net::TlsServerContext> tls;
+    std::vector<Lane> lanes;
+    std::uint16_t bound_port = 0;
+    std::atomic<bool> is_draining{false};
+    bool is_drained = false;
+    std::mutex reload_mutex;
+};
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Gateway>> Gateway::start(
+    const config::Settings& settings, std::unique_ptr<store::Books> books, GatewayOptions options) {
+    auto impl = std::make_unique<Impl>(settings);
+    impl->books = std::move(books);
+    ENTREPOT_TRY(std::shared_ptr<const State> state,
+        compile_state(settings, options.stored_keys, *impl->books));
+    impl->states = std::make_unique<Snapshot<State>>(std::move(state));
+    impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books);
+    if (settings.listen.tls) {
+        const net::TlsServerContext::Options tls{settings.listen.tls->cert_file,
+            settings.listen.tls->key_file, settings.listen.tls->client_ca_file};
+        ENTREPOT_TRY(impl->tls, net::TlsServerContext::make(tls));
+    }
+    ENTREPOT_TRY(net::Listener listener, net::Listener::bind(address_of(settings.listen)));
+    impl->bound_port = listener.port();
+    std::vector<net::Listener> listeners;
+    listeners.push_back(std::move(listener));
+    while (listeners.size() < impl->cores.size()) {
+        ENTREPOT_TRY(net::Listener another, listeners.front().again());
+        listeners.push_back(std::move(another));
+    }
+    impl->lanes.resize(impl->cores.size());
+
+    auto gateway = std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+    Impl& self = *gateway->impl_;
+    std::mutex failed_mutex;
+    std::optional<Error> failed;
+    std::atomic<std::size_t> running{0};
+    std::promise<void> all_running;
+    self.cores.start([&](Core& core) {
+        Lane& lane = self.lanes[core.index()];
+        lane.worker = std::make_unique<Worker>(
+            core, *self.states, *self.port, self.limiters, *lane.metrics, self.is_draining);
+        lane.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
+            *lane.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
+        lane.scope = std::make_unique<Scope>(core);
+        if (core.index() == 0)
+            lane.scope->spawn(keep_books(core, *self.books, lane.scope->token()));
+        if (Status started = lane.server->start(); !started) {
+            const std::lock_guard lock(failed_mutex);
+            failed = started.error();
+        }
+        if (++running == self.cores.size()) all_running.set_value();
+    });
+    all_running.get_future().wait();
+    if (failed) return std::unexpected(std::move(*failed));
+    return gateway;
+}
+
+Gateway::~Gateway() {
+    Impl& self = *impl_;
+    drain(milliseconds(0));
+    for (std::size_t i = 0; i < self.cores.size(); ++i) {
+        Lane& lane = self.lanes[i];
+        if (lane.scope == nullptr) continue;
+        std::promise<void> joined;
+        Core& core = self.cores[i];
+        run_on(core, [&] {
+            lane.scope->cancel(ErrorCode::kDraining);
+            core.spawn(join_scope(*lane.scope, joined), [](void*) {}, nullptr);
+        });
+        joined.get_future().wait();
+        run_on(core, [&] {
+            lane.server.reset();
+            lane.worker.reset();
+            lane.scope.reset();
+        });
+    }
+    self.cores.stop();
+}
+
+std::uint16_t Gateway::port() const { return impl_->bound_port; }
+bool Gateway::draining() const { return impl_->is_draining.load(std::memory_order_relaxed); }
+
+Status Gateway::reload(const config::Settings& settings, GatewayOptions options) {
+    Impl& self = *impl_;
+    const std::lock_guard lock(self.reload_mutex);
+    Result<std::shared_ptr<const State>> compiled;
+    run_on(self.cores[0],
+        [&] { compiled = compile_state(settings, options.stored_keys, *self.books); });
+    if (!compiled) return std::unexpected(std::move(compiled).error());
+    self.states->publish(std::move(*compiled));
+    return {};
+}
+
+void Gateway::drain(milliseconds patience) {
+    Impl& self = *impl_;
+    if (self.is_drained) return;
+    self.is_draining.store(true, std::memory_order_relaxed);
+    std::vector<std::promise<void>> drained(self.cores.size());
+    for (std::size_t i = 0; i < self.cores.size(); ++i) {
+        Core& core = self.cores[i];
+        Lane& lane = self.lanes[i];
+        if (lane.server == nullptr) {
+            drained[i].set_value();
+            continue;
+        }
+        core.post([&core, &lane, &drained, i, patience] {
+            core.spawn(
+                drain_server(*lane.server, core.after(patience), drained[i]), [](void*) {},
+                nullptr);
+        });
+    }
+    for (auto& one : drained) one.get_future().wait();
+    self.is_drained = true;
+}
+
+void Gateway::with_books(const std::function<void(store::Books&)>& work) {
+    run_on(impl_->cores[0], [&] { work(*impl_->books); });
+}
+
+store::Books& Gateway::books() { return *impl_->books; }
+Cores& Gateway::cores() { return impl_->cores; }
+void Gateway::run_on_core0(const std::function<void(Core&)>& work) {
+    run_on(impl_->cores[0], [&] { work(impl_->cores[0]); });
+}
+
+std::string Gateway::metrics() const {
+    std::vector<const Metrics*> cores;
+    for (const Lane& lane : impl_->lanes) cores.push_back(lane.metrics.get());
+    return Metrics::render(cores);
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,84 @@
+// The worst case of an attempt, held in every budget before a byte leaves.
+#include <fmt/format.h>
+
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+namespace {
+
+constexpr milliseconds kBudgetPoll{10};
+
+}  // namespace
+
+Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cancel) {
+    x.phase = ledger::Phase::kHold;
+    AttemptState& attempt = x.attempt;
+    attempt.offer = step.offer;
+    attempt.number = static_cast<std::uint16_t>(x.attempts_made + 1);
+    attempt.is_bounded = step.is_bounded;
+    attempt.hold = step.is_bounded ? step.hold : Money();
+    attempt.prompt_tokens_estimate = step.expected_prompt_tokens;
+    attempt.upstream_status = 0;
+    attempt.report = {};
+
+    const Deadline patience = core_.after(milliseconds(x.principal->policy.budget_wait_ms));
+    for (;;) {
+        attempt.dispatch = core_.wall();
+        ledger::HoldRequest request;
+        request.exchange = x.id;
+        request.attempt = attempt.number;
+        request.path = x.key->path;
+        request.route = x.state->offers[step.offer].route;
+        if (step.is_bounded) request.amount = step.hold;
+        request.dispatch = attempt.dispatch;
+        ledger::Refusal refusal;
+        Result<ledger::HoldTicket> ticket;
+        if (books_.is_local(core_)) {
+            ticket = books_.local().hold(request, &refusal);
+        } else {
+            const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
+            ticket = co_await books_.call(core_, work);
+        }
+        if (ticket) {
+            attempt.is_open = true;
+            ++x.attempts_made;
+            co_return Status{};
+        }
+        if (ticket.error().code != ErrorCode::kInsufficientBalance)
+            co_return std::unexpected(ticket.error());
+        if (!refusal.only_holds || patience.passed(core_.now()))
+            co_return std::unexpected(explain_refusal(x, step, refusal, ticket.error()));
+        // Only open holds are in the way, and they end with their answers: wait as the key's policy
+        // allows.
+        const Until until{core_.after(kBudgetPoll).sooner(patience), cancel};
+        ENTREPOT_CO_TRY_DO(co_await core_.sleep(until));
+    }
+}
+
+Error Worker::explain_refusal(
+    const Exchange& x, const routing::Attempt& step, const ledger::Refusal& refusal, Error error) {
+    const routing::Offer& offer = x.state->table.offer(step.offer);
+    const std::string_view currency = x.state->settings.currency.code();
+    std::string message = fmt::format(
+        "the {} budget of {} '{}' ({} {}) has {} {} left; this request may cost up to {} {}",
+        period_kind_name(refusal.period_kind), ledger::owner_kind_name(refusal.owner_kind),
+        refusal.owner, refusal.limit.to_decimal(), currency, refusal.available.to_decimal(),
+        currency, refusal.asked.to_decimal(), currency);
+    std::int64_t fits = -1;
+    if (offer.card != nullptr && !refusal.available.is_negative())
+        fits = pricing::output_that_fits(
+            step.bounds, *offer.card, {}, x.attempt.dispatch, refusal.available);
+    const std::int64_t choices = std::max<std::int64_t>(x.bench->facts.choices, 1);
+    if (fits / choices >= 1)
+        message += fmt::format("; max_tokens up to {} would fit", fits / choices);
+    else
+        message += "; no max_tokens would make it fit";
+    if (refusal.only_holds)
+        message += "; requests under way hold the rest and return what they do not use";
+    if (refusal.renews)
+        message += fmt::format("; the budget renews at {}", to_rfc3339(*refusal.renews));
+    error.message = std::move(message);
+    return error;
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,74 @@
+// Where the request may go: offers in the order of what it will probably cost there.
+#include <functional>
+
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+namespace {
+
+using routing::Feature;
+
+routing::Features needs_of(const dialect::openai_chat::RequestFacts& facts) {
+    unsigned needs = 0;
+    const auto need = [&](bool wanted, Feature feature) {
+        if (wanted) needs |= static_cast<unsigned>(feature);
+    };
+    need(facts.needs_tools(), Feature::kTools);
+    need(facts.needs_images(), Feature::kImages);
+    need(facts.audio_parts != 0, Feature::kAudioIn);
+    need(facts.needs_audio_output, Feature::kAudioOut);
+    need(facts.needs_documents(), Feature::kDocuments);
+    need(facts.needs_structured_output(), Feature::kStructuredOutput);
+    need(facts.needs_logprobs, Feature::kLogprobs);
+    need(facts.choices > 1, Feature::kChoices);
+    return static_cast<routing::Features>(needs);
+}
+
+routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) {
+    routing::RequestShape shape;
+    // A document's bytes are counted as text on top of what its pages may become.
+    shape.prompt_bytes = facts.prompt_bytes + facts.document_data_bytes;
+    shape.messages = static_cast<std::int32_t>(facts.messages);
+    shape.tools = static_cast<std::int32_t>(facts.tools);
+    shape.images = static_cast<std::int32_t>(facts.images);
+    // A second of the most compressed speech is about 1 kB; the base64 of it about 1.3 kB.
+    shape.audio_seconds_max = facts.audio_data_bytes / 1000;
+    shape.output_cap = facts.output_tokens_max();
+    shape.choices = facts.choices;
+    shape.has_file_id = facts.file_ids != 0 || facts.unknown_parts != 0;
+    shape.has_documents = facts.documents != 0;
+    shape.may_answer_audio = facts.needs_audio_output;
+    if (const auto tier = catalog::parse_tier(facts.service_tier))
+        shape.tiers |= pricing::Bounds::tier_bit(*tier);
+    return shape;
+}
+
+}  // namespace
+
+Status Worker::plan(Exchange& x) {
+    x.phase = ledger::Phase::kPlan;
+    const auto& facts = x.bench->facts;
+    x.prompt_hash = facts.prompt_hash;
+    x.length_key = std::hash<std::string_view>()(x.model) * 31 + x.principal->index;
+
+    routing::RequestFacts request;
+    request.model = x.model;
+    request.shape = shape_of(facts);
+    request.length_key = x.length_key;
+    request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
+    request.needs = needs_of(facts);
+    request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
+    request.on_unbounded = x.principal->policy.on_unbounded == auth::OnUnbounded::kClamp
+        ? routing::OnUnbounded::kClamp
+        : routing::OnUnbounded::kRefuse;
+    request.needs_bound = x.key->has_budget;
+    request.reach = &x.key->reach;
+
+    const routing::Memory memory{&x.core->health, &lengths_, &caches_};
+    const routing::Now now{x.began_wall, core_.now()};
+    ENTREPOT_TRY(x.bench->plan, routing::make_plan(request, x.state->table, memory, now));
+    x.attempt.tier = request.tier;
+    return {};
+}
+
+}  // namespace entrepot::gateway

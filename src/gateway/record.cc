@@ -1,0 +1,88 @@
+// The headers of the answer, and what is written down when it is over.
+#include <fmt/format.h>
+
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+
+void Worker::append_headers(const Exchange& x, bool with_cost, std::string& lines) const {
+    char id[36];
+    x.id.write(id);
+    const std::string_view id_text(id, sizeof id);
+    lines += "x-entrepot-exchange: ";
+    lines += id_text;
+    lines += "\r\nx-request-id: ";
+    lines += id_text;
+    lines += "\r\n";
+    if (x.principal != nullptr && x.principal->policy.expose_offer) {
+        if (x.attempts_made > 0) {
+            lines += "x-entrepot-offer: ";
+            lines += x.state->offers[x.attempt.offer].name;
+            lines += "\r\n";
+        }
+        lines += "x-entrepot-attempts: ";
+        const fmt::format_int attempts(x.attempts_made);
+        lines.append(attempts.data(), attempts.size());
+        lines += "\r\n";
+    }
+    if (with_cost && x.principal != nullptr && x.principal->policy.expose_cost && x.is_cost_known) {
+        lines += "x-entrepot-cost: ";
+        lines += x.cost.to_decimal();
+        lines += ' ';
+        lines += x.state->settings.currency.code();
+        lines += "\r\n";
+    }
+    if (!x.dropped.empty()) {
+        net::HeaderLines dropped;  // client-made names: nothing of them may end the line
+        dropped.add("x-entrepot-dropped", fmt::format("{}", fmt::join(x.dropped, ", ")));
+        lines += dropped.text();
+    }
+}
+
+Co<void> Worker::record(Exchange& x) {
+    const MonotonicTime now = monotonic_now();
+    ledger::ExchangeClose facts;
+    facts.exchange = x.id;
+    facts.at = wall_now();
+    if (x.key != nullptr) {
+        facts.key = x.key->key;
+        facts.team = x.key->team;
+        facts.org = x.key->org;
+    }
+    if (x.attempts_made > 0) facts.route = x.state->offers[x.attempt.offer].route;
+    facts.dialect = x.state->dialect_openai_chat;
+    facts.status = x.status;
+    facts.ended_by = x.ended_by;
+    facts.phase = x.phase;
+    facts.attempts = x.attempts_made;
+    if (x.error) facts.error = static_cast<std::uint8_t>(1 + static_cast<unsigned>(*x.error));
+    facts.streamed = x.is_stream;
+    if (x.first_byte.ns != 0)
+        facts.ttft_us = static_cast<std::uint64_t>((x.first_byte - x.began).count() / 1000);
+    facts.duration_us = static_cast<std::uint64_t>((now - x.began).count() / 1000);
+
+    // Unauthenticated requests are not written to the books: anybody could fill them.
+    Status closed;
+    if (x.key == nullptr) {
+        closed = Status{};
+    } else if (books_.is_local(core_)) {
+        closed = books_.local().close(facts);
+    } else {
+        const auto work = [&](store::Books& books) { return books.close(facts); };
+        closed = co_await books_.call(core_, work);
+    }
+    if (!closed)
+        metrics_.alarm(
+            x.model, "the end of an exchange could not be recorded: " + closed.error().message);
+    if (x.is_admitted) {
+        const std::int64_t used = x.usage.prompt_tokens() + x.usage.answer_tokens();
+        const auto work = [&](store::Books&) {
+            limiters_.finish(*x.principal, x.tokens_admitted, used, monotonic_now());
+            return true;
+        };
+        (void)co_await books_.call(core_, work);
+    }
+    metrics_.exchange_ended(x, facts);
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,116 @@
+// What was used is booked, once; what was not is given back.
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+namespace {
+
+/// Bytes of visible text to one token, for estimates of answers that were cut: the common mean of
+/// English prose.
+constexpr std::int64_t kBytesPerToken = 4;
+
+}  // namespace
+
+Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
+    AttemptState& attempt = x.attempt;
+    if (!attempt.is_open) co_return;
+    const ledger::Phase phase = x.phase;
+    x.phase = ledger::Phase::kSettle;
+    attempt.is_open = false;
+
+    ledger::SettleRequest request;
+    request.upstream_status = attempt.upstream_status;
+    request.at = wall_now();
+    request.usage = consumption.usage;
+    if (consumption.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
+    if (!consumption.is_reported) {
+        request.flags |= ledger::settle_flag::kEstimated;
+        request.usage = {};
+        request.usage[canon::Meter::kInput] = attempt.prompt_tokens_estimate;
+        request.usage[canon::Meter::kOutput] =
+            (consumption.answer_bytes + kBytesPerToken - 1) / kBytesPerToken;
+    }
+    const routing::Offer& offer = x.state->table.offer(attempt.offer);
+    const OfferState& offer_state = x.state->offers[attempt.offer];
+    bool is_priced = false;
+    if (offer.card != nullptr) {
+        pricing::PriceOptions options;
+        options.tier = attempt.tier;
+        if (const Result<pricing::Charge> charge =
+                pricing::price(request.usage, *offer.card, options, attempt.dispatch);
+            charge && charge->is_known) {
+            is_priced = true;
+            request.cost = charge->total;
+            request.list_cost = charge->total;
+            if (const auto* epoch = offer.card->at(attempt.dispatch))
+                request.rate_version = offer_state.rate_versions[static_cast<std::size_t>(
+                    epoch - offer.card->epochs().data())];
+        }
+    }
+    if (!is_priced) {
+        // A cost that is not known is a state, never zero; under a budget the whole hold stands in
+        // for it.
+        request.flags |= ledger::settle_flag::kUnpriced;
+        if (attempt.is_bounded) request.cost = attempt.hold;
+    }
+    // An estimate never goes beyond what was promised.
+    if (!consumption.is_reported && attempt.is_bounded && request.cost > attempt.hold) {
+        request.cost = attempt.hold;
+        request.list_cost = std::min(request.list_cost, attempt.hold);
+    }
+
+    Result<ledger::Posting> posting;
+    if (books_.is_local(core_)) {
+        posting = books_.local().settle(x.id, attempt.number, request);
+    } else {
+        const auto work = [&](store::Books& books) {
+            return books.settle(x.id, attempt.number, request);
+        };
+        posting = co_await books_.call(core_, work);
+    }
+    if (!posting) {
+        metrics_.alarm(offer_state.name, "a settlement was refused: " + posting.error().message);
+    } else if (!posting->overdraft.is_zero()) {
+        metrics_.overdraft(offer_state.name, posting->overdraft);
+    }
+    x.cost += request.cost;
+    x.is_cost_known = x.is_cost_known && is_priced;
+    x.is_estimated = x.is_estimated || !consumption.is_reported;
+    x.usage = request.usage;
+    if (consumption.is_reported) {
+        lengths_.learn(x.length_key, request.usage.answer_tokens());
+        const std::int64_t cached = request.usage[canon::Meter::kCacheRead] +
+            request.usage[canon::Meter::kCacheWrite] + request.usage[canon::Meter::kCacheWriteLong];
+        if (x.prompt_hash != 0 && cached > 0)
+            caches_.learn(x.prompt_hash, offer.stable_key, cached, seconds(300), core_.now());
+    }
+    x.phase = phase;
+}
+
+Co<void> Worker::release(Exchange& x, std::optional<ErrorCode> error) {
+    AttemptState& attempt = x.attempt;
+    if (!attempt.is_open) co_return;
+    attempt.is_open = false;
+    Status released;
+    if (books_.is_local(core_)) {
+        released = books_.local().release(
+            x.id, attempt.number, wall_now(), attempt.upstream_status, error);
+    } else {
+        const auto work = [&](store::Books& books) {
+            return books.release(x.id, attempt.number, wall_now(), attempt.upstream_status, error);
+        };
+        released = co_await books_.call(core_, work);
+    }
+    if (!released)
+        metrics_.alarm(x.state->offers[attempt.offer].name,
+            "a release was refused: " + released.error().message);
+}
+
+void Worker::end_attempt(
+    Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after) {
+    std::optional<nanoseconds> ttft;
+    if (x.attempt.report.head_at.ns != 0) ttft = x.attempt.report.head_at - x.attempt.began;
+    x.core->health.ended(x.attempt.offer, outcome, ttft, retry_after, core_.now());
+    metrics_.attempt_ended(x.state->offers[x.attempt.offer].name, outcome);
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,239 @@
+#include "gateway/state.h"
+
+#include <fmt/format.h>
+
+#include "catalog/catalog.h"
+
+namespace entrepot::gateway {
+namespace {
+
+catalog::CloudKind catalog_kind(config::CloudKind kind) {
+    switch (kind) {
+        case config::CloudKind::kOpenai: return catalog::CloudKind::kOpenai;
+        case config::CloudKind::kAzure: return catalog::CloudKind::kAzure;
+        case config::CloudKind::kAnthropic: return catalog::CloudKind::kAnthropic;
+        case config::CloudKind::kBedrock: return catalog::CloudKind::kBedrock;
+        case config::CloudKind::kVertex: return catalog::CloudKind::kVertex;
+        case config::CloudKind::kGemini: return catalog::CloudKind::kGemini;
+        case config::CloudKind::kOci: return catalog::CloudKind::kOci;
+        case config::CloudKind::kCohere:
+        case config::CloudKind::kOpenaiCompatible: break;
+    }
+    return catalog::CloudKind::kOpenaiCompatible;
+}
+
+/// The host of `https://host[:port]/path`, for price lists known by host.
+std::string_view host_of(std::string_view url) {
+    if (const auto scheme = url.find("://"); scheme != std::string_view::npos)
+        url.remove_prefix(scheme + 3);
+    return url.substr(0, url.find_first_of(":/"));
+}
+
+Result<std::shared_ptr<const pricing::RateCard>> rate_card_of(const config::OfferSettings& offer,
+    const catalog::Match& match, const config::Settings& settings) {
+    if (offer.price) {
+        std::vector<pricing::NamedPrice> prices;
+        for (std::size_t m = 0; m < canon::kMeterCount; ++m) {
+            if (const auto& price = offer.price->per_unit[m])
+                prices.emplace_back(std::string(canon::meter_name(static_cast<canon::Meter>(m))),
+                    price->to_per_million());
+        }
+        ENTREPOT_TRY(
+            pricing::RateCard card, pricing::RateCard::from_prices(prices, offer.price->currency));
+        return std::make_shared<const pricing::RateCard>(std::move(card));
+    }
+    // List prices are in USD; without an exchange rate they say nothing about other books.
+    if (match.offer == nullptr || settings.currency.code() != "USD") return nullptr;
+    return std::make_shared<const pricing::RateCard>(
+        pricing::RateCard::compile(catalog::Catalog::embedded(), *match.offer, match.uplift));
+}
+
+void add_budgets(std::vector<ledger::BudgetSpec>& specs, ledger::OwnerKind kind,
+    const std::string& owner, const std::vector<config::BudgetSettings>& budgets) {
+    for (const config::BudgetSettings& budget : budgets)
+        specs.push_back({kind, owner, budget.limit, budget.period, budget.zone});
+}
+
+auth::KeyEntry key_entry(const config::Settings& settings, const config::KeySettings& key) {
+    auth::KeyEntry entry;
+    auth::Principal& principal = entry.principal;
+    principal.key = key.id;
+    principal.team = key.team;
+    const config::TeamSettings* team = settings.find_team(key.team.view());
+    if (team != nullptr) principal.org = team->org;
+    principal.scope.models = key.models;
+    principal.scope.clouds = key.clouds;
+    principal.scope.regions = key.regions;
+    if (team != nullptr) {
+        principal.scope.team_models = team->models;
+        principal.scope.team_clouds = team->clouds;
+        principal.scope.team_regions = team->regions;
+    }
+    principal.policy = key.policy;
+    principal.limits = key.limits;
+    principal.expires = key.expires;
+    principal.disabled = key.disabled;
+    principal.tags = key.tags;
+    entry.digests = key.digests;
+    return entry;
+}
+
+}  // namespace
+
+routing::Reach reach_of(const auth::Principal& principal) {
+    routing::Reach reach;
+    const auth::Scope& scope = principal.scope;
+    if (!scope.team_clouds.allows_all()) reach.restrict_clouds(scope.team_clouds.patterns());
+    if (!scope.clouds.allows_all()) reach.restrict_clouds(scope.clouds.patterns());
+    if (!scope.team_regions.allows_all()) reach.restrict_regions(scope.team_regions.names());
+    if (!scope.regions.allows_all()) reach.restrict_regions(scope.regions.names());
+    return reach;
+}
+
+Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
+    const config::Settings& settings, std::span<const config::KeySettings> stored_keys) {
+    std::vector<auth::KeyEntry> entries;
+    for (const config::KeySettings& key : settings.keys)
+        entries.push_back(key_entry(settings, key));
+    for (const config::KeySettings& key : stored_keys) {
+        if (settings.find_key(key.id.view()) != nullptr)
+            return fail(ErrorCode::kBadConfiguration,
+                fmt::format("key '{}' is in the file and in the store; remove or rename one",
+                    key.id.view()));
+        if (settings.find_team(key.team.view()) == nullptr)
+            return fail(ErrorCode::kBadConfiguration,
+                fmt::format("key '{}' of the store belongs to team '{}', which the file does not "
+                            "define; add the team or disable the key",
+                    key.id.view(), key.team.view()));
+        entries.push_back(key_entry(settings, key));
+    }
+    return auth::KeyIndex::build(std::move(entries));
+}
+
+Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
+    const catalog::Catalog& book = catalog::Catalog::embedded();
+    std::vector<routing::Offer> offers;
+    std::string problems;
+    for (const config::ModelSettings& model : settings.models) {
+        for (const config::OfferSettings& offer : model.offers) {
+            const config::CloudSettings* cloud = settings.find_cloud(offer.cloud.view());
+            if (cloud == nullptr) continue;  // the loader has said so
+            const std::string& region = offer.region.empty() ? cloud->region : offer.region;
+            routing::Offer out;
+            out.id = offer.id;
+            out.model = model.id;
+            out.cloud = offer.cloud;
+            out.kind = catalog_kind(cloud->kind);
+            out.provider_model_id = offer.model_at_cloud;
+            out.residency = catalog::residency_of(out.kind, region, offer.model_at_cloud);
+            const catalog::Match match = book.find_offer({.kind = out.kind,
+                .region = region,
+                .provider_model_id = offer.model_at_cloud,
+                .catalog_model = {},
+                .endpoint_host = host_of(cloud->endpoint)});
+            auto card = rate_card_of(offer, match, settings);
+            if (!card) {
+                problems += fmt::format(
+                    "models.{}.offers.{}: {}\n", model.id.view(), offer.name, card.error().message);
+                continue;
+            }
+            if (*card != nullptr && (*card)->currency() != settings.currency) {
+                problems += fmt::format(
+                    "models.{}.offers.{}.price: the books are in {}, this price is in {}; state it "
+                    "in {}\n",
+                    model.id.view(), offer.name, settings.currency.code(),
+                    (*card)->currency().code(), settings.currency.code());
+                continue;
+            }
+            out.card = std::move(*card);
+            out.limits.context_tokens = offer.context_tokens;
+            out.limits.output_tokens_max = offer.max_output_tokens;
+            if (match.model != nullptr) {
+                if (out.limits.context_tokens == 0)
+                    out.limits.context_tokens = match.model->context_tokens_max;
+                if (out.limits.output_tokens_max == 0)
+                    out.limits.output_tokens_max = match.model->output_tokens_max;
+            }
+            out.expansion = routing::expansion_of(out.kind, offer.model_at_cloud);
+            offers.push_back(std::move(out));
+        }
+    }
+    if (!problems.empty()) {
+        problems.pop_back();
+        return fail(ErrorCode::kBadConfiguration, std::move(problems));
+    }
+    return routing::OfferTable(std::move(offers));
+}
+
+Result<std::shared_ptr<const State>> compile_state(const config::Settings& settings,
+    std::span<const config::KeySettings> stored_keys, store::Books& books) {
+    auto state = std::make_shared<State>();
+    state->settings = settings;
+    std::string problems;
+    for (const config::CloudSettings& cloud : settings.clouds) {
+        auto supplier = upstream::make_supplier(cloud);
+        if (!supplier) {
+            problems += supplier.error().message + "\n";
+            continue;
+        }
+        Cloud compiled;
+        compiled.settings = cloud;
+        compiled.supplier = std::move(*supplier);
+        compiled.quirks = compiled.supplier->quirks();
+        const std::string_view dialect = compiled.supplier->dialect().name;
+        compiled.is_native_chat = dialect == "openai-chat" || dialect == "azure-openai";
+        state->clouds.push_back(std::move(compiled));
+    }
+    if (!problems.empty()) {
+        problems.pop_back();
+        return fail(ErrorCode::kBadConfiguration, std::move(problems));
+    }
+    ENTREPOT_TRY(state->table, compile_offers(settings));
+    ENTREPOT_TRY(state->keys, compile_keys(settings, stored_keys));
+
+    std::vector<ledger::BudgetSpec> budgets;
+    for (const config::OrgSettings& org : settings.orgs)
+        add_budgets(budgets, ledger::OwnerKind::kOrg, org.id.str(), org.budgets);
+    for (const config::TeamSettings& team : settings.teams)
+        add_budgets(budgets, ledger::OwnerKind::kTeam, team.id.str(), team.budgets);
+    for (const config::KeySettings& key : settings.keys)
+        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
+    for (const config::KeySettings& key : stored_keys)
+        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
+    ENTREPOT_TRY_DO(books.set_budgets(budgets));
+
+    for (std::uint32_t i = 0; i < state->table.size(); ++i) {
+        const routing::Offer& offer = state->table.offer(i);
+        OfferState compiled;
+        while (state->clouds[compiled.cloud].settings.id != offer.cloud) ++compiled.cloud;
+        compiled.name = offer.id.str();
+        compiled.model_at_cloud = offer.provider_model_id;
+        compiled.request =
+            state->clouds[compiled.cloud].supplier->offer_request(offer.provider_model_id);
+        ENTREPOT_TRY(
+            compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
+        if (offer.card != nullptr) {
+            for (const pricing::RateCard::Epoch& epoch : offer.card->epochs()) {
+                ENTREPOT_TRY(const ledger::NameId version, books.name(epoch.version.view()));
+                compiled.rate_versions.push_back(version);
+            }
+        }
+        state->offers.push_back(std::move(compiled));
+    }
+    for (const auth::Principal& principal : state->keys->principals()) {
+        KeyState compiled;
+        ENTREPOT_TRY(compiled.path,
+            books.path(principal.key.view(), principal.team.view(), principal.org.view()));
+        ENTREPOT_TRY(compiled.key, books.name(principal.key.view()));
+        ENTREPOT_TRY(compiled.team, books.name(principal.team.view()));
+        ENTREPOT_TRY(compiled.org, books.name(principal.org.view()));
+        compiled.has_budget = books.has_budget(compiled.path);
+        compiled.has_limits = principal.limits != auth::Limits{};
+        compiled.reach = reach_of(principal);
+        state->key_states.push_back(std::move(compiled));
+    }
+    ENTREPOT_TRY(state->dialect_openai_chat, books.name("openai-chat"));
+    return state;
+}
+
+}  // namespace entrepot::gateway

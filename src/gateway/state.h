@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "auth/key_index.h"
+#include "config/settings.h"
+#include "ledger/types.h"
+#include "routing/offers.h"
+#include "store/books.h"
+#include "upstream/supplier.h"
+
+namespace entrepot::gateway {
+
+/// One configured cloud, ready to be called.
+struct Cloud {
+    config::CloudSettings settings;
+    std::unique_ptr<const upstream::Supplier> supplier;
+    upstream::Quirks quirks;
+    bool is_native_chat =
+        false;  ///< speaks Chat Completions: the native lane of openai-chat clients
+};
+
+/// One offer, beside what the router knows of it (same index).
+struct OfferState {
+    std::uint32_t cloud = 0;
+    std::string name;  ///< `claude-sonnet-4-5/aws`
+    std::string model_at_cloud;
+    upstream::OfferRequest request;
+    ledger::Route route;
+    std::vector<ledger::NameId> rate_versions;  ///< one per epoch of the rate card, in its order
+};
+
+/// What belongs to one key, beside its principal (same index).
+struct KeyState {
+    ledger::PathId path = ledger::PathId::kNone;
+    ledger::NameId key = ledger::NameId::kNone;
+    ledger::NameId team = ledger::NameId::kNone;
+    ledger::NameId org = ledger::NameId::kNone;
+    bool has_budget = false;
+    bool has_limits = false;
+    routing::Reach reach;
+};
+
+/// Everything a request reads, compiled from the settings and never changed: a reload publishes
+/// another one, and exchanges in flight keep theirs.
+struct State {
+    config::Settings settings;
+    std::vector<Cloud> clouds;
+    routing::OfferTable table;
+    std::vector<OfferState> offers;
+    std::shared_ptr<const auth::KeyIndex> keys;
+    std::vector<KeyState> key_states;
+    ledger::NameId dialect_openai_chat = ledger::NameId::kNone;
+};
+
+/// Compiles settings and takes their budgets and names into the books. Owner's thread of the books.
+/// Errors: kBadConfiguration with every problem on a line of its own; then nothing was changed.
+[[nodiscard]] Result<std::shared_ptr<const State>> compile_state(const config::Settings& settings,
+    std::span<const config::KeySettings> stored_keys, store::Books& books);
+
+/// The principals of all keys, file and store. Errors: kBadConfiguration.
+[[nodiscard]] Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
+    const config::Settings& settings, std::span<const config::KeySettings> stored_keys);
+
+/// The offers as the router sees them, without any books: what `explain` and `models` need as well.
+/// Errors: kBadConfiguration.
+[[nodiscard]] Result<routing::OfferTable> compile_offers(const config::Settings& settings);
+
+/// What a key may reach, from its own lists and its team's.
+[[nodiscard]] routing::Reach reach_of(const auth::Principal& principal);
+
+}  // namespace entrepot::gateway

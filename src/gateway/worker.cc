@@ -1,0 +1,223 @@
+#include "gateway/worker.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "dialect/registry.h"
+#include "gateway/failure.h"
+#include "json/writer.h"
+
+namespace entrepot::gateway {
+namespace {
+
+constexpr std::size_t kBenchesMax = 64;
+constexpr std::size_t kBenchBytesMax = 256 * 1024;  // a larger buffer is not worth keeping
+
+net::ClientOptions client_options() { return {}; }
+
+const dialect::Dialect& chat_dialect() {
+    static const dialect::Dialect& dialect = *dialect::find_dialect("openai-chat");
+    return dialect;
+}
+
+}  // namespace
+
+Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
+    Metrics& metrics, const std::atomic<bool>& draining)
+    : core_(core),
+      states_(states),
+      books_(books),
+      limiters_(limiters),
+      metrics_(metrics),
+      draining_(draining),
+      client_(core, client_options()) {}
+
+const std::shared_ptr<CoreState>& Worker::core_state() {
+    const std::shared_ptr<const State>& state = states_.get();
+    if (core_state_ != nullptr && core_state_->state == state) [[likely]]
+        return core_state_;
+    auto fresh = std::make_shared<CoreState>();
+    fresh->state = state;
+    for (const Cloud& cloud : state->clouds) {
+        // A pool that cannot be made (an unreadable CA file) was refused when the settings were
+        // checked.
+        const Result<net::OriginPool*> pool = client_.origin(cloud.supplier->origin());
+        if (!pool) metrics_.alarm(cloud.settings.id.view(), pool.error().message);
+        fresh->pools.push_back(pool ? *pool : nullptr);
+        fresh->signers.push_back(cloud.supplier->make_signer());
+    }
+    fresh->health = core_state_ == nullptr
+        ? routing::Health(state->table)
+        : core_state_->health.carried_to(core_state_->state->table, state->table);
+    core_state_ = std::move(fresh);
+    return core_state_;
+}
+
+std::unique_ptr<Workbench> Worker::take_bench() {
+    if (benches_.empty()) return std::make_unique<Workbench>();
+    std::unique_ptr<Workbench> bench = std::move(benches_.back());
+    benches_.pop_back();
+    return bench;
+}
+
+void Worker::give_bench(std::unique_ptr<Workbench> bench) {
+    if (benches_.size() >= kBenchesMax) return;
+    bench->canonical.reset();
+    if (bench->body.capacity() > kBenchBytesMax) std::string().swap(bench->body);
+    if (bench->upstream_body.capacity() > kBenchBytesMax) std::string().swap(bench->upstream_body);
+    benches_.push_back(std::move(bench));
+}
+
+Exchange Worker::begin_exchange() {
+    Exchange x;
+    x.began = core_.now();
+    x.began_wall = core_.wall();
+    x.id = ExchangeId::make(x.began_wall, {core_.random()(), core_.random()()});
+    x.core = core_state();
+    x.state = x.core->state;
+    return x;
+}
+
+Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
+    if (request.path == "/v1/chat/completions") {
+        co_await serve_chat(request, response);
+        co_return;
+    }
+    if (request.path == "/v1/models" || request.path.starts_with("/v1/models/")) {
+        co_await serve_models(request, response);
+        co_return;
+    }
+    if (request.path == "/livez" || request.path == "/readyz") {
+        const bool is_ready =
+            request.path == "/livez" || !draining_.load(std::memory_order_relaxed);
+        (void)co_await response.send(
+            is_ready ? 200 : 503, "content-type: text/plain\r\n", is_ready ? "ok\n" : "draining\n");
+        co_return;
+    }
+    Exchange x = begin_exchange();
+    Error error{ErrorCode::kNotFound,
+        fmt::format("there is nothing at {} {}; this gateway serves POST /v1/chat/completions and "
+                    "GET /v1/models",
+            excerpt(request.method), excerpt(request.path)),
+        {}, {}};
+    co_await refuse(x, response, std::move(error));
+}
+
+Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& response) {
+    Exchange x = begin_exchange();
+    x.bench = take_bench();
+    Status served;
+    if (request.method != "POST") {
+        served = fail(ErrorCode::kMethodNotAllowed,
+            fmt::format(
+                "{} is not allowed at /v1/chat/completions; use POST", excerpt(request.method)));
+    } else {
+        served = co_await run_chat(x, request, response);
+    }
+    if (!served) {
+        Error error = std::move(served).error();
+        co_await refuse(x, response, std::move(error));
+    }
+    if (x.bench != nullptr) give_bench(std::move(x.bench));
+    co_await record(x);
+}
+
+Task<void> Worker::run_chat(
+    Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
+    ENTREPOT_CO_TRY_DO(admit(x, request));
+    ENTREPOT_CO_TRY_DO(decode_chat(x, request));
+    if (x.key->has_limits) ENTREPOT_CO_TRY_DO(co_await limit(x));
+    ENTREPOT_CO_TRY_DO(plan(x));
+    co_return co_await attempts(x, request, response);
+}
+
+Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error) {
+    x.error = error.code;
+    if (x.error_cause.empty()) x.error_cause = error.cause;
+    if (error.code == ErrorCode::kClientGone) {
+        x.ended_by = ledger::EndedBy::kClient;
+        response.abort();
+        co_return;
+    }
+    if (x.ended_by == ledger::EndedBy::kNone) x.ended_by = ledger::EndedBy::kGateway;
+    canon::Failure failure = failure_of(error);
+    if (x.retry_after) failure.retry_after = x.retry_after;
+    co_await send_failure(x, response, failure, {});
+}
+
+Co<void> Worker::send_failure(
+    Exchange& x, net::ResponseWriter& response, const canon::Failure& failure, std::string body) {
+    x.status = static_cast<std::uint16_t>(failure.status);
+    if (body.empty()) body = chat_dialect().encode_failure(failure);
+    std::string lines = "content-type: application/json\r\n";
+    append_headers(x, false, lines);
+    if (failure.retry_after) {
+        lines += fmt::format("retry-after: {}\r\nretry-after-ms: {}\r\n",
+            (failure.retry_after->count() + 999) / 1000, failure.retry_after->count());
+    }
+    // No retry of ours or the client's brings back money or rights: spare both the attempts.
+    if (failure.kind == canon::FailureKind::kQuotaExhausted) lines += "x-should-retry: false\r\n";
+    x.first_byte = monotonic_now();
+    (void)co_await response.send(failure.status, lines, body);
+}
+
+Co<void> Worker::serve_models(net::ServerRequest& request, net::ResponseWriter& response) {
+    Exchange x = begin_exchange();
+    x.bench = take_bench();
+    Status admitted = admit(x, request);
+    if (admitted && request.method != "GET" && request.method != "HEAD")
+        admitted = fail(ErrorCode::kMethodNotAllowed,
+            fmt::format("{} is not allowed at {}; use GET", excerpt(request.method),
+                excerpt(request.path)));
+    std::string body;
+    if (admitted) {
+        json::Writer writer(body);
+        const std::string_view wanted = request.path.size() > std::string_view("/v1/models/").size()
+            ? request.path.substr(std::string_view("/v1/models/").size())
+            : std::string_view();
+        std::vector<std::string> names;
+        for (const std::string& name : x.state->table.models()) {
+            if (!x.principal->scope.allows_model(name)) continue;
+            bool is_reachable = false;
+            for (const std::uint32_t index : x.state->table.of_model(name)) {
+                const routing::Offer& offer = x.state->table.offer(index);
+                is_reachable = is_reachable ||
+                    (x.key->reach.allows_cloud(offer.cloud.view()) &&
+                        x.key->reach.allows_region(offer.residency));
+            }
+            if (is_reachable) names.push_back(name);
+        }
+        const auto write = [&](const std::string& name) {
+            writer.begin_object()
+                .member("id", name)
+                .member("object", "model")
+                .member("created", std::int64_t{0})
+                .member("owned_by", "entrepot")
+                .end_object();
+        };
+        if (wanted.empty()) {
+            writer.begin_object().member("object", "list").key("data").begin_array();
+            for (const std::string& name : names) write(name);
+            writer.end_array().end_object();
+        } else if (std::ranges::find(names, wanted) != names.end()) {
+            write(std::string(wanted));
+        } else {
+            const std::string_view near = nearest(wanted, names);
+            admitted = fail_field(ErrorCode::kNotFound, "model",
+                fmt::format("the model '{}' does not exist or this key may not use it{}",
+                    excerpt(wanted),
+                    near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+        }
+    }
+    if (!admitted) {
+        Error error = std::move(admitted).error();
+        co_await refuse(x, response, std::move(error));
+        co_return;
+    }
+    std::string lines = "content-type: application/json\r\n";
+    append_headers(x, false, lines);
+    (void)co_await response.send(200, lines, body);
+    give_bench(std::move(x.bench));
+}
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "auth/rate_limit.h"
+#include "gateway/books_port.h"
+#include "gateway/exchange.h"
+#include "gateway/metrics.h"
+#include "gateway/state.h"
+#include "net/http_client.h"
+#include "net/server.h"
+#include "routing/health.h"
+#include "routing/memory.h"
+#include "runtime/snapshot.h"
+
+namespace entrepot::gateway {
+
+/// What one core adds to one `State`: connections, signing keys and what it learned of the offers.
+struct CoreState {
+    std::shared_ptr<const State> state;
+    std::vector<net::OriginPool*> pools;  ///< by cloud
+    std::vector<std::unique_ptr<upstream::Signer>>
+        signers;  ///< by cloud; null where none is needed
+    routing::Health health;
+};
+
+/// Limits of requests, tokens and concurrency, by key. Lives with the books on their core: one
+/// place counts for all.
+class Limiters {
+public:
+    /// Errors: kRateLimited with what is left and when to retry.
+    [[nodiscard]] Status admit(const auth::Principal& principal, std::int64_t tokens,
+        MonotonicTime now, milliseconds* retry_after);
+    void finish(const auth::Principal& principal, std::int64_t tokens_expected,
+        std::int64_t tokens_used, MonotonicTime now);
+
+private:
+    std::unordered_map<std::string, auth::KeyLimiter> by_key_;
+};
+
+/// The data plane of one core: serves every request of its listener, in the order that the files
+/// beside this one tell (admit, plan, hold, attempt, relay, settle, record).
+class Worker final : public net::Handler {
+public:
+    Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
+        Metrics& metrics, const std::atomic<bool>& draining);
+
+    [[nodiscard]] Co<void> handle(
+        net::ServerRequest& request, net::ResponseWriter& response) override;
+
+private:
+    // worker.cc
+    [[nodiscard]] Co<void> serve_chat(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_models(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<void> run_chat(
+        Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> refuse(Exchange& x, net::ResponseWriter& response, Error error);
+    [[nodiscard]] Co<void> send_failure(Exchange& x, net::ResponseWriter& response,
+        const canon::Failure& failure, std::string body);
+    [[nodiscard]] Exchange begin_exchange();
+    [[nodiscard]] const std::shared_ptr<CoreState>& core_state();
+    [[nodiscard]] std::unique_ptr<Workbench> take_bench();
+    void give_bench(std::unique_ptr<Workbench> bench);
+
+    // admit.cc: who asks, and may they
+    [[nodiscard]] Status admit(Exchange& x, const net::ServerRequest& request);
+    [[nodiscard]] Status decode_chat(Exchange& x, net::ServerRequest& request);
+    [[nodiscard]] Task<void> limit(Exchange& x);
+
+    // plan.cc: where it may go, cheapest first
+    [[nodiscard]] Status plan(Exchange& x);
+
+    // hold.cc: the worst case, in every budget
+    [[nodiscard]] Task<void> hold(Exchange& x, const routing::Attempt& step, Cancel* cancel);
+    [[nodiscard]] Error explain_refusal(const Exchange& x, const routing::Attempt& step,
+        const ledger::Refusal& refusal, Error error);
+
+    // attempt.cc: one offer after the other, until the answer begins
+    [[nodiscard]] Task<void> attempts(
+        Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
+    /// The supplier's answer, relayed; a failure when the client has seen nothing of it.
+    [[nodiscard]] Co<std::optional<AttemptFailure>> attempt(Exchange& x,
+        const routing::Attempt& step, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step, std::string_view& body,
+        std::vector<dialect::Header>& headers);
+    [[nodiscard]] Co<AttemptFailure> read_failure(Exchange& x, net::ClientExchange& upstream);
+
+    // relay.cc, relay_translated.cc: bytes and events to the client, metered
+    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_whole(
+        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
+    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_stream(
+        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
+    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_large(Exchange& x,
+        net::ClientExchange& upstream, net::ResponseWriter& response, std::string head);
+    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_translated_whole(
+        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
+    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_translated_stream(
+        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> end_broken_stream(
+        Exchange& x, net::ResponseWriter& response, const Error& error, std::string event);
+    void mark_first_byte(Exchange& x);
+
+    // settle.cc: what was used, once
+    /// What an attempt consumed, as far as it is known.
+    struct Consumption {
+        canon::Usage usage;
+        bool is_reported = false;  ///< by the supplier; else an estimate is made of what was seen
+        std::int64_t answer_bytes = 0;
+        bool is_client_gone = false;
+    };
+    [[nodiscard]] Co<void> settle(Exchange& x, const Consumption& consumption);
+    [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
+    void end_attempt(Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after);
+
+    // record.cc: headers of the answer, and what is written down at the end
+    void append_headers(const Exchange& x, bool with_cost, std::string& lines) const;
+    [[nodiscard]] Co<void> record(Exchange& x);
+
+    Core& core_;
+    Snapshot<State>::Reader states_;
+    BooksPort& books_;
+    Limiters& limiters_;
+    Metrics& metrics_;
+    const std::atomic<bool>& draining_;
+    net::HttpClient client_;
+    std::shared_ptr<CoreState> core_state_;
+    routing::OutputLengths lengths_;
+    routing::WarmCaches caches_;
+    std::vector<std::unique_ptr<Workbench>> benches_;  // at most kBenchesMax
+    std::vector<std::string_view> pieces_;             // of one relay step; no await while in use
+};
+
+}  // namespace entrepot::gateway

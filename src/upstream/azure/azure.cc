@@ -1,0 +1,63 @@
+#include "upstream/azure/azure.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "dialect/registry.h"
+
+namespace entrepot::upstream {
+namespace {
+
+/// Without `api_version` the v1 API, whose body names the deployment; with one, the dated API,
+/// whose path does.
+class Azure final : public Supplier {
+public:
+    Azure(Endpoint endpoint, const config::CloudSettings& cloud)
+        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+          dialect_(*dialect::find_dialect("azure-openai")),
+          api_version_(cloud.api_version) {
+        net::HeaderLines lines;
+        lines.add("content-type", "application/json");
+        lines.add("api-key", cloud.api_key.reveal());
+        header_lines_ = lines.text();
+        // stream_options came with 2024-09-01-preview; max_completion_tokens with it.
+        if (!api_version_.empty() && api_version_.substr(0, 10) < "2024-09-01") {
+            quirks_.can_ask_stream_usage = false;
+            quirks_.takes_max_completion_tokens = false;
+        }
+    }
+
+    const dialect::Dialect& dialect() const override { return dialect_; }
+    OfferRequest offer_request(std::string_view model_at_cloud) const override {
+        const std::string target = api_version_.empty()
+            ? base_path_ + "/openai/v1/chat/completions"
+            : fmt::format("{}/openai/deployments/{}/chat/completions?api-version={}", base_path_,
+                  percent_encode(model_at_cloud), percent_encode(api_version_));
+        return {target, target, header_lines_};
+    }
+    Quirks quirks() const override { return quirks_; }
+    std::string_view request_id_header() const override { return "apim-request-id"; }
+
+private:
+    const dialect::Dialect& dialect_;
+    std::string api_version_;
+    std::string header_lines_;
+    Quirks quirks_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Supplier>> make_azure(const config::CloudSettings& cloud) {
+    ENTREPOT_TRY(Endpoint endpoint, endpoint_of(cloud, ""));
+    if (cloud.api_key.empty())
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("clouds.{}: api_key is missing", cloud.id.view()));
+    // People paste the endpoint with the path of one API or the other; the path is ours to add.
+    for (const std::string_view suffix : {"/openai/v1", "/openai"}) {
+        if (endpoint.base_path.ends_with(suffix))
+            endpoint.base_path.resize(endpoint.base_path.size() - suffix.size());
+    }
+    return std::make_unique<Azure>(std::move(endpoint), cloud);
+}
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,79 @@
+#include "upstream/openai/openai.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "dialect/registry.h"
+
+namespace entrepot::upstream {
+namespace {
+
+struct KnownServer {
+    std::string_view host;
+    Quirks quirks;
+};
+
+// Servers that copy the Chat Completions API and where they differ (shared facts, recorded 2026). A
+// host that is not here is taken to follow the specification.
+constexpr std::array kKnownServers{
+    KnownServer{
+        "api.mistral.ai", {.can_ask_stream_usage = false, .takes_max_completion_tokens = false}},
+    KnownServer{"api.perplexity.ai",
+        {.can_ask_stream_usage = false,
+            .takes_max_completion_tokens = false,
+            .may_omit_done = true}},
+    KnownServer{"api.deepseek.com", {.takes_max_completion_tokens = false}},
+    KnownServer{"api.together.xyz", {.takes_max_completion_tokens = false}},
+};
+
+class OpenAi final : public Supplier {
+public:
+    OpenAi(Endpoint endpoint, const config::CloudSettings& cloud)
+        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+          dialect_(*dialect::find_dialect("openai-chat")) {
+        net::HeaderLines lines;
+        lines.add("content-type", "application/json");
+        if (!cloud.api_key.empty())
+            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+        if (!cloud.organization.empty()) lines.add("openai-organization", cloud.organization);
+        if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
+        header_lines_ = lines.text();
+        if (cloud.kind == config::CloudKind::kOpenaiCompatible) {
+            // An unknown server may be old: `max_tokens` is what every one of them takes.
+            quirks_.takes_max_completion_tokens = false;
+            quirks_.may_omit_done = true;
+            for (const KnownServer& server : kKnownServers)
+                if (origin_.host == server.host) quirks_ = server.quirks;
+        }
+    }
+
+    const dialect::Dialect& dialect() const override { return dialect_; }
+    OfferRequest offer_request(std::string_view) const override {
+        const std::string target = base_path_ + "/chat/completions";
+        return {target, target, header_lines_};
+    }
+    Quirks quirks() const override { return quirks_; }
+
+private:
+    const dialect::Dialect& dialect_;
+    std::string header_lines_;
+    Quirks quirks_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Supplier>> make_openai(const config::CloudSettings& cloud) {
+    const bool is_openai = cloud.kind == config::CloudKind::kOpenai;
+    ENTREPOT_TRY(
+        Endpoint endpoint, endpoint_of(cloud, is_openai ? "https://api.openai.com/v1" : ""));
+    if (is_openai && cloud.api_key.empty())
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("clouds.{}: api_key is missing", cloud.id.view()));
+    // OpenAI's own endpoint is stated with and without its version by the official clients; both
+    // are meant.
+    if (is_openai && endpoint.base_path.empty()) endpoint.base_path = "/v1";
+    return std::make_unique<OpenAi>(std::move(endpoint), cloud);
+}
+
+}  // namespace entrepot::upstream

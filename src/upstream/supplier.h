@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "config/settings.h"
+#include "dialect/dialect.h"
+#include "net/http_client.h"
+#include "net/message.h"
+
+namespace entrepot::upstream {
+
+/// Adds what must be computed for each request: a signature. One per core and cloud, because it
+/// keeps derived keys.
+class Signer {
+public:
+    virtual ~Signer() = default;
+    /// Appends the signed headers for this request to `lines`, which already hold the offer's own.
+    virtual void sign(
+        std::string_view target, std::string_view body, Instant now, net::HeaderLines& lines) = 0;
+};
+
+/// What a request to one offer looks like, made once per configuration.
+struct OfferRequest {
+    std::string target_whole;   ///< path and query as sent, for an answer in one body
+    std::string target_stream;  ///< likewise, for a stream
+    std::string header_lines;   ///< content type, accept and static credentials
+};
+
+/// How a server differs from its dialect's specification. Data, so that a new server is a row.
+struct Quirks {
+    bool can_ask_stream_usage = true;
+    bool takes_max_completion_tokens = true;
+    bool may_omit_done = false;  ///< a stream may end without its terminal event
+};
+
+/// The code that speaks to one kind of supplier, for one configured cloud. Immutable, shared by all
+/// cores.
+class Supplier {
+public:
+    virtual ~Supplier() = default;
+    [[nodiscard]] virtual const dialect::Dialect& dialect() const = 0;
+    [[nodiscard]] virtual OfferRequest offer_request(std::string_view model_at_cloud) const = 0;
+    /// Null when the static headers suffice.
+    [[nodiscard]] virtual std::unique_ptr<Signer> make_signer() const { return nullptr; }
+    [[nodiscard]] virtual Quirks quirks() const { return {}; }
+    /// The header that names the request in the supplier's own logs.
+    [[nodiscard]] virtual std::string_view request_id_header() const { return "x-request-id"; }
+
+    [[nodiscard]] const net::Origin& origin() const { return origin_; }
+
+protected:
+    Supplier(net::Origin origin, std::string base_path)
+        : origin_(std::move(origin)), base_path_(std::move(base_path)) {}
+    net::Origin origin_;
+    std::string base_path_;  ///< without a trailing slash
+};
+
+/// The supplier of a configured cloud. Errors: kBadConfiguration naming what is missing or
+/// malformed, kUnsupported for a kind that this build cannot speak to.
+[[nodiscard]] Result<std::unique_ptr<const Supplier>> make_supplier(
+    const config::CloudSettings& cloud);
+
+/// The endpoint of the settings, or `fallback`, as an origin with the cloud's CA and proxy, and its
+/// base path.
+struct Endpoint {
+    net::Origin origin;
+    std::string base_path;
+};
+[[nodiscard]] Result<Endpoint> endpoint_of(
+    const config::CloudSettings& cloud, std::string_view fallback);
+
+}  // namespace entrepot::upstream
