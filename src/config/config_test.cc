@@ -1,0 +1,425 @@
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "config/load.h"
+
+namespace entrepot::config {
+namespace {
+
+Environment fixed_environment() {
+    Environment environment;
+    environment.variable = [](const std::string& name) -> std::optional<std::string> {
+        if (name == "MISSING") return std::nullopt;
+        if (name == "EMPTY") return "";
+        return "value-of-" + name;
+    };
+    environment.file = [](const std::string& path) -> Result<std::string> {
+        if (path.ends_with("missing")) return fail(ErrorCode::kIo, "cannot read '" + path + "'");
+        return "content-of-" + path;
+    };
+    return environment;
+}
+
+Loaded load(std::string_view text) { return load_text(text, "test.yaml", fixed_environment()); }
+
+// The example of the design document, word for word.
+constexpr std::string_view kDesignExample =
+    R"(listen: 127.0.0.1:4100      # or {address: ..., tls: {cert: ..., key: ..., client_ca: ...}, trusted_proxies: [...]}
+admin: {listen: 127.0.0.1:4101}
+data: ./var/entrepot
+threads: 0                  # one event loop per CPU the process may use
+durability: process         # holds survive kill -9; 'power' also a power cut
+currency: USD               # of the books; others need a dated rate in `fx`
+clouds:
+  openai:   {kind: openai, api_key: "${env:OPENAI_API_KEY}"}
+  azure-se: {kind: azure, endpoint: "https://acme.openai.azure.com", api_key: "${env:AZURE_KEY}", region: swedencentral}
+  aws:      {kind: bedrock, region: us-east-1, access_key_id: "${env:AWS_ACCESS_KEY_ID}", secret_access_key: "${file:/run/secrets/aws}"}
+  claude:   {kind: anthropic, api_key: "${env:ANTHROPIC_API_KEY}"}
+  gcp:      {kind: vertex, project: acme, region: europe-west4, service_account: "${file:/run/secrets/gcp.json}"}
+  studio:   {kind: gemini, api_key: "${env:GEMINI_API_KEY}"}
+  oracle:   {kind: oci, region: eu-frankfurt-1, compartment: ocid1..., config_file: "~/.oci/config"}
+  lab:      {kind: openai_compatible, endpoint: "http://127.0.0.1:8000/v1", proxy: "http://egress:3128"}
+models:
+  claude-sonnet-4-5:
+    offers:
+      direct: {cloud: claude, id: claude-sonnet-4-5-20250929}
+      aws:    {cloud: aws, id: us.anthropic.claude-sonnet-4-5-20250929-v1:0}
+      lab:    {cloud: lab, id: tiny, context_tokens: 32768, max_output_tokens: 4096, price: {input: "0.10", output: "0.40", currency: USD}}
+orgs:  {acme: {budgets: [{limit: "10000.00", currency: USD, period: month, timezone: Europe/Stockholm}]}}
+teams: {search: {org: acme, budgets: [{limit: "500.00", period: month}], regions: [eu], clouds: ["*"]}}
+keys:
+  search-prod:
+    team: search
+    secret: "${env:SEARCH_KEY}"        # or secret_hash; `aws: {access_key_id, secret}` for SigV4 clients; `expires`; two live secrets
+    models: ["*"]                      # and regions, clouds: what a request may reach, never widened below the team
+    budgets: [{limit: "20.00", period: day}]
+    limits: {requests_per_minute: 600, tokens_per_minute: 200000, concurrent: 64}
+    tags: {cost_center: "4711"}
+    policy: {on_lossy: meaning, on_unbounded: refuse, budget_wait_ms: 0, fail_open: false, expose: [offer, cost]}
+contracts: {}
+)";
+
+TEST(Load, ReadsTheExampleOfTheDesign) {
+    const Loaded loaded = load(kDesignExample);
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    const Settings& s = *loaded.settings;
+    EXPECT_EQ(s.listen.address, "127.0.0.1");
+    EXPECT_EQ(s.listen.port, 4100);
+    EXPECT_EQ(s.admin.port, 4101);
+    ASSERT_EQ(s.clouds.size(), 8U);
+    EXPECT_EQ(s.clouds[0].api_key.reveal(), "value-of-OPENAI_API_KEY");
+    EXPECT_EQ(s.find_cloud("aws")->secret_access_key.reveal(), "content-of-/run/secrets/aws");
+    EXPECT_EQ(s.find_cloud("lab")->proxy, "http://egress:3128");
+    const ModelSettings& model = *s.find_model("claude-sonnet-4-5");
+    ASSERT_EQ(model.offers.size(), 3U);
+    EXPECT_EQ(model.offers[1].id, OfferId("claude-sonnet-4-5/aws"));
+    EXPECT_EQ(model.offers[1].region, "us");  // a cross-region profile, not us-east-1 alone
+    EXPECT_EQ(model.offers[2].max_output_tokens, 4096);
+    EXPECT_EQ(model.offers[2].price->per_unit[static_cast<std::size_t>(canon::Meter::kOutput)],
+        *UnitPrice::parse_per_million("0.40"));
+    EXPECT_EQ(s.orgs[0].budgets[0].limit, *Money::parse("10000"));
+    EXPECT_EQ(s.orgs[0].budgets[0].zone.name(), "Europe/Stockholm");
+    EXPECT_TRUE(s.teams[0].regions.allows("swedencentral"));
+    EXPECT_FALSE(s.teams[0].regions.allows("us-east-1"));
+    const KeySettings& key = *s.find_key("search-prod");
+    ASSERT_EQ(key.digests.size(), 1U);
+    EXPECT_EQ(key.digests[0], auth::digest_of("value-of-SEARCH_KEY"));
+    EXPECT_EQ(key.limits.concurrent, 64);
+    EXPECT_EQ(key.budgets[0].period, PeriodKind::kDay);
+    EXPECT_EQ(key.tags.at("cost_center"), "4711");
+}
+
+// Kinds that this build cannot call are told, and do not stop the others.
+TEST(Load, WarnsOfCloudsThatTheBuildCannotCall) {
+    const Loaded loaded = load(kDesignExample);
+    ASSERT_EQ(loaded.problems.size(), 3U);
+    for (const Problem& problem : loaded.problems) {
+        EXPECT_EQ(problem.severity, Problem::Severity::kWarning);
+        EXPECT_NE(problem.cause.find("not supported yet by this build"), std::string::npos);
+    }
+    EXPECT_EQ(loaded.problems[0].at, (Location{12, 20}));
+}
+
+TEST(Load, TakesTheEmptyFileForDefaults) {
+    const Loaded loaded = load("");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    EXPECT_EQ(loaded.settings->admin.port, 4101);
+    EXPECT_EQ(loaded.settings->reply_buffer_bytes, 1'048'576);
+    EXPECT_TRUE(load("# nothing but a comment\n").ok());
+}
+
+struct BadCase {
+    const char* name;
+    const char* text;
+    std::uint32_t line, column;
+    const char* cause;
+    const char* remedy;
+};
+
+class BadConfig : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadConfig, IsNamedWithItsPlaceCauseAndRemedy) {
+    const BadCase& bad = GetParam();
+    const Loaded loaded = load(bad.text);
+    EXPECT_FALSE(loaded.ok());
+    ASSERT_EQ(loaded.problems.size(), 1U) << format_problems(loaded.problems);
+    const Problem& problem = loaded.problems[0];
+    EXPECT_EQ(problem.at, (Location{bad.line, bad.column})) << problem.to_string();
+    EXPECT_NE(problem.cause.find(bad.cause), std::string::npos) << problem.to_string();
+    EXPECT_NE(problem.remedy.find(bad.remedy), std::string::npos) << problem.to_string();
+}
+
+#define PEOPLE        \
+    "orgs: {o: {}}\n" \
+    "teams: {t: {org: o}}\n"
+#define CLOUDS                                                                        \
+    "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h/v1', region: eu}}\n" \
+    "models: {m: {offers: {lab: {cloud: lab}}}}\n"
+
+INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
+    testing::Values(BadCase{"UnknownKey", "threds: 2\n", 1, 1, "unknown key 'threds'", "'threads'"},
+        BadCase{"UnknownDeepKey", PEOPLE "keys:\n  k: {team: t, secret: s, limit: 3}\n", 4, 27,
+            "unknown key 'limit' in keys.k", "'limits'"},
+        BadCase{"UnknownFarKey", "zzzzzzzzzz: 2\n", 1, 1, "unknown key", "known here are listen"},
+        BadCase{"DuplicateKey", "threads: 1\ndata: x\nthreads: 2\n", 3, 1,
+            "'threads' is given twice, first on line 1", "keep one"},
+        BadCase{"DuplicateCloud",
+            "clouds:\n  a: {kind: openai, api_key: k}\n  a: {kind: openai, api_key: k}\n", 3, 3,
+            "'a' is given twice", "keep one"},
+        BadCase{"Syntax", "listen: [1\n", 2, 1, "not valid YAML", "check indentation"},
+        BadCase{"Tab", "clouds:\n\ta: b\n", 2, 3, "not valid YAML", "check indentation"},
+        BadCase{"SecondDocument", "threads: 1\n---\nthreads: 2\n", 3, 1, "a second document",
+            "one document"},
+        BadCase{"Tag", "threads: !!str 1\n", 1, 10, "tag", "remove the tag"},
+        BadCase{"NotANumber", "threads: many\n", 1, 10, "'many' is not a whole number",
+            "from 0 to 1024"},
+        BadCase{"NumberTooLarge", "threads: 1025\n", 1, 10, "'1025'", "from 0 to 1024"},
+        BadCase{"FloatForInteger", "threads: 2.0\n", 1, 10, "'2.0'", "whole number"},
+        BadCase{"ListForMap", "clouds: [a]\n", 1, 9, "expected a map, found a list", "by name"},
+        BadCase{"MapForText", "data: {a: b}\n", 1, 7, "expected text, found a map", "one value"},
+        BadCase{"TextForSection", "admin: 4101\n", 1, 8, "expected a map, found '4101'", "{key"},
+        BadCase{"Address", "listen: localhost:80\n", 1, 9, "'localhost:80' is not an IP address",
+            "127.0.0.1:4100"},
+        BadCase{"Port", "listen: 127.0.0.1:70000\n", 1, 9, "not an IP address and a port", "4100"},
+        BadCase{"ListenMap", "listen: {tls: {cert: c, key: k}}\n", 1, 9, "'address' is missing",
+            "add address"},
+        BadCase{"TlsKey", "listen:\n  address: 127.0.0.1:1\n  tls: {cert: c}\n", 3, 8,
+            "'key' is missing", "add key"},
+        BadCase{"Proxy", "listen: {address: '127.0.0.1:1', trusted_proxies: [10.0.0.0/33]}\n", 1,
+            52, "'10.0.0.0/33' is no address", "10.0.0.0/8"},
+        BadCase{"SameAddress", "admin: {listen: 127.0.0.1:4100}\n", 1, 17, "are the same address",
+            "port of its own"},
+        BadCase{"Choice", "durability: proces\n", 1, 13, "'proces' is not one of process, power",
+            "'process'"},
+        BadCase{"Currency", "currency: usd\n", 1, 11, "'usd' is not a currency", "USD"},
+        BadCase{
+            "EnvMissing", "data: '${env:MISSING}'\n", 1, 7, "'MISSING' is not set", "set MISSING"},
+        BadCase{"FileMissing", "data: '${file:/missing}'\n", 1, 7, "cannot read '/missing'",
+            "check the path"},
+        BadCase{"InterpolationUnknown", "data: '${evn:X}'\n", 1, 7, "'${evn:X}' is not known",
+            "${env:NAME}"},
+        BadCase{"InterpolationOpen", "data: '${env:X'\n", 1, 7, "no closing brace", "$${"},
+        BadCase{"Kind", "clouds: {a: {kind: opneai, api_key: k}}\n", 1, 20, "'opneai'",
+            "did you mean 'openai'"},
+        BadCase{
+            "KindMissing", "clouds: {a: {api_key: k}}\n", 1, 13, "'kind' is missing", "add kind"},
+        BadCase{"ApiKeyMissing", "clouds: {a: {kind: openai}}\n", 1, 10, "'api_key' is missing",
+            "add api_key"},
+        BadCase{"ApiKeyEmpty", "clouds: {a: {kind: openai, api_key: '${env:EMPTY}'}}\n", 1, 37,
+            "the value is empty", "give it a value"},
+        BadCase{"ApiKeyLineBreak", "clouds: {a: {kind: openai, api_key: \"k\\n\"}}\n", 1, 37,
+            "control character", "line break"},
+        BadCase{"EndpointMissing", "clouds: {a: {kind: openai_compatible}}\n", 1, 10,
+            "'endpoint' is missing", "add endpoint"},
+        BadCase{"EndpointScheme", "clouds: {a: {kind: openai_compatible, endpoint: 'ftp://x'}}\n",
+            1, 49, "does not begin with http", "https://host"},
+        BadCase{"EndpointUser",
+            "clouds: {a: {kind: openai_compatible, endpoint: 'http://u:p@x/v1'}}\n", 1, 49,
+            "user name", "https://host"},
+        BadCase{"EndpointQuery",
+            "clouds: {a: {kind: openai_compatible, endpoint: 'http://x/v1?a=b'}}\n", 1, 49,
+            "a query", "https://host"},
+        BadCase{"EndpointPort",
+            "clouds: {a: {kind: openai_compatible, endpoint: 'http://x:0/v1'}}\n", 1, 49,
+            "its port", "https://host"},
+        // A region goes into host names and signatures.
+        BadCase{"RegionInjected",
+            "clouds: {a: {kind: bedrock, region: 'x.evil.example/#', api_key: k}}\n", 1, 37,
+            "not one plain word", "letters"},
+        BadCase{"BedrockRegion", "clouds: {a: {kind: bedrock, api_key: k}}\n", 1, 10,
+            "'region' is missing", "us-east-1"},
+        BadCase{"BedrockSecret",
+            "clouds: {a: {kind: bedrock, region: eu-west-1, access_key_id: k}}\n", 1, 10,
+            "'secret_access_key' is missing", "add secret_access_key"},
+        BadCase{"BedrockBoth",
+            "clouds: {a: {kind: bedrock, region: eu-west-1, api_key: k, access_key_id: k}}\n", 1,
+            57, "both a bearer token", "keep"},
+        BadCase{"OfferCloud",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lba}}}}\n",
+            2, 34, "there is no cloud 'lba'", "'lab'"},
+        BadCase{"OfferNone", CLOUDS "models2: {}\n", 3, 1, "unknown key", "'models'"},
+        BadCase{"NoOffers", "models: {m: {offers: {}}}\n", 1, 22, "has no offer", "add"},
+        BadCase{"PriceMissing",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, price: {input: '1'}}}}}\n",
+            2, 46, "the price has no 'output'", "add output"},
+        BadCase{"PriceInvalid",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, price: {input: '-1', output: '2'}}}}}\n",
+            2, 54, "'-1' is not a price", "decimal per million"},
+        BadCase{"PriceDecimals",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, price: {input: '0.1234567', output: '2'}}}}}\n",
+            2, 54, "is not a price", "six decimals"},
+        BadCase{"PriceCurrency",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, price: {input: '1', output: '2', currency: "
+            "EUR}}}}}\n",
+            2, 82, "the price is in EUR, the books are in USD", "write the price in USD"},
+        BadCase{"OutputAboveContext",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, context_tokens: 10, max_output_tokens: 11}}}}\n",
+            2, 78, "does not fit a context of 10", "lower max_output_tokens"},
+        BadCase{"TeamOrg", "orgs: {acme: {}}\nteams: {t: {org: acmee}}\n", 2, 18,
+            "there is no org 'acmee'", "'acme'"},
+        BadCase{"KeyTeam", PEOPLE "keys: {k: {team: u, secret: s}}\n", 3, 18,
+            "there is no team 'u'", "t"},
+        BadCase{"KeySecretMissing", PEOPLE "keys: {k: {team: t}}\n", 3, 8, "has no secret",
+            "add secret"},
+        BadCase{"KeySecretTwice",
+            PEOPLE "keys:\n  a: {team: t, secret: s}\n  b: {team: t, secret: s}\n", 5, 24,
+            "that of the key 'a' too", "of its own"},
+        BadCase{"KeySecretHash", PEOPLE "keys: {k: {team: t, secret_hash: abc}}\n", 3, 34,
+            "not a hash", "sha256sum"},
+        BadCase{"KeySecrets", PEOPLE "keys: {k: {team: t, secret: [a, b, c]}}\n", 3, 29,
+            "3 live secrets", "keep two"},
+        BadCase{"KeyModel", CLOUDS PEOPLE "keys: {k: {team: t, secret: s, models: [mm]}}\n", 5, 41,
+            "there is no model 'mm'", "'m'"},
+        BadCase{"KeyCloud", CLOUDS PEOPLE "keys: {k: {team: t, secret: s, clouds: [lb]}}\n", 5, 41,
+            "there is no cloud 'lb'", "'lab'"},
+        BadCase{"KeyStar", CLOUDS PEOPLE "keys: {k: {team: t, secret: s, models: ['*m']}}\n", 5, 41,
+            "not at its end", "beginning of names"},
+        BadCase{"KeyRegion", PEOPLE "keys: {k: {team: t, secret: s, regions: [eur]}}\n", 3, 42,
+            "'eur' is no region", "did you mean"},
+        BadCase{"KeyWiderRegion",
+            "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
+            "keys: {k: {team: t, secret: s, regions: [swedencentral, us]}}\n",
+            3, 57, "'us' is wider than what the team 't' may reach", "widen the team"},
+        BadCase{"KeyWiderCloud",
+            CLOUDS "orgs: {o: {}}\nteams: {t: {org: o, clouds: []}}\n"
+                   "keys: {k: {team: t, secret: s, clouds: lab}}\n",
+            5, 40, "'lab' is wider", "widen the team"},
+        BadCase{"Aws",
+            PEOPLE "keys: {k: {team: t, secret: s, aws: {access_key_id: a, secret: b}}}\n", 3, 37,
+            "not supported yet", "bearer token"},
+        BadCase{"BudgetNegative", "orgs: {o: {budgets: [{limit: '-1'}]}}\n", 1, 30, "below zero",
+            "0 or more"},
+        BadCase{"BudgetExponent", "orgs: {o: {budgets: [{limit: 1e3}]}}\n", 1, 30,
+            "'1e3' is not an amount", "500.00"},
+        BadCase{"BudgetLimitMissing", "orgs: {o: {budgets: [{period: day}]}}\n", 1, 22,
+            "'limit' is missing", "add limit"},
+        BadCase{"BudgetZone", "orgs: {o: {budgets: [{limit: 1, timezone: Mars/Olympus}]}}\n", 1, 43,
+            "'Mars/Olympus' is not a time zone", "Europe/Stockholm"},
+        BadCase{"BudgetPeriod", "orgs: {o: {budgets: [{limit: 1, period: moth}]}}\n", 1, 41,
+            "'moth'", "'month'"},
+        BadCase{"BudgetCurrency", "orgs: {o: {budgets: [{limit: 1, currency: EUR}]}}\n", 1, 43,
+            "the budget is in EUR, the books are in USD", "in USD"},
+        BadCase{"Expires", PEOPLE "keys: {k: {team: t, secret: s, expires: soon}}\n", 3, 41,
+            "'soon' is not a time", "2026-11-23"},
+        BadCase{"Expose", PEOPLE "keys: {k: {team: t, secret: s, policy: {expose: [price]}}}\n", 3,
+            50, "'price'", "one of them"},
+        BadCase{"Boolean", PEOPLE "keys: {k: {team: t, secret: s, disabled: yes}}\n", 3, 42,
+            "'yes' is neither", "true or false"},
+        BadCase{"Name", "orgs: {'a/b': {}}\n", 1, 8, "'a/b' cannot be a name", "letters"},
+        BadCase{"ModelName",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {'a b': {offers: {a: {cloud: lab}}}}\n",
+            2, 10, "cannot be a model's name", "without spaces"},
+        BadCase{"Contracts", "contracts: {c: {}}\n", 1, 12, "contracts are not supported yet",
+            "contracts: {}"},
+        BadCase{"OfferOfUnsupportedKind",
+            "clouds:\n  g: {kind: openai, api_key: k}\n"
+            "models: {m: {offers: {a: {cloud: g}, b: {cloud: h}}}}\n",
+            3, 49, "there is no cloud 'h'", "g"}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
+    const Loaded loaded = load(
+        "threads: x\n"
+        "clouds: {a: {kind: openia}}\n"
+        "teams: {t: {org: o}}\n"
+        "orgs: {p: {budgets: [{limit: x}, {limit: -2}]}}\n"
+        "nonsense: 1\n");
+    EXPECT_FALSE(loaded.ok());
+    std::vector<std::uint32_t> lines;
+    for (const Problem& problem : loaded.problems) lines.push_back(problem.at.line);
+    EXPECT_EQ(lines, (std::vector<std::uint32_t>{1, 2, 2, 3, 4, 4, 5}))
+        << format_problems(loaded.problems);
+}
+
+// What an offer cannot have is an error there, not a surprise at the first request.
+TEST(Load, RefusesAnOfferAtACloudThatTheBuildCannotCall) {
+    const Loaded loaded =
+        load("clouds: {g: {kind: gemini, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
+    EXPECT_FALSE(loaded.ok());
+    ASSERT_EQ(loaded.problems.size(), 2U);
+    EXPECT_EQ(loaded.problems[1].at, (Location{2, 34}));
+}
+
+TEST(Load, NeverShowsASecret) {
+    const Loaded loaded = load(PEOPLE
+        "clouds: {a: {kind: openai, api_key: 'hush hush'}}\n"
+        "keys: {k: {team: t, secret: 'hush\x01hush'}}\n"
+        "data: {x: '${env:HUSH}'}\n"
+        "threads: '${env:HUSH}'\n");
+    EXPECT_FALSE(loaded.ok());
+    const std::string told = format_problems(loaded.problems) + problems_json(loaded.problems);
+    EXPECT_EQ(told.find("hush"), std::string::npos) << told;
+    EXPECT_EQ(told.find("value-of-HUSH"), std::string::npos) << told;
+    EXPECT_NE(told.find("'${env:HUSH}' is not a whole number"), std::string::npos) << told;
+}
+
+TEST(Load, RegionsOfOffersComeFromTheProfileThenTheCloud) {
+    const Loaded loaded = load(
+        "clouds: {b: {kind: bedrock, region: eu-central-1, api_key: k}}\n"
+        "models: {m: {offers: {plain: {cloud: b, id: x.y-v1:0}, eu: {cloud: b, id: eu.x.y},\n"
+        "  global: {cloud: b, id: global.x.y}, said: {cloud: b, id: x.y, region: eu-west-3},\n"
+        "  arn: {cloud: b, id: 'arn:aws:bedrock:eu-central-1:1:inference-profile/us.x.y'}}}}\n");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    std::vector<std::string> regions;
+    for (const OfferSettings& offer : loaded.settings->models[0].offers)
+        regions.push_back(offer.region);
+    EXPECT_EQ(
+        regions, (std::vector<std::string>{"eu-central-1", "eu", "global", "eu-west-3", "us"}));
+}
+
+TEST(Load, AliasesAreReadButCannotGrowWithoutBound) {
+    EXPECT_TRUE(load("orgs: {a: {budgets: &b [{limit: 1}]}, c: {budgets: *b}}\n").ok());
+    std::string bomb = "orgs:\n  a0: &a0 {budgets: [{limit: 1}]}\n";
+    for (int i = 1; i < 40; ++i)
+        bomb += "  a" + std::to_string(i) + ": &a" + std::to_string(i) + " {x: *a" +
+            std::to_string(i - 1) + ", y: *a" + std::to_string(i - 1) + "}\n";
+    const Loaded loaded = load(bomb);
+    EXPECT_FALSE(loaded.ok());
+    EXPECT_NE(format_problems(loaded.problems).find("expand"), std::string::npos);
+    EXPECT_FALSE(load("orgs: &x {a: *x}\n").ok());
+    EXPECT_FALSE(load(std::string(5000, '[')).ok());
+}
+
+TEST(Load, InterpolationIsLiteralAfterADoubledDollar) {
+    const Loaded loaded = load("data: 'a$${env:X}b${env:X}'\n");
+    ASSERT_TRUE(loaded.ok());
+    EXPECT_EQ(loaded.settings->data, "a${env:X}bvalue-of-X");
+}
+
+TEST(LoadFile, TakesPathsRelativeToTheFilesOwnFolder) {
+    const auto folder =
+        std::filesystem::temp_directory_path() / ("entrepot-config-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "e.yaml")
+        << "data: ./books\nclouds: {a: {kind: openai, api_key: '${file:key}'}}\n";
+    std::ofstream(folder / "key") << "k-1\n";
+    const Loaded loaded = load_file((folder / "e.yaml").string());
+    std::filesystem::remove_all(folder);
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    EXPECT_EQ(loaded.settings->data, (folder / "books").string());
+    EXPECT_EQ(loaded.settings->clouds[0].api_key.reveal(), "k-1");
+    const Loaded gone = load_file("/nonexistent/e.yaml");
+    EXPECT_FALSE(gone.ok());
+    EXPECT_NE(gone.problems[0].cause.find("cannot read"), std::string::npos);
+}
+
+TEST(NeedsRestart, NamesWhatARunningProcessCannotTakeOver) {
+    const Settings running = *load("threads: 1\n").settings;
+    EXPECT_TRUE(
+        needs_restart(running, *load("threads: 1\nbody_bytes_max: 2048\n").settings).empty());
+    const Settings changed =
+        *load("threads: 2\ndata: ./other\nlisten: 127.0.0.1:9\nadmin: {listen: '127.0.0.1:8'}\n")
+             .settings;
+    EXPECT_EQ(needs_restart(running, changed),
+        (std::vector<std::string>{"listen", "admin", "data", "threads"}));
+}
+
+TEST(Reference, IsTheCommittedPage) {
+    std::ifstream file(std::string(ENTREPOT_SOURCE_DIR) + "/docs/reference/configuration.md");
+    std::stringstream committed;
+    committed << file.rdbuf();
+    EXPECT_EQ(committed.str(), reference_markdown())
+        << "run: entrepot validate --reference > docs/reference/configuration.md";
+}
+
+TEST(ProblemsJson, IsOneObjectPerProblem) {
+    const std::string json = problems_json(load("threads: x\n").problems);
+    EXPECT_TRUE(
+        json.starts_with(R"([{"severity":"error","file":"test.yaml","line":1,"column":10,)"))
+        << json;
+}
+
+}  // namespace
+}  // namespace entrepot::config

@@ -1,0 +1,313 @@
+// What can only be judged when the whole file has been read.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "config/schema.h"
+
+namespace entrepot::config {
+namespace {
+
+template <typename T>
+std::vector<std::string> ids_of(const std::vector<T>& entries) {
+    std::vector<std::string> ids;
+    for (const T& entry : entries) ids.push_back(entry.id.str());
+    return ids;
+}
+
+class Resolver {
+public:
+    Resolver(Reader& reader, Settings& settings)
+        : reader_(reader),
+          settings_(settings),
+          clouds_(ids_of(settings.clouds)),
+          models_(ids_of(settings.models)),
+          teams_(ids_of(settings.teams)),
+          orgs_(ids_of(settings.orgs)),
+          cloud_set_(clouds_.begin(), clouds_.end()),
+          model_set_(models_.begin(), models_.end()) {
+        for (std::size_t i = 0; i < teams_.size(); ++i) team_index_.emplace(teams_[i], i);
+        for (std::size_t i = 0; i < clouds_.size(); ++i) cloud_index_.emplace(clouds_[i], i);
+    }
+
+    void run() {
+        for (const CloudSettings& cloud : settings_.clouds) check_cloud(cloud);
+        for (ModelSettings& model : settings_.models)
+            for (OfferSettings& offer : model.offers) check_offer(model, offer);
+        for (const TeamSettings& team : settings_.teams) check_team(team);
+        for (const KeySettings& key : settings_.keys) check_key(key);
+        check_admin();
+    }
+
+private:
+    static std::string did_you_mean(
+        std::string_view word, const std::vector<std::string>& known, std::string_view kind) {
+        const std::string_view close = nearest(word, known);
+        if (!close.empty()) return fmt::format("did you mean '{}'?", close);
+        if (known.empty()) return fmt::format("add it below `{}`", kind);
+        const std::size_t shown = std::min<std::size_t>(known.size(), 10);
+        return fmt::format("the {} known here are {}{}", kind,
+            fmt::join(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+            shown < known.size() ? ", ..." : "");
+    }
+
+    void need(bool given, const std::string& path, std::string_view name, std::string_view why,
+        std::string_view remedy) {
+        if (!given)
+            reader_.error_at(fmt::format("{}.{}", path, name),
+                fmt::format("'{}' is missing: {}", name, why), std::string(remedy));
+    }
+
+    void check_cloud(const CloudSettings& cloud) {
+        const std::string path = fmt::format("clouds.{}", excerpt(cloud.id.view()));
+        const std::string_view kind = cloud_kind_name(cloud.kind);
+        const auto needs_key = [&] {
+            // With a wrong value the problem is told already; do not tell it twice.
+            if (cloud.api_key.empty() && !was_given(path + ".api_key"))
+                need(false, path, "api_key", fmt::format("{} refuses requests without one", kind),
+                    "add api_key: \"${env:NAME}\"");
+        };
+        switch (cloud.kind) {
+            case CloudKind::kOpenai:
+            case CloudKind::kAnthropic: needs_key(); break;
+            case CloudKind::kOpenaiCompatible:
+                need(!cloud.endpoint.empty() || was_given(path + ".endpoint"), path, "endpoint",
+                    "an openai_compatible cloud has no address of its own",
+                    "add endpoint: \"http://host:port/v1\"");
+                break;
+            case CloudKind::kAzure:
+                need(!cloud.endpoint.empty() || was_given(path + ".endpoint"), path, "endpoint",
+                    "every azure resource has its own",
+                    "add endpoint: \"https://<resource>.openai.azure.com\"");
+                needs_key();
+                break;
+            case CloudKind::kBedrock: check_bedrock(cloud, path); break;
+            case CloudKind::kVertex:
+            case CloudKind::kGemini:
+            case CloudKind::kOci:
+            case CloudKind::kCohere:
+                reader_.warning_at(path + ".kind",
+                    fmt::format("kind '{}' is not supported yet by this build", kind),
+                    "the cloud is read and left alone; offers cannot name it yet");
+                break;
+        }
+    }
+
+    void check_bedrock(const CloudSettings& cloud, const std::string& path) {
+        need(!cloud.region.empty() || was_given(path + ".region"), path, "region",
+            "a bedrock request is signed for one", "add region: us-east-1 (or where you buy)");
+        const bool id = was_given(path + ".access_key_id");
+        const bool secret = was_given(path + ".secret_access_key");
+        if (was_given(path + ".api_key")) {
+            if (id || secret)
+                reader_.error_at(path + ".api_key",
+                    "both a bearer token and an access key pair are given",
+                    "keep `api_key`, or `access_key_id` and `secret_access_key`");
+            return;
+        }
+        need(id, path, "access_key_id", "bedrock refuses unsigned requests",
+            "add access_key_id and secret_access_key, or api_key: a Bedrock bearer token");
+        if (id)
+            need(secret, path, "secret_access_key", "the access key cannot sign without it",
+                "add secret_access_key: \"${env:AWS_SECRET_ACCESS_KEY}\"");
+    }
+
+    [[nodiscard]] bool was_given(const std::string& path) const { return reader_.was_given(path); }
+
+    void check_offer(const ModelSettings& model, OfferSettings& offer) {
+        const std::string path =
+            fmt::format("models.{}.offers.{}", excerpt(model.id.view()), excerpt(offer.name));
+        if (!offer.cloud.empty()) {
+            const auto found = cloud_index_.find(offer.cloud.str());
+            if (found == cloud_index_.end()) {
+                reader_.error_at(path + ".cloud",
+                    fmt::format("there is no cloud '{}'", excerpt(offer.cloud.view())),
+                    did_you_mean(offer.cloud.view(), clouds_, "clouds"));
+            } else {
+                const CloudSettings& cloud = settings_.clouds[found->second];
+                if (!is_supported(cloud.kind))
+                    reader_.error_at(path + ".cloud",
+                        fmt::format("the cloud '{}' is of kind '{}', which is not supported yet by "
+                                    "this build",
+                            cloud.id.view(), cloud_kind_name(cloud.kind)),
+                        "name a cloud of kind openai, openai_compatible, azure, anthropic or "
+                        "bedrock, or remove the offer");
+                if (offer.region.empty()) offer.region = region_of(offer, cloud);
+            }
+        }
+        if (offer.price) check_price(path + ".price", *offer.price);
+        if (offer.context_tokens > 0 && offer.max_output_tokens > offer.context_tokens)
+            reader_.error_at(path + ".max_output_tokens",
+                fmt::format("an answer of {} tokens does not fit a context of {}",
+                    offer.max_output_tokens, offer.context_tokens),
+                "lower max_output_tokens or raise context_tokens");
+    }
+
+    // A Bedrock id may name a profile that processes beyond the endpoint's region: residency goes
+    // by the profile.
+    static std::string region_of(const OfferSettings& offer, const CloudSettings& cloud) {
+        if (cloud.kind != CloudKind::kBedrock) return cloud.region;
+        std::string_view id = offer.model_at_cloud;
+        if (const auto profile = id.find(":inference-profile/"); profile != std::string_view::npos)
+            id.remove_prefix(profile + 19);
+        const struct {
+            std::string_view prefix, region;
+        } kProfiles[] = {{"us.", "us"}, {"us-gov.", "us-gov"}, {"eu.", "eu"}, {"apac.", "apac"},
+            {"jp.", "apac"}, {"au.", "apac"}, {"ca.", "ca"}, {"global.", "global"}};
+        for (const auto& profile : kProfiles)
+            if (id.starts_with(profile.prefix)) return std::string(profile.region);
+        return cloud.region;
+    }
+
+    void check_price(const std::string& path, const PriceOverride& price) {
+        if (price.currency != settings_.currency)
+            reader_.error_at(path + ".currency",
+                fmt::format("the price is in {}, the books are in {}", price.currency.code(),
+                    settings_.currency.code()),
+                fmt::format("write the price in {}: dated exchange rates (`fx`) are not read by "
+                            "this build",
+                    settings_.currency.code()));
+        for (const auto meter : {canon::Meter::kInput, canon::Meter::kOutput}) {
+            const std::string name(canon::meter_name(meter));
+            if (!price.per_unit[static_cast<std::size_t>(meter)] && !was_given(path + "." + name))
+                reader_.error_at(path, fmt::format("the price has no '{}'", name),
+                    fmt::format(
+                        "add {}: \"<decimal per million tokens>\"; \"0\" if it is free", name));
+        }
+    }
+
+    void check_names(const std::string& path, const auth::NameSet& set,
+        const std::unordered_set<std::string>& known, const std::vector<std::string>& list,
+        std::string_view kind) {
+        for (std::size_t i = 0; i < set.patterns().size(); ++i) {
+            const std::string& pattern = set.patterns()[i];
+            const std::string place = item_path(path, i);
+            const auto star = pattern.find('*');
+            if (star != std::string::npos) {
+                if (star + 1 != pattern.size())
+                    reader_.error_at(place,
+                        fmt::format("'{}' has a '*' that is not at its end", excerpt(pattern)),
+                        "write a name, or the beginning of names and '*'");
+            } else if (!known.contains(pattern)) {
+                reader_.error_at(place,
+                    fmt::format(
+                        "there is no {} '{}'", kind.substr(0, kind.size() - 1), excerpt(pattern)),
+                    did_you_mean(pattern, list, kind));
+            }
+        }
+    }
+
+    // A list's items have places of their own; one text instead of a list stands at the list's.
+    [[nodiscard]] std::string item_path(const std::string& path, std::size_t item) const {
+        const std::string with_item = fmt::format("{}[{}]", path, item);
+        return was_given(with_item) ? with_item : path;
+    }
+
+    void check_regions(const std::string& path, const auth::RegionSet& set) {
+        for (std::size_t i = 0; i < set.names().size(); ++i) {
+            const std::string& name = set.names()[i];
+            const auto is_configured = [&] {
+                return std::ranges::any_of(settings_.clouds,
+                    [&](const CloudSettings& c) { return to_lower(c.region) == name; });
+            };
+            if (auth::is_region_name(name) || is_configured()) continue;
+            reader_.error_at(item_path(path, i),
+                fmt::format(
+                    "'{}' is no region that we or a cloud of this file know", excerpt(name)),
+                did_you_mean(name, auth::region_groups(), "regions"));
+        }
+    }
+
+    void check_team(const TeamSettings& team) {
+        const std::string path = fmt::format("teams.{}", excerpt(team.id.view()));
+        if (!team.org.empty() && std::ranges::find(orgs_, team.org.str()) == orgs_.end())
+            reader_.error_at(path + ".org",
+                fmt::format("there is no org '{}'", excerpt(team.org.view())),
+                did_you_mean(team.org.view(), orgs_, "orgs"));
+        check_names(path + ".models", team.models, model_set_, models_, "models");
+        check_names(path + ".clouds", team.clouds, cloud_set_, clouds_, "clouds");
+        check_regions(path + ".regions", team.regions);
+    }
+
+    void check_key(const KeySettings& key) {
+        const std::string path = fmt::format("keys.{}", excerpt(key.id.view()));
+        check_names(path + ".models", key.models, model_set_, models_, "models");
+        check_names(path + ".clouds", key.clouds, cloud_set_, clouds_, "clouds");
+        check_regions(path + ".regions", key.regions);
+        check_secrets(path, key);
+        if (key.team.empty()) return;
+        const auto found = team_index_.find(key.team.str());
+        if (found == team_index_.end()) {
+            reader_.error_at(path + ".team",
+                fmt::format("there is no team '{}'", excerpt(key.team.view())),
+                did_you_mean(key.team.view(), teams_, "teams"));
+            return;
+        }
+        const TeamSettings& team = settings_.teams[found->second];
+        check_width(path + ".models", key.models.patterns(), team,
+            [&](const std::string& name) { return team.models.covers_pattern(name); });
+        check_width(path + ".clouds", key.clouds.patterns(), team,
+            [&](const std::string& name) { return team.clouds.covers_pattern(name); });
+        check_width(path + ".regions", key.regions.names(), team,
+            [&](const std::string& name) { return team.regions.covers_name(name); });
+    }
+
+    // `*` at a key is all that the team may; anything else must not go beyond it.
+    template <typename Covers>
+    void check_width(const std::string& path, const std::vector<std::string>& names,
+        const TeamSettings& team, const Covers& covers) {
+        for (std::size_t i = 0; i < names.size(); ++i)
+            if (names[i] != "*" && !covers(names[i]))
+                reader_.error_at(item_path(path, i),
+                    fmt::format("'{}' is wider than what the team '{}' may reach",
+                        excerpt(names[i]), team.id.view()),
+                    "widen the team, or remove it here");
+    }
+
+    void check_secrets(const std::string& path, const KeySettings& key) {
+        const bool tried = was_given(path + ".secret") || was_given(path + ".secret_hash");
+        if (key.digests.empty() && !tried)
+            reader_.error_at(path, "the key has no secret",
+                "add secret: \"${env:NAME}\" or secret_hash: \"sha256:...\"");
+        if (key.digests.size() > 2)
+            reader_.error_at(path + ".secret",
+                fmt::format("the key has {} live secrets", key.digests.size()), "keep two");
+        for (const auth::Digest& digest : key.digests) {
+            const std::string text(digest.begin(), digest.end());
+            const auto [holder, fresh] = secrets_.emplace(text, key.id.str());
+            if (!fresh)
+                reader_.error_at(path + (was_given(path + ".secret") ? ".secret" : ".secret_hash"),
+                    fmt::format("the secret is that of the key '{}' too", holder->second),
+                    "give each key a secret of its own");
+        }
+    }
+
+    void check_admin() {
+        const bool loopback =
+            settings_.admin.address.starts_with("127.") || settings_.admin.address == "::1";
+        if (!loopback && !settings_.admin.tls)
+            reader_.warning_at("admin.listen",
+                "the admin plane listens beyond this machine without TLS, so its token can be read",
+                "listen on 127.0.0.1, or add tls");
+        if (settings_.admin.port != 0 && settings_.admin.port == settings_.listen.port &&
+            settings_.admin.address == settings_.listen.address)
+            reader_.error_at("admin.listen", "listen and admin.listen are the same address",
+                "give the admin plane a port of its own");
+    }
+
+    Reader& reader_;
+    Settings& settings_;
+    std::vector<std::string> clouds_, models_, teams_, orgs_;
+    std::unordered_set<std::string> cloud_set_, model_set_;
+    std::unordered_map<std::string, std::size_t> team_index_, cloud_index_;
+    std::unordered_map<std::string, std::string> secrets_;
+};
+
+}  // namespace
+
+void resolve(Reader& reader, Settings& settings) { Resolver(reader, settings).run(); }
+
+}  // namespace entrepot::config

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "config/reader.h"
+#include "config/settings.h"
+
+namespace entrepot::config {
+
+[[nodiscard]] const Section<TlsSettings>& tls_section();
+[[nodiscard]] const Section<ListenSettings>& listen_section();
+[[nodiscard]] const Section<ListenSettings>& admin_section();
+[[nodiscard]] const Section<ClientTimeouts>& client_timeouts_section();
+/// `127.0.0.1:4100`, `[::1]:4100`, or the map.
+void read_listen(Reader& reader, const Node& node, ListenSettings& out);
+void read_admin(Reader& reader, const Node& node, ListenSettings& out);
+
+[[nodiscard]] const Section<UpstreamTimeouts>& upstream_timeouts_section();
+[[nodiscard]] const Section<CloudSettings>& cloud_section();
+void read_cloud(Reader& reader, const Node::Member& member, CloudSettings& out);
+
+[[nodiscard]] const Section<PriceOverride>& price_section();
+[[nodiscard]] const Section<OfferSettings>& offer_section();
+[[nodiscard]] const Section<ModelSettings>& model_section();
+void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
+
+[[nodiscard]] const Section<BudgetSettings>& budget_section();
+[[nodiscard]] const Section<OrgSettings>& org_section();
+[[nodiscard]] const Section<TeamSettings>& team_section();
+[[nodiscard]] const Section<auth::Limits>& limits_section();
+[[nodiscard]] const Section<auth::Policy>& policy_section();
+[[nodiscard]] const Section<KeySettings>& key_section();
+
+/// Letters, digits, `.`, `_`, `-`: names of clouds, offers, orgs, teams and keys. At most 64.
+void check_name(Reader& reader, const Node::Member& member);
+
+}  // namespace entrepot::config

@@ -1,0 +1,346 @@
+// Orgs, teams, keys, budgets, limits, policy.
+
+#include <fmt/format.h>
+
+#include "config/sections.h"
+
+namespace entrepot::config {
+namespace {
+
+void read_limit(Reader& reader, const Node& node, BudgetSettings& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    const auto money = Money::parse(*value);
+    if (!money) {
+        reader.error(node, fmt::format("'{}' is not an amount", excerpt(node.text, 40)),
+            "write a decimal such as \"500.00\"");
+    } else if (money->is_negative()) {
+        reader.error(node, fmt::format("a budget of {} is below zero", excerpt(node.text, 40)),
+            "write an amount of 0 or more; 0 refuses everything");
+    } else {
+        out.limit = *money;
+    }
+}
+
+void read_budget_currency(Reader& reader, const Node& node, BudgetSettings& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    const auto currency = Currency::parse(*value);
+    if (!currency) {
+        reader.error(node, fmt::format("'{}' is not a currency", excerpt(node.text, 40)),
+            "write three capital letters such as USD");
+    } else if (*currency != reader.currency()) {
+        reader.error(node,
+            fmt::format("the budget is in {}, the books are in {}", currency->code(),
+                reader.currency().code()),
+            fmt::format("write the limit in {}: dated exchange rates (`fx`) are not read by this "
+                        "build",
+                reader.currency().code()));
+    } else {
+        out.currency = *currency;
+    }
+}
+
+void read_period(Reader& reader, const Node& node, BudgetSettings& out) {
+    static const std::vector<std::string> names{"day", "week", "month", "quarter", "year", "total"};
+    static constexpr PeriodKind kKinds[] = {PeriodKind::kDay, PeriodKind::kWeek, PeriodKind::kMonth,
+        PeriodKind::kQuarter, PeriodKind::kYear, PeriodKind::kTotal};
+    if (const auto index = reader.choice(node, names)) out.period = kKinds[*index];
+}
+
+void read_time_zone(Reader& reader, const Node& node, BudgetSettings& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    const auto zone = TimeZone::find(*value);
+    if (zone) {
+        out.zone = *zone;
+    } else {
+        reader.error(node, fmt::format("'{}' is not a time zone", excerpt(node.text, 60)),
+            "write an IANA name such as Europe/Stockholm or UTC");
+    }
+}
+
+constexpr Field<BudgetSettings> kBudgetFields[] = {
+    {"limit", "decimal", "required", "The most that may be held and spent in one period.",
+        read_limit},
+    {"currency", "ISO 4217 code", "the books' currency", "Must be the books' in this build.",
+        read_budget_currency},
+    {"period", "day, week, month, quarter, year or total", "month",
+        "A calendar period; weeks begin on Monday; `total` never renews.", read_period},
+    {"timezone", "IANA name", "UTC", "Whose midnight ends the period.", read_time_zone},
+};
+
+void read_budget_list(Reader& reader, const Node& node, std::vector<BudgetSettings>& out) {
+    reader.each_item(node, [&](const Node& item) {
+        BudgetSettings budget;
+        budget.currency = reader.currency();
+        budget.at = item.at;
+        reader.section(budget_section(), item, budget);
+        if (out.size() == 8) {
+            reader.error(item, "there are more than 8 budgets here", "keep the 8 that bind");
+        } else {
+            out.push_back(std::move(budget));
+        }
+    });
+}
+
+template <typename T>
+void read_budgets(Reader& reader, const Node& node, T& out) {
+    read_budget_list(reader, node, out.budgets);
+}
+
+template <typename T>
+void read_models(Reader& reader, const Node& node, T& out) {
+    out.models = auth::NameSet(reader.texts(node));
+}
+
+template <typename T>
+void read_clouds(Reader& reader, const Node& node, T& out) {
+    out.clouds = auth::NameSet(reader.texts(node));
+}
+
+template <typename T>
+void read_regions(Reader& reader, const Node& node, T& out) {
+    out.regions = auth::RegionSet(reader.texts(node));
+}
+
+constexpr std::string_view kRegionsHelp =
+    "Regions, or groups of them: `eu`, `eea`, `uk`, `ch`, `us`, `us-gov`, `ca`, `mx`, `sa`, "
+    "`apac`, `me`, `af`, `cn`. `*` is everywhere.";
+
+constexpr Field<OrgSettings> kOrgFields[] = {
+    {"budgets", "list: [budget](#budgets)", "no limit", "Of all its teams together.",
+        read_budgets<OrgSettings>},
+};
+
+void read_team_org(Reader& reader, const Node& node, TeamSettings& out) {
+    if (auto value = reader.text(node)) out.org = OrgId(std::move(*value));
+}
+
+constexpr Field<TeamSettings> kTeamFields[] = {
+    {"org", "name of an org", "required", "To which it belongs.", read_team_org},
+    {"budgets", "list: [budget](#budgets)", "no limit", "Of all its keys together.",
+        read_budgets<TeamSettings>},
+    {"models", "list of names, `*` at the end", "[\"*\"]", "What its keys may ask for.",
+        read_models<TeamSettings>},
+    {"clouds", "list of names, `*` at the end", "[\"*\"]", "Where its requests may go.",
+        read_clouds<TeamSettings>},
+    {"regions", "list of regions", "[\"*\"]", kRegionsHelp, read_regions<TeamSettings>},
+};
+
+template <std::int64_t auth::Limits::* Member>
+void read_rate(Reader& reader, const Node& node, auth::Limits& out) {
+    if (const auto value = reader.integer(node, 1, 1'000'000'000)) out.*Member = *value;
+}
+
+constexpr Field<auth::Limits> kLimitFields[] = {
+    {"requests_per_minute", "integer, 1 to 1000000000", "no limit", "",
+        read_rate<&auth::Limits::requests_per_minute>},
+    {"tokens_per_minute", "integer, 1 to 1000000000", "no limit",
+        "Prompt and answer; the answer's cap is counted until the true number is known.",
+        read_rate<&auth::Limits::tokens_per_minute>},
+    {"concurrent", "integer, 1 to 1000000000", "no limit", "Requests in flight.",
+        read_rate<&auth::Limits::concurrent>},
+};
+
+void read_on_lossy(Reader& reader, const Node& node, auth::Policy& out) {
+    static const std::vector<std::string> names{"refuse", "meaning", "name"};
+    if (const auto index = reader.choice(node, names))
+        out.on_lossy = static_cast<auth::OnLossy>(*index);
+}
+
+void read_on_unbounded(Reader& reader, const Node& node, auth::Policy& out) {
+    static const std::vector<std::string> names{"refuse", "clamp"};
+    if (const auto index = reader.choice(node, names))
+        out.on_unbounded = static_cast<auth::OnUnbounded>(*index);
+}
+
+void read_budget_wait(Reader& reader, const Node& node, auth::Policy& out) {
+    if (const auto value = reader.integer(node, 0, 600'000)) out.budget_wait_ms = *value;
+}
+
+void read_fail_open(Reader& reader, const Node& node, auth::Policy& out) {
+    if (const auto value = reader.boolean(node)) out.fail_open = *value;
+}
+
+void read_expose(Reader& reader, const Node& node, auth::Policy& out) {
+    static const std::vector<std::string> names{"offer", "cost"};
+    out.expose_offer = out.expose_cost = false;
+    reader.each_item(node, [&](const Node& item) {
+        if (const auto index = reader.choice(item, names))
+            (*index == 0 ? out.expose_offer : out.expose_cost) = true;
+    });
+}
+
+constexpr Field<auth::Policy> kPolicyFields[] = {
+    {"on_lossy", "refuse, meaning or name", "meaning",
+        "What cannot be carried to the chosen offer: refuse the request; refuse what changes the "
+        "answer and name the rest; or drop and name it in `x-entrepot-dropped`.",
+        read_on_lossy},
+    {"on_unbounded", "refuse or clamp", "refuse",
+        "A request whose cost has no bound: refuse it, or bound it by the context window.",
+        read_on_unbounded},
+    {"budget_wait_ms", "integer, 0 to 600000", "0",
+        "How long a request that fails only because of other open holds may wait.",
+        read_budget_wait},
+    {"fail_open", "true or false", "false", "Go on when a shared store is away.", read_fail_open},
+    {"expose", "list of offer, cost", "[offer, cost]",
+        "Which of `x-entrepot-offer` and `x-entrepot-cost` its answers bear.", read_expose},
+};
+
+void read_key_team(Reader& reader, const Node& node, KeySettings& out) {
+    if (auto value = reader.text(node)) out.team = TeamId(std::move(*value));
+}
+
+void read_one_secret(Reader& reader, const Node& node, KeySettings& out) {
+    const auto value = reader.secret(node);
+    if (!value) return;
+    for (const char c : value->reveal())
+        if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) {
+            reader.error(node, "the secret holds a character that a header cannot carry",
+                "use printable ASCII without spaces; `entrepot keys create` makes a good one");
+            return;
+        }
+    out.digests.push_back(auth::digest_of(value->reveal()));
+}
+
+void read_secret(Reader& reader, const Node& node, KeySettings& out) {
+    if (node.kind == Node::Kind::kList) {
+        reader.each_item(node, [&](const Node& item) { read_one_secret(reader, item, out); });
+    } else {
+        read_one_secret(reader, node, out);
+    }
+}
+
+void read_secret_hash(Reader& reader, const Node& node, KeySettings& out) {
+    const auto read_one = [&](const Node& item) {
+        const auto value = reader.text(item);
+        if (!value) return;
+        if (const auto digest = auth::parse_digest(*value)) {
+            out.digests.push_back(*digest);
+        } else {
+            reader.error(item, "this is not a hash of a secret",
+                "write sha256: and 64 hex digits, as `printf %s SECRET | sha256sum` prints");
+        }
+    };
+    if (node.kind == Node::Kind::kList) {
+        reader.each_item(node, read_one);
+    } else {
+        read_one(node);
+    }
+}
+
+void read_aws(Reader& reader, const Node& node, KeySettings&) {
+    struct Pair {};
+    static constexpr Field<Pair> kFields[] = {
+        {"access_key_id", "text", "required", "",
+            [](Reader& r, const Node& n, Pair&) { (void)r.text(n); }},
+        {"secret", "secret", "required", "",
+            [](Reader& r, const Node& n, Pair&) { (void)r.secret(n); }},
+    };
+    Pair pair;
+    reader.section(Section<Pair>{"keys.<name>.aws", "", kFields}, node, pair);
+    reader.error(node, "access key pairs for SigV4 clients are not supported yet by this build",
+        "remove `aws` and let the client send the key's secret as a bearer token "
+        "(AWS_BEARER_TOKEN_BEDROCK)");
+}
+
+void read_expires(Reader& reader, const Node& node, KeySettings& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    if (const auto at = parse_instant(*value)) {
+        out.expires = *at;
+    } else {
+        reader.error(node, fmt::format("'{}' is not a time", excerpt(node.text, 60)),
+            "write 2026-11-23 (midnight UTC) or 2026-11-23T09:00:00+01:00");
+    }
+}
+
+void read_disabled(Reader& reader, const Node& node, KeySettings& out) {
+    if (const auto value = reader.boolean(node)) out.disabled = *value;
+}
+
+void read_limits(Reader& reader, const Node& node, KeySettings& out) {
+    reader.section(limits_section(), node, out.limits);
+}
+
+void read_policy(Reader& reader, const Node& node, KeySettings& out) {
+    reader.section(policy_section(), node, out.policy);
+}
+
+void read_tags(Reader& reader, const Node& node, KeySettings& out) {
+    reader.each(node, [&](const Node::Member& member) {
+        check_name(reader, member);
+        auto value = reader.text(member.value);
+        if (!value) return;
+        if (value->size() > 256 || out.tags.size() == 32) {
+            reader.error(member.value, "there are more than 32 tags, or one is above 256 bytes",
+                "keep at most 32 tags of at most 256 bytes");
+            return;
+        }
+        out.tags.emplace(member.key, std::move(*value));
+    });
+}
+
+constexpr Field<KeySettings> kKeyFields[] = {
+    {"team", "name of a team", "required", "To which it belongs.", read_key_team},
+    {"secret", "secret, or a list of two", "`secret` or `secret_hash` is required",
+        "What the client presents. Two live secrets let a client move from one to the other.",
+        read_secret},
+    {"secret_hash", "`sha256:` and 64 hex digits, or a list of two", "none",
+        "The hash in place of the secret, so that the file holds nothing that opens a door.",
+        read_secret_hash},
+    {"aws", "map: access_key_id, secret", "none",
+        "An access key pair for SigV4 clients. Not supported yet by this build.", read_aws},
+    {"expires", "date or RFC 3339 time", "never", "From then on it is refused.", read_expires},
+    {"disabled", "true or false", "false", "Refuse it now.", read_disabled},
+    {"models", "list of names, `*` at the end", "[\"*\"]", "What it may ask for.",
+        read_models<KeySettings>},
+    {"clouds", "list of names, `*` at the end", "[\"*\"]", "Where its requests may go.",
+        read_clouds<KeySettings>},
+    {"regions", "list of regions", "[\"*\"]", kRegionsHelp, read_regions<KeySettings>},
+    {"budgets", "list: [budget](#budgets)", "no limit", "Its own; the team's and org's bind too.",
+        read_budgets<KeySettings>},
+    {"limits", "map: [limits](#keysnamelimits)", "no limits", "Rates.", read_limits},
+    {"tags", "map of text", "none", "Carried into the books, for reports.", read_tags},
+    {"policy", "map: [policy](#keysnamepolicy)", "see there", "What to do where there is a choice.",
+        read_policy},
+};
+
+}  // namespace
+
+const Section<BudgetSettings>& budget_section() {
+    static const Section<BudgetSettings> section{
+        "budgets", "A list, at an org, a team or a key; every one of them binds.", kBudgetFields};
+    return section;
+}
+
+const Section<OrgSettings>& org_section() {
+    static const Section<OrgSettings> section{
+        "orgs.<name>", "A company, or whoever owns budgets.", kOrgFields};
+    return section;
+}
+
+const Section<TeamSettings>& team_section() {
+    static const Section<TeamSettings> section{"teams.<name>", "A part of an org.", kTeamFields};
+    return section;
+}
+
+const Section<auth::Limits>& limits_section() {
+    static const Section<auth::Limits> section{
+        "keys.<name>.limits", "A bucket holds one minute's allowance.", kLimitFields};
+    return section;
+}
+
+const Section<auth::Policy>& policy_section() {
+    static const Section<auth::Policy> section{"keys.<name>.policy", "", kPolicyFields};
+    return section;
+}
+
+const Section<KeySettings>& key_section() {
+    static const Section<KeySettings> section{"keys.<name>",
+        "What a client presents. It reaches what it and its team both allow.", kKeyFields};
+    return section;
+}
+
+}  // namespace entrepot::config
