@@ -26,3 +26,7 @@ add_library(entrepot_asio INTERFACE)
 target_compile_definitions(entrepot_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
     BOOST_ASIO_NO_TS_EXECUTORS)
 target_link_libraries(entrepot_asio INTERFACE Threads::Threads OpenSSL::SSL OpenSSL::Crypto)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # g++ 12 takes Asio's pair of operator new and delete of a coroutine frame for two different ones.
+    target_compile_options(entrepot_asio INTERFACE -Wno-mismatched-new-delete)
+endif()

@@ -144,9 +144,9 @@ int RequestParser::check_head() {
     const std::size_t hosts = all.count("host");
     if (hosts > 1 || (hosts == 0 && !http_1_0_))
         return fail_with(400, ErrorCode::kBadRequest, "exactly one Host header is required");
-    if (hosts == 1)
-        for (const char c : *all.find("host"))
-            if (!is_host_character(c)) return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
+    const std::string_view host = all.find("host").value_or(std::string_view());
+    if (!std::all_of(host.begin(), host.end(), is_host_character))
+        return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
     if (const auto expect = all.find("expect")) {
         if (!equals_ignoring_case(*expect, "100-continue"))
             return fail_with(417, ErrorCode::kBadRequest, "the only expectation met is 100-continue");

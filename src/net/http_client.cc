@@ -1,0 +1,138 @@
+#include "net/http_client.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "net/client_connection.h"
+
+namespace entrepot::net {
+
+namespace {
+constexpr std::size_t kPaddingBytes = 64;  // behind a whole body, for simdjson
+constexpr nanoseconds kSweepEvery{1'000'000'000};
+}  // namespace
+
+// ---- ClientExchange
+
+ClientExchange::ClientExchange(ClientExchange&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)) {}
+
+ClientExchange& ClientExchange::operator=(ClientExchange&& other) noexcept {
+    if (this != &other) {
+        close();
+        connection_ = std::exchange(other.connection_, nullptr);
+    }
+    return *this;
+}
+
+ClientExchange::~ClientExchange() { close(); }
+
+void ClientExchange::close() {
+    if (ClientConnection* connection = std::exchange(connection_, nullptr)) connection->release();
+}
+
+int ClientExchange::status() const { return connection_->parser().status(); }
+Headers ClientExchange::headers() const { return connection_->parser().headers(); }
+Task<std::string_view> ClientExchange::read_body() { return connection_->read_body(); }
+bool ClientExchange::body_ended() const { return connection_->body_ended(); }
+void ClientExchange::set_idle_timeout(milliseconds timeout) { connection_->set_idle_timeout(timeout); }
+void ClientExchange::set_cancel(Cancel* cancel) { connection_->set_cancel(cancel); }
+
+Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
+    std::string whole;
+    for (;;) {
+        Result<std::string_view> piece = co_await connection_->read_body();
+        if (!piece) co_return std::unexpected(std::move(piece).error());
+        if (piece->empty()) break;
+        if (whole.size() + piece->size() > bytes_max)
+            co_return fail(ErrorCode::kUpstreamProtocol,
+                           fmt::format("the upstream's answer is longer than {} bytes", bytes_max));
+        if (whole.capacity() < whole.size() + piece->size() + kPaddingBytes)
+            whole.reserve(whole.empty() ? piece->size() + kPaddingBytes
+                                        : std::max(whole.size() + piece->size() + kPaddingBytes, whole.size() * 2));
+        whole.append(*piece);
+    }
+    whole.reserve(whole.size() + kPaddingBytes);
+    co_return whole;
+}
+
+// ---- HttpClient
+
+struct HttpClient::State {
+    State(Core& core, const ClientOptions& options)
+        : shared{core, options, ResponseLimits{options.header_bytes_max, options.headers_max},
+                 Resolver(core, {options.dns_positive_ttl, options.dns_negative_ttl, 1024})} {
+        sweep.owner = this;
+        sweep.fire = [](TimerNode& node) { static_cast<Sweep&>(node).owner->sweep_idle(); };
+    }
+
+    /// Runs only while connections are idle, once a second.
+    void arm_sweep() {
+        if (!sweep.linked()) shared.core.timers().arm(sweep, shared.core.now() + kSweepEvery);
+    }
+    void sweep_idle() {
+        const MonotonicTime since{shared.core.now().ns - nanoseconds(shared.options.idle_timeout).count()};
+        for (auto& pool : pools) pool->close_older_than(since);
+        if (shared.open > 0) arm_sweep();
+    }
+
+    ClientShared shared;
+    std::vector<std::unique_ptr<OriginPool>> pools;  // as many as the configuration has endpoints
+    struct Sweep : TimerNode {
+        State* owner = nullptr;
+    } sweep;
+};
+
+HttpClient::HttpClient(Core& core, ClientOptions options) : state_(std::make_unique<State>(core, options)) {}
+
+HttpClient::~HttpClient() {
+    state_->pools.clear();
+    ENTREPOT_CHECK(state_->shared.open == 0);
+}
+
+Result<OriginPool*> HttpClient::origin(const Origin& origin) {
+    for (auto& pool : state_->pools)
+        if (pool->origin() == origin) return pool.get();
+    auto made = std::make_unique<OriginPool>(state_->shared, origin);
+    ENTREPOT_TRY_DO(made->prepare());
+    state_->pools.push_back(std::move(made));
+    return state_->pools.back().get();
+}
+
+Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientRequest& request,
+                                          const ExchangeLimits& limits, ExchangeReport* report) {
+    ExchangeReport unread;
+    if (report == nullptr) report = &unread;
+    *report = ExchangeReport{};
+    Core& core = state_->shared.core;
+    ClientConnection* connection = origin.take_idle();
+    report->reused = connection != nullptr;
+    for (;;) {
+        if (connection == nullptr) {
+            const Until until{Deadline::after(core.now(), limits.connect_timeout).sooner(limits.deadline),
+                              limits.cancel};
+            Result<ClientConnection*> made = co_await origin.connect(until);
+            if (!made) co_return std::unexpected(std::move(made).error());
+            connection = *made;
+            state_->arm_sweep();
+        }
+        ClientConnection::Attempt attempt = co_await connection->perform(request, limits, report);
+        report->sent = report->sent || attempt.sent;
+        if (attempt.result) co_return ClientExchange(connection);
+        const bool again = attempt.stale && report->reused && !report->retried_stale;
+        origin.destroy(*connection);
+        connection = nullptr;
+        if (!again) co_return std::unexpected(std::move(attempt.result).error());
+        report->retried_stale = true;
+        report->reused = false;
+    }
+}
+
+std::size_t HttpClient::idle_connections() const { return state_->shared.idle; }
+std::size_t HttpClient::open_connections() const { return state_->shared.open; }
+
+}  // namespace entrepot::net
