@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "ledger/state.h"
+#include "store/file_ops.h"
+#include "store/sqlite.h"
+#include "store/usage_query.h"
+
+namespace entrepot::store {
+
+/// What a checkpoint stands at: everything before `position` of the journal is in it.
+struct Checkpoint {
+    ledger::Changes changes;
+    std::uint64_t position = 0;
+    bool clean_stop = false;  ///< written by an owner that ended in order, with nothing open
+};
+
+/// The books' tables. Thread rule: one thread at a time.
+class BooksDb {
+public:
+    /// Errors: kIo.
+    [[nodiscard]] static Result<BooksDb> open(const std::filesystem::path& data, FileOps* files);
+
+    /// The last checkpoint, whole; empty for new books. Errors: kIo.
+    [[nodiscard]] Result<Checkpoint> load();
+    /// Adds one, in one transaction: all of it or nothing. Errors: kIo.
+    [[nodiscard]] Status write(const Checkpoint& checkpoint);
+    /// Errors: kIo.
+    [[nodiscard]] Result<UsageTable> usage(const UsageQuery& query) const;
+    struct UnverifiedRow {
+        ledger::HoldRecord hold;
+        Money amount;
+    };
+    [[nodiscard]] Result<std::vector<UnverifiedRow>> unverified() const;
+    /// All accounts that ever were, by id.
+    [[nodiscard]] Result<std::vector<ledger::Account>> accounts() const;
+
+private:
+    BooksDb(Database database, FileOps* files) : database_(std::move(database)), files_(files) {}
+    [[nodiscard]] Status write_rows(const Checkpoint& checkpoint);
+    [[nodiscard]] Status step(Step step) const;
+    Database database_;
+    FileOps* files_;
+};
+
+/// Runs a usage query on any connection. Errors: kIo, kInvalidField.
+[[nodiscard]] Result<UsageTable> run_usage_query(const Database& database, const UsageQuery& query);
+
+}  // namespace entrepot::store

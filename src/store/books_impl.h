@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "ledger/ledger.h"
+#include "store/books.h"
+#include "store/books_db.h"
+#include "store/checkpointer.h"
+#include "store/journal.h"
+#include "store/lock.h"
+#include "store/recent.h"
+
+namespace entrepot::store {
+
+/// What Books is made of. Only books*.cc include this.
+struct Books::Impl final : ledger::Log {
+    explicit Impl(const BooksOptions& from)
+        : options(from), ledger(*this), recent(from.recent_exchanges) {}
+
+    [[nodiscard]] Result<std::uint64_t> append(
+        std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts) override {
+        return journal->append(payload, log_class, open_attempts);
+    }
+    /// Hands everything that changed to the checkpointer, which must have room.
+    void start_checkpoint(bool clean_stop);
+    /// Puts a record read back into the ring, when the ring can know the whole of its exchange.
+    void note_replayed(std::string_view payload, std::uint64_t begin, std::uint64_t end);
+    void count_refusal(ErrorCode code, const ledger::Refusal& refusal);
+    [[nodiscard]] UnverifiedAttempt describe(const ledger::HoldRecord& hold, Money amount) const;
+    /// An attempt of a closed, recent exchange, from the journal.
+    [[nodiscard]] std::optional<AttemptFacts> ended_attempt(
+        const Books& books, const ExchangeId& exchange, std::uint16_t attempt) const;
+    /// Adds one record to what is known of an exchange. True after the last one.
+    [[nodiscard]] bool add_to_report(const ledger::Record& record, ExchangeReport& report) const;
+    void audit(const BooksDb& db, VerifyReport& report) const;
+
+    const BooksOptions options;
+    std::unique_ptr<DataLock> lock;
+    std::unique_ptr<Journal> journal;
+    ledger::Ledger ledger;
+    RecentExchanges recent;
+    RecoverySummary recovery;
+    BooksStats stats;
+    Instant now;
+    Instant checkpoint_time;
+    Instant eviction_time;
+    std::uint64_t checkpoint_position = 0;
+    std::optional<Checkpointer> checkpointer;  ///< last: its thread uses the journal
+};
+
+}  // namespace entrepot::store

@@ -1,0 +1,272 @@
+// What the books tell of single exchanges, and the proof that they add up.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "ledger/audit.h"
+#include "store/books_impl.h"
+
+namespace entrepot::store {
+
+namespace {
+
+constexpr seconds kForgetAfter{
+    48 * 3600};  ///< how long an ended period stays in memory: clocks may go back
+constexpr seconds kForgetEvery{3600};
+constexpr seconds kSearchMargin{
+    120};  ///< an exchange's records begin within this of the time in its id
+
+std::unexpected<Error> stop_reading() { return fail(ErrorCode::kCancelled, {}); }
+
+template <typename Id>
+std::uint32_t number_of(Id id) {
+    return static_cast<std::uint32_t>(id);
+}
+
+AttemptFacts* attempt_of(ExchangeReport& report, std::uint16_t attempt) {
+    const auto found = std::ranges::find(report.attempts, attempt, &AttemptFacts::attempt);
+    return found == report.attempts.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void Books::Impl::start_checkpoint(bool clean_stop) {
+    Instant evict_before{INT64_MIN};
+    if (now < eviction_time || now - eviction_time >= kForgetEvery) {
+        eviction_time = now;
+        evict_before = now - kForgetAfter;
+    }
+    Checkpoint checkpoint;
+    checkpoint.changes = ledger.take_changes(evict_before);
+    checkpoint.position = journal->end();
+    checkpoint.clean_stop = clean_stop;
+    checkpoint_position = checkpoint.position;
+    checkpoint_time = now;
+    checkpointer->push(std::move(checkpoint));
+}
+
+void Books::Impl::note_replayed(std::string_view payload, std::uint64_t begin, std::uint64_t end) {
+    constexpr std::size_t kAttemptAt = 2 + sizeof(ExchangeId);  // after type, version and exchange
+    const std::optional<ExchangeId> id = ledger::exchange_of(payload);
+    if (!id) return;
+    const auto type = static_cast<ledger::RecordType>(payload[0]);
+    const bool closes = type == ledger::RecordType::kClose;
+    const bool first_hold = type == ledger::RecordType::kHold && payload.size() > kAttemptAt &&
+        payload[kAttemptAt] == 1;
+    if (first_hold || recent.find(*id) != nullptr || (closes && !ledger.is_open(*id)))
+        recent.note(*id, begin, end, closes);
+}
+
+void Books::Impl::count_refusal(ErrorCode code, const ledger::Refusal& refusal) {
+    if (code == ErrorCode::kJournalFull) ++stats.refused_by_journal;
+    if (code == ErrorCode::kInsufficientBalance)
+        ++(refusal.only_holds ? stats.refused_by_holds : stats.refused_by_spend);
+}
+
+UnverifiedAttempt Books::Impl::describe(const ledger::HoldRecord& hold, Money amount) const {
+    UnverifiedAttempt to;
+    to.exchange = hold.exchange;
+    to.attempt = hold.attempt;
+    to.key = ledger.name_of(hold.key);
+    to.team = ledger.name_of(hold.team);
+    to.org = ledger.name_of(hold.org);
+    to.model = ledger.name_of(hold.route.model);
+    to.offer = ledger.name_of(hold.route.offer);
+    to.cloud = ledger.name_of(hold.route.cloud);
+    to.amount = amount;
+    to.priced = hold.bounded;
+    to.dispatch = hold.dispatch;
+    return to;
+}
+
+bool Books::Impl::add_to_report(const ledger::Record& record, ExchangeReport& report) const {
+    const auto name_of = [this](ledger::NameId id) { return std::string(ledger.name_of(id)); };
+    if (const auto* hold = std::get_if<ledger::HoldRecord>(&record)) {
+        report.key = name_of(hold->key);
+        report.team = name_of(hold->team);
+        report.org = name_of(hold->org);
+        report.model = name_of(hold->route.model);
+        AttemptFacts facts;
+        facts.attempt = hold->attempt;
+        facts.model = name_of(hold->route.model);
+        facts.offer = name_of(hold->route.offer);
+        facts.cloud = name_of(hold->route.cloud);
+        facts.bounded = hold->bounded;
+        facts.held = hold->amount;
+        facts.dispatch = hold->dispatch;
+        report.attempts.push_back(std::move(facts));
+    } else if (const auto* resize = std::get_if<ledger::ResizeRecord>(&record)) {
+        if (AttemptFacts* const facts = attempt_of(report, resize->attempt))
+            facts->held = resize->amount;
+    } else if (const auto* settle = std::get_if<ledger::SettleRecord>(&record)) {
+        if (AttemptFacts* const facts = attempt_of(report, settle->attempt)) {
+            const ledger::SettleRequest& request = settle->request;
+            facts->state = AttemptFacts::State::kSettled;
+            facts->ended = request.at;
+            facts->usage = request.usage;
+            facts->cost = request.cost;
+            facts->list_cost = request.list_cost;
+            facts->overdraft =
+                facts->bounded && request.cost > facts->held ? request.cost - facts->held : Money();
+            facts->rate_version = name_of(request.rate_version);
+            facts->flags = request.flags;
+            facts->upstream_status = request.upstream_status;
+            report.cost += request.cost;
+        }
+    } else if (const auto* release = std::get_if<ledger::ReleaseRecord>(&record)) {
+        if (AttemptFacts* const facts = attempt_of(report, release->attempt)) {
+            facts->state = AttemptFacts::State::kReleased;
+            facts->ended = release->at;
+            facts->upstream_status = release->upstream_status;
+            facts->error = release->error;
+        }
+    } else if (const auto* close = std::get_if<ledger::CloseRecord>(&record)) {
+        report.closed = true;
+        report.close = close->facts;
+        report.dialect = name_of(close->facts.dialect);
+        if (close->facts.key != ledger::NameId::kNone) report.key = name_of(close->facts.key);
+        if (close->facts.team != ledger::NameId::kNone) report.team = name_of(close->facts.team);
+        if (close->facts.org != ledger::NameId::kNone) report.org = name_of(close->facts.org);
+        if (close->facts.route.model != ledger::NameId::kNone)
+            report.model = name_of(close->facts.route.model);
+        return true;
+    }
+    return false;
+}
+
+std::optional<AttemptFacts> Books::Impl::ended_attempt(
+    const Books& books, const ExchangeId& exchange, std::uint16_t attempt) const {
+    const RecentExchanges::Entry* const known = recent.find(exchange);
+    if (known == nullptr || known->end == 0) return std::nullopt;
+    Result<ExchangeReport> report = books.exchange(exchange);
+    if (!report) return std::nullopt;
+    const AttemptFacts* const facts = attempt_of(*report, attempt);
+    return facts != nullptr ? std::optional<AttemptFacts>(*facts) : std::nullopt;
+}
+
+Result<ExchangeReport> Books::exchange(const ExchangeId& id) const {
+    const Impl& impl = *impl_;
+    const std::uint64_t end = impl.journal->end();
+    std::uint64_t from = 0;
+    std::uint64_t first_by = end;  // its first record must come before this
+    if (const RecentExchanges::Entry* const known = impl.recent.find(id)) {
+        from = std::max(known->begin, impl.journal->begin());
+    } else {
+        from = impl.journal->position_before(id.time(), kSearchMargin);
+        first_by = impl.journal->position_after(id.time() + kSearchMargin);
+    }
+    ExchangeReport report;
+    report.exchange = id;
+    bool found = false;
+    const auto read = [&](std::uint64_t at, std::string_view payload) -> Status {
+        if (ledger::exchange_of(payload) != id)
+            return !found && at > first_by ? stop_reading() : Status();
+        found = true;
+        ENTREPOT_TRY(const ledger::Record record, ledger::decode(payload));
+        return impl.add_to_report(record, report) ? stop_reading() : Status();
+    };
+    const Status scanned = impl.journal->scan(from, end, read);
+    if (!scanned && scanned.error().code != ErrorCode::kCancelled)
+        return std::unexpected(scanned.error());
+    if (!found)
+        return fail(
+            ErrorCode::kNotFound, fmt::format("the books have no exchange {}", id.to_string()));
+    return report;
+}
+
+Result<std::vector<UnverifiedAttempt>> Books::unverified() {
+    ENTREPOT_TRY_DO(checkpoint());
+    ENTREPOT_TRY(const BooksDb db, BooksDb::open(impl_->options.data, nullptr));
+    ENTREPOT_TRY(const auto rows, db.unverified());
+    std::vector<UnverifiedAttempt> all;
+    for (const BooksDb::UnverifiedRow& row : rows)
+        all.push_back(impl_->describe(row.hold, row.amount));
+    return all;
+}
+
+void Books::Impl::audit(const BooksDb& db, VerifyReport& report) const {
+    ledger::Audit audit;
+    const Status read = journal->scan(0, journal->end(),
+        [&](std::uint64_t, std::string_view payload) { return audit.read(payload); });
+    report.records_audited = audit.records();
+    std::vector<std::string>& wrong = report.differences;
+    if (!read) {
+        wrong.push_back(read.error().message);
+        return;
+    }
+    wrong.insert(wrong.end(), audit.differences().begin(), audit.differences().end());
+    std::map<ledger::AccountId, ledger::Account> accounts;
+    if (Result<std::vector<ledger::Account>> rows = db.accounts()) {
+        for (const ledger::Account& row : *rows) accounts[row.id] = row;
+    } else {
+        wrong.push_back(rows.error().message);
+    }
+    for (const ledger::Account& row : ledger.accounts()) accounts[row.id] = row;
+    for (const auto& [id, sums] : audit.accounts()) {
+        const auto found = accounts.find(id);
+        const ledger::Account account = found != accounts.end() ? found->second : ledger::Account{};
+        if (sums ==
+            ledger::Audit::Sums{account.held, account.settled, account.overdraft, account.open})
+            continue;
+        wrong.push_back(
+            fmt::format("account {}: the books have {} settled and {} held, the journal {} and {}",
+                number_of(id), account.settled.to_decimal(), account.held.to_decimal(),
+                sums.settled.to_decimal(), sums.held.to_decimal()));
+    }
+    if (accounts.size() != audit.accounts().size()) {
+        wrong.push_back(fmt::format("the books have {} accounts, the journal {}", accounts.size(),
+            audit.accounts().size()));
+    }
+    std::size_t balances = 0;
+    for (const ledger::Balance& balance : ledger.balances()) {
+        ++balances;
+        Money there;
+        if (balance.side == ledger::Balance::Side::kExpense) {
+            const auto found = audit.expenses().find({balance.key, balance.team, balance.org});
+            if (found != audit.expenses().end()) there = found->second;
+        } else if (const auto found = audit.payables().find(balance.cloud);
+            found != audit.payables().end()) {
+            there = found->second;
+        }
+        if (there == balance.amount) continue;
+        wrong.push_back(fmt::format("{} '{}' stands at {}, the journal gives {}",
+            balance.side == ledger::Balance::Side::kExpense ? "the expense of" : "the payable to",
+            ledger.name_of(
+                balance.side == ledger::Balance::Side::kExpense ? balance.key : balance.cloud),
+            balance.amount.to_decimal(), there.to_decimal()));
+    }
+    if (balances != audit.expenses().size() + audit.payables().size()) {
+        wrong.push_back(fmt::format("the books have {} balances, the journal {}", balances,
+            audit.expenses().size() + audit.payables().size()));
+    }
+    if (audit.open_attempts() != ledger.open_attempts()) {
+        wrong.push_back(fmt::format("the books have {} open attempts, the journal {}",
+            ledger.open_attempts(), audit.open_attempts()));
+    }
+}
+
+VerifyReport Books::verify() {
+    VerifyReport report;
+    report.differences = impl_->ledger.verify();
+    report.accounts = impl_->ledger.account_count();
+    report.open_attempts = impl_->ledger.open_attempts();
+    report.debits = impl_->ledger.debits();
+    report.credits = impl_->ledger.credits();
+    std::vector<std::string>& wrong = report.differences;
+    if (const Status written = checkpoint(); !written) wrong.push_back(written.error().message);
+    if (const Result<UsageTable> usage = query_usage(impl_->options.data, {}); !usage) {
+        wrong.push_back(usage.error().message);
+    } else if (usage->total.cost != report.debits) {
+        wrong.push_back(fmt::format("the usage rows cost {}, the accounts were debited {}",
+            usage->total.cost.to_decimal(), report.debits.to_decimal()));
+    }
+    Result<BooksDb> db = BooksDb::open(impl_->options.data, nullptr);
+    if (!db)
+        wrong.push_back(db.error().message);
+    else if (impl_->journal->begin() == 0)
+        impl_->audit(*db, report);
+    return report;
+}
+
+}  // namespace entrepot::store

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "store/books_db.h"
+#include "store/journal.h"
+
+namespace entrepot::store {
+
+/// The thread that writes checkpoints. The owner hands over copies; a checkpoint that fails is
+/// tried again until it succeeds, so nothing taken from the ledger is lost, and the journal keeps
+/// what it does not hold yet.
+class Checkpointer {
+public:
+    /// Checkpoints that may wait, each with the rows changed since the one before.
+    static constexpr std::size_t kQueueMax = 2;
+
+    Checkpointer(BooksDb db, Journal& journal);
+    /// Tries what waits once more, then stops.
+    ~Checkpointer();
+    Checkpointer(const Checkpointer&) = delete;
+    Checkpointer& operator=(const Checkpointer&) = delete;
+
+    [[nodiscard]] bool has_room() const;
+    /// Needs room.
+    void push(Checkpoint checkpoint);
+    /// Until everything pushed is written. Errors: kIo when an attempt at it fails meanwhile.
+    [[nodiscard]] Status wait();
+
+    struct State {
+        std::uint64_t written = 0;
+        std::uint64_t failures = 0;
+        std::string failure;  ///< of the last attempt, empty when it succeeded
+    };
+    [[nodiscard]] State state() const;
+
+private:
+    void run();
+    [[nodiscard]] Status write(const Checkpoint& checkpoint);
+
+    BooksDb db_;
+    Journal& journal_;
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    std::condition_variable done_;
+    std::deque<Checkpoint> queue_;  ///< guarded by mutex_; only the thread removes
+    State state_;                   ///< guarded by mutex_
+    bool stop_ = false;             ///< guarded by mutex_
+    std::thread thread_;
+};
+
+}  // namespace entrepot::store

@@ -1,0 +1,314 @@
+#include "store/journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "base/check.h"
+#include "ledger/record.h"
+
+namespace entrepot::store {
+
+namespace {
+
+constexpr std::string_view kSuffix = ".journal";
+/// A segment keeps this part of itself for records that end what was begun.
+constexpr std::uint64_t kReservePart = 8;
+
+}  // namespace
+
+std::filesystem::path Journal::path_of(std::uint64_t sequence) const {
+    return options_.folder / fmt::format("{:010}{}", sequence, kSuffix);
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(
+    const JournalOptions& options, std::uint64_t from, Instant now, const Visitor& visit) {
+    if (options.segment_bytes < 64 * 1024 || options.segment_bytes % 4096 != 0 ||
+        options.bytes_max < 2 * options.segment_bytes) {
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("journal files of {} bytes within {} bytes: a file takes at least 65536 "
+                        "and a multiple of "
+                        "4096, the whole at least two files",
+                options.segment_bytes, options.bytes_max));
+    }
+    std::unique_ptr<Journal> journal(new Journal(options));
+    ENTREPOT_TRY_DO(journal->recover(from, now, visit));
+    // Signals belong to the program; this thread is also the one whose writes could meet a file
+    // size limit.
+    sigset_t all, old;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &old);
+    journal->thread_ = std::thread([raw = journal.get()] { raw->run(); });
+    ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    return journal;
+}
+
+Journal::~Journal() {
+    if (thread_.joinable()) {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+        }
+        wake_.notify_all();
+        thread_.join();
+    }
+    if (Segment* const unused = next_.exchange(nullptr)) {
+        ::unlink(unused->path().c_str());
+        delete unused;
+    }
+}
+
+Result<std::uint64_t> Journal::append(
+    std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts) {
+    ENTREPOT_CHECK(!payload.empty() && payload.size() <= ledger::kRecordBytesMax);
+    const std::uint64_t size = record_bytes(payload.size());
+    if (log_class == ledger::LogClass::kBegin) {
+        // What is begun must find room to end: this one too.
+        std::uint64_t room = writing_->bytes() - offset_;
+        if (next_.load(std::memory_order_acquire) != nullptr) [[likely]]
+            room += options_.segment_bytes;
+        const std::uint64_t reserve = std::max<std::uint64_t>(
+            options_.segment_bytes / kReservePart, (open_attempts + 1) * ledger::kEndingBytesMax);
+        if (room < size + reserve) return full();
+    }
+    if (offset_ + size > writing_->bytes() && !roll()) return full();
+    char* const to = writing_->data() + offset_ + kRecordHeaderBytes;
+    if (options_.files != nullptr) [[unlikely]] {
+        (void)options_.files->before(Step::kRecordBegin);
+        std::memcpy(to, payload.data(), payload.size() / 2);
+        (void)options_.files->before(Step::kRecordHalf);
+        std::memcpy(to + payload.size() / 2, payload.data() + payload.size() / 2,
+            payload.size() - payload.size() / 2);
+        (void)options_.files->before(Step::kRecordPayload);
+    } else {
+        std::memcpy(to, payload.data(), payload.size());
+    }
+    const std::uint64_t position = writing_base_ + offset_ - kSegmentHeaderBytes;
+    const std::uint64_t check = record_check(payload.data(), payload.size(), position);
+    writing_->publish(offset_, check << 32 | payload.size());
+    if (options_.files != nullptr) [[unlikely]]
+        (void)options_.files->before(Step::kRecordHeader);
+    offset_ += size;
+    const std::uint64_t end = position + size;
+    if (!options_.sync_each) {
+        end_.store(end, std::memory_order_release);
+        return end;
+    }
+    // Sequentially consistent on both sides, or the thread could sleep through this record.
+    end_.store(end, std::memory_order_seq_cst);
+    if (idle_.load(std::memory_order_seq_cst)) {
+        const std::lock_guard lock(mutex_);
+        wake_.notify_one();
+    }
+    return end;
+}
+
+std::unexpected<Error> Journal::full() const {
+    const std::string why = last_failure();
+    return fail(ErrorCode::kJournalFull,
+        "the gateway's journal has no room for a new request; try again later",
+        fmt::format("no further file is ready in {}{}{}", options_.folder.string(),
+            why.empty() ? "" : ": ", why));
+}
+
+bool Journal::roll() {
+    Segment* const next = next_.exchange(nullptr, std::memory_order_acq_rel);
+    if (next == nullptr) return false;
+    if (options_.files != nullptr) [[unlikely]]
+        (void)options_.files->before(Step::kSegmentHeader);
+    const std::uint64_t end = writing_base_ + offset_ - kSegmentHeaderBytes;
+    const std::lock_guard lock(mutex_);
+    next->begin(
+        current_header_.sequence + 1, end, Instant{now_ns_.load(std::memory_order_relaxed)});
+    sealed_.push_back({current_header_, current_->path(), end});
+    unsynced_.push_back(std::move(current_));
+    current_.reset(next);
+    current_header_ = next->header();
+    writing_ = next;
+    writing_base_ = end;
+    offset_ = kSegmentHeaderBytes;
+    wake_.notify_one();
+    return true;
+}
+
+bool Journal::make_room() {
+    const std::unique_lock lock(mutex_);
+    const std::uint64_t files_max = options_.bytes_max / options_.segment_bytes;
+    while (sealed_.size() + 2 > files_max) {
+        if (!options_.recycle_oldest || sealed_.empty() || sealed_.front().end > released_) {
+            failure_ = fmt::format("the journal has reached its {} bytes", options_.bytes_max);
+            return false;
+        }
+        const std::filesystem::path path = sealed_.front().path;
+        if (before(options_.files, Step::kSegmentUnlink) != 0 || ::unlink(path.c_str()) != 0) {
+            failure_ = fmt::format("cannot remove {}: {}", path.string(), std::strerror(errno));
+            return false;
+        }
+        sealed_.erase(sealed_.begin());
+    }
+    return true;
+}
+
+Result<std::unique_ptr<Segment>> Journal::prepare() {
+    std::uint64_t sequence = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        sequence = current_header_.sequence + 1;
+    }
+    ENTREPOT_TRY(
+        auto segment, Segment::create(path_of(sequence), options_.segment_bytes, options_.files));
+    ENTREPOT_TRY_DO(sync_folder());
+    return segment;
+}
+
+Status Journal::sync_folder() const {
+    int error = before(options_.files, Step::kDirectorySync);
+    if (error == 0) {
+        const int fd = ::open(options_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || ::fsync(fd) != 0) error = errno;
+        if (fd >= 0) ::close(fd);
+    }
+    if (error == 0) return {};
+    return fail(ErrorCode::kIo,
+        fmt::format("cannot sync {}: {}", options_.folder.string(), std::strerror(error)));
+}
+
+Status Journal::sync() {
+    const std::lock_guard one_at_a_time(sync_mutex_);
+    std::vector<std::shared_ptr<Segment>> files;
+    std::uint64_t position = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        // The position first: what is appended meanwhile may be forced too, which promises nothing.
+        position = end_.load(std::memory_order_seq_cst);
+        files = unsynced_;
+        files.push_back(current_);
+    }
+    for (const std::shared_ptr<Segment>& file : files) {
+        int error = before(options_.files, Step::kSegmentSync);
+        if (error == 0 && ::fdatasync(file->fd()) != 0) error = errno;
+        if (error != 0) {
+            std::string what =
+                fmt::format("cannot sync {}: {}", file->path().string(), std::strerror(error));
+            note_failure(what);
+            return fail(ErrorCode::kIo, std::move(what));
+        }
+    }
+    files.back()->set_synced(position);
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(unsynced_,
+            [&](const auto& file) { return std::ranges::find(files, file) != files.end(); });
+    }
+    const bool grew = position > durable_.load(std::memory_order_relaxed);
+    durable_.store(
+        std::max(position, durable_.load(std::memory_order_relaxed)), std::memory_order_release);
+    if (grew && durable_callback_) durable_callback_(position);
+    return {};
+}
+
+void Journal::on_durable(std::function<void(std::uint64_t)> callback) {
+    const std::lock_guard lock(sync_mutex_);
+    durable_callback_ = std::move(callback);
+}
+
+void Journal::run() {
+    constexpr std::chrono::milliseconds kRetry(500);
+    std::unique_lock lock(mutex_);
+    bool failed = false;
+    while (!stop_) {
+        const bool wants_file = next_.load(std::memory_order_acquire) == nullptr;
+        const bool wants_sync = !unsynced_.empty() ||
+            (options_.sync_each && end_.load() > durable_.load(std::memory_order_relaxed));
+        if (failed) {
+            wake_.wait_for(lock, kRetry);
+            failed = false;
+        } else if (wants_sync) {
+            lock.unlock();
+            failed = !sync().has_value();
+            lock.lock();
+        } else if (wants_file) {
+            lock.unlock();
+            failed = !make_room();
+            if (!failed) {
+                if (Result<std::unique_ptr<Segment>> made = prepare()) {
+                    next_.store(made->release(), std::memory_order_release);
+                    note_failure({});
+                } else {
+                    note_failure(made.error().message);
+                    failed = true;
+                }
+            }
+            lock.lock();
+        } else {
+            idle_.store(true, std::memory_order_seq_cst);
+            if (!options_.sync_each || end_.load(std::memory_order_seq_cst) <= durable_.load())
+                wake_.wait(lock);
+            idle_.store(false, std::memory_order_seq_cst);
+        }
+    }
+}
+
+void Journal::note_failure(std::string what) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(what);
+}
+
+std::string Journal::last_failure() const {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+void Journal::release_before(std::uint64_t position) {
+    const std::lock_guard lock(mutex_);
+    released_ = std::max(released_, position);
+    wake_.notify_one();
+}
+
+std::uint64_t Journal::begin() const {
+    const std::lock_guard lock(mutex_);
+    return sealed_.empty() ? current_header_.base : sealed_.front().header.base;
+}
+
+std::uint64_t Journal::bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t sum = current_->bytes();
+    for (const Sealed& file : sealed_) sum += file.header.segment_bytes;
+    return sum;
+}
+
+std::uint64_t Journal::position_before(Instant at, seconds margin) const {
+    const std::lock_guard lock(mutex_);
+    const std::int64_t limit = (at - margin).ns;
+    std::uint64_t position = sealed_.empty() ? current_header_.base : sealed_.front().header.base;
+    for (const Sealed& file : sealed_) {
+        if (file.header.created_ns <= limit) position = file.header.base;
+    }
+    return current_header_.created_ns <= limit ? current_header_.base : position;
+}
+
+std::uint64_t Journal::position_after(Instant at) const {
+    const std::lock_guard lock(mutex_);
+    for (const Sealed& file : sealed_) {
+        if (file.header.created_ns > at.ns) return file.header.base;
+    }
+    return current_header_.created_ns > at.ns ? current_header_.base
+                                              : end_.load(std::memory_order_acquire);
+}
+
+void Journal::wait_ready(milliseconds timeout) const {
+    constexpr milliseconds kStep(1);
+    for (milliseconds waited(0); waited < timeout; waited += kStep) {
+        if (next_.load(std::memory_order_acquire) != nullptr || !last_failure().empty()) return;
+        std::this_thread::sleep_for(kStep);
+    }
+}
+
+}  // namespace entrepot::store

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "ledger/log.h"
+#include "store/file_ops.h"
+#include "store/segment.h"
+
+namespace entrepot::store {
+
+struct JournalOptions {
+    std::filesystem::path folder;
+    std::uint64_t segment_bytes = 64ULL << 20;
+    std::uint64_t bytes_max = 64ULL << 30;
+    bool recycle_oldest = true;
+    bool sync_each = false;  ///< durability: power
+    FileOps* files = nullptr;
+};
+
+/// An append-only log of records in preallocated, memory-mapped files. An append copies the record
+/// into the mapping, its length and checksum last in one store: it survives the end of the process,
+/// by whatever means, without a system call. A thread of its own prepares the next file, forces
+/// records to the disk and removes what may go. Positions count record bytes from the journal's
+/// beginning and never go back. Thread rule: one owner, except where a member says otherwise.
+class Journal final : public ledger::Log {
+public:
+    /// Called with each record and the position after it; an error stops the reading.
+    using Visitor = std::function<Status(std::uint64_t end, std::string_view payload)>;
+
+    /// Reads every record after `from` into `visit`, cuts a torn last one, and stands ready to
+    /// append. Errors: kJournalCorrupt (file, offset, what to do), kIo.
+    [[nodiscard]] static Result<std::unique_ptr<Journal>> open(
+        const JournalOptions& options, std::uint64_t from, Instant now, const Visitor& visit);
+    ~Journal() override;
+    Journal(const Journal&) = delete;
+    Journal& operator=(const Journal&) = delete;
+
+    [[nodiscard]] Result<std::uint64_t> append(
+        std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts) override;
+    [[nodiscard]] std::uint64_t end() const { return end_.load(std::memory_order_acquire); }
+    [[nodiscard]] std::uint64_t bytes_cut() const { return bytes_cut_; }
+    /// The position of the oldest record still there.
+    [[nodiscard]] std::uint64_t begin() const;
+
+    /// Forces everything up to now to the disk. Any thread. Errors: kIo.
+    [[nodiscard]] Status sync();
+    /// Any thread.
+    [[nodiscard]] std::uint64_t durable_up_to() const {
+        return durable_.load(std::memory_order_acquire);
+    }
+    void on_durable(std::function<void(std::uint64_t)> callback);
+    /// The books hold everything before `position`: files that end there may go when room is short.
+    /// Any thread.
+    void release_before(std::uint64_t position);
+
+    /// Reads records of [from, to). Any thread. Errors: kIo, kJournalCorrupt, and those of `visit`.
+    [[nodiscard]] Status scan(std::uint64_t from, std::uint64_t to, const Visitor& visit) const;
+    /// Where files begin that may hold records of `at`: from the last file made a margin before
+    /// `at`.
+    [[nodiscard]] std::uint64_t position_before(Instant at, seconds margin) const;
+    /// Where the first file begins that was made after `at`; the end when none was.
+    [[nodiscard]] std::uint64_t position_after(Instant at) const;
+    /// Waits until a further file is ready, or preparing one failed, or `timeout` has passed.
+    void wait_ready(milliseconds timeout) const;
+    [[nodiscard]] std::uint64_t bytes() const;
+    /// Empty when the last attempt to prepare or sync a file went well. Any thread.
+    [[nodiscard]] std::string last_failure() const;
+    /// The clock for files made from now on; the owner sets it now and then.
+    void set_time(Instant now) { now_ns_.store(now.ns, std::memory_order_relaxed); }
+
+private:
+    struct Sealed {
+        SegmentHeader header;
+        std::filesystem::path path;
+        std::uint64_t end = 0;
+    };
+
+    explicit Journal(const JournalOptions& options) : options_(options) {}
+    [[nodiscard]] Status recover(std::uint64_t from, Instant now, const Visitor& visit);
+    [[nodiscard]] Result<std::vector<Sealed>> list_files() const;
+    [[nodiscard]] Status read_sealed(
+        const Sealed& file, std::uint64_t from, const Visitor& visit) const;
+    [[nodiscard]] Status adopt_last(const Sealed& last, std::uint64_t from, const Visitor& visit);
+    /// Whether a whole record stands anywhere from `offset` on; `last_byte` is the offset after the
+    /// last byte in use.
+    [[nodiscard]] static bool record_follows(
+        const Segment& segment, std::uint64_t offset, std::uint64_t base, std::uint64_t& last_byte);
+    [[nodiscard]] Result<std::unique_ptr<Segment>> prepare();
+    [[nodiscard]] bool make_room();
+    [[nodiscard]] std::unexpected<Error> full() const;
+    bool roll();
+    void run();
+    void note_failure(std::string what);
+    [[nodiscard]] std::filesystem::path path_of(std::uint64_t sequence) const;
+    [[nodiscard]] Status sync_folder() const;
+
+    const JournalOptions options_;
+    Segment* writing_ = nullptr;  ///< the owner's own pointer to current_
+    std::uint64_t offset_ = 0;    ///< in it, of the next record
+    std::uint64_t writing_base_ = 0;
+    std::uint64_t bytes_cut_ = 0;
+    std::atomic<std::uint64_t> end_{0};
+    std::atomic<std::uint64_t> durable_{0};
+    std::atomic<std::int64_t> now_ns_{0};
+    std::atomic<Segment*> next_{nullptr};  ///< prepared; owned by whoever exchanges it out
+    std::atomic<bool> idle_{false};  ///< the thread sleeps and wants to be told of new records
+
+    std::mutex sync_mutex_;  ///< one sync at a time; taken before mutex_
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    // Guarded by mutex_:
+    std::shared_ptr<Segment> current_;
+    SegmentHeader current_header_;
+    std::vector<Sealed> sealed_;                      ///< oldest first
+    std::vector<std::shared_ptr<Segment>> unsynced_;  ///< sealed, not forced to the disk yet
+    std::uint64_t released_ = 0;
+    std::string failure_;
+    bool stop_ = false;
+
+    std::function<void(std::uint64_t)> durable_callback_;
+    std::thread thread_;  ///< last: everything above outlives it
+};
+
+}  // namespace entrepot::store

@@ -1,0 +1,192 @@
+#include "store/sqlite.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <charconv>
+
+namespace entrepot::store {
+
+namespace {
+
+constexpr int kBusyMs = 5'000;
+constexpr std::int64_t kSchemaVersion = 1;
+
+std::unexpected<Error> failed(sqlite3* raw, std::string_view what) {
+    return fail(ErrorCode::kIo,
+        fmt::format(
+            "books.db: {}: {} ({})", what, sqlite3_errmsg(raw), sqlite3_extended_errcode(raw)));
+}
+
+constexpr const char* kSchema = R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS budgets(id INTEGER PRIMARY KEY, owner_kind INTEGER NOT NULL, owner INTEGER NOT NULL,
+    period INTEGER NOT NULL, zone INTEGER NOT NULL, limit_pico TEXT NOT NULL, active INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS accounts(id INTEGER PRIMARY KEY, budget INTEGER NOT NULL, begin_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL, limit_max_pico TEXT NOT NULL, held_pico TEXT NOT NULL, settled_pico TEXT NOT NULL,
+    overdraft_pico TEXT NOT NULL, open INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS accounts_end ON accounts(end_ns);
+CREATE TABLE IF NOT EXISTS balances(side INTEGER NOT NULL, key INTEGER NOT NULL, team INTEGER NOT NULL,
+    org INTEGER NOT NULL, cloud INTEGER NOT NULL, amount_pico TEXT NOT NULL,
+    PRIMARY KEY(side, key, team, org, cloud)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempts(exchange BLOB NOT NULL, attempt INTEGER NOT NULL, state BLOB NOT NULL,
+    PRIMARY KEY(exchange, attempt)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unverified(exchange BLOB NOT NULL, attempt INTEGER NOT NULL, hold BLOB NOT NULL,
+    amount_pico TEXT NOT NULL, resolved INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(exchange, attempt)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage(day INTEGER NOT NULL, org INTEGER NOT NULL, team INTEGER NOT NULL,
+    key INTEGER NOT NULL, model INTEGER NOT NULL, offer INTEGER NOT NULL, cloud INTEGER NOT NULL,
+    exchanges INTEGER NOT NULL, attempts INTEGER NOT NULL, released INTEGER NOT NULL,
+    estimated INTEGER NOT NULL, unverified INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+    cost_units INTEGER NOT NULL, cost_pico INTEGER NOT NULL, list_units INTEGER NOT NULL, list_pico INTEGER NOT NULL,
+    estimated_units INTEGER NOT NULL, estimated_pico INTEGER NOT NULL,
+    unverified_units INTEGER NOT NULL, unverified_pico INTEGER NOT NULL,
+    overdraft_units INTEGER NOT NULL, overdraft_pico INTEGER NOT NULL,
+    m0 INTEGER NOT NULL, m1 INTEGER NOT NULL, m2 INTEGER NOT NULL, m3 INTEGER NOT NULL, m4 INTEGER NOT NULL,
+    m5 INTEGER NOT NULL, m6 INTEGER NOT NULL, m7 INTEGER NOT NULL, m8 INTEGER NOT NULL, m9 INTEGER NOT NULL,
+    m10 INTEGER NOT NULL, m11 INTEGER NOT NULL, m12 INTEGER NOT NULL, m13 INTEGER NOT NULL, m14 INTEGER NOT NULL,
+    m15 INTEGER NOT NULL, m16 INTEGER NOT NULL,
+    PRIMARY KEY(day, org, team, key, model, offer, cloud)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settings(kind TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,
+    updated_ns INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES('schema_version', 1);
+INSERT OR IGNORE INTO meta VALUES('settings_revision', 0);
+COMMIT;
+)sql";
+
+}  // namespace
+
+Statement::~Statement() { sqlite3_finalize(raw_); }
+
+// A failed bind leaves NULL, which every column refuses when the statement runs.
+Statement& Statement::bind(std::int64_t value) {
+    sqlite3_bind_int64(raw_, ++bound_, value);
+    return *this;
+}
+Statement& Statement::bind(std::string_view text) {
+    sqlite3_bind_text64(raw_, ++bound_, text.empty() ? "" : text.data(), text.size(),
+        SQLITE_TRANSIENT, SQLITE_UTF8);
+    return *this;
+}
+Statement& Statement::bind_blob(std::string_view bytes) {
+    sqlite3_bind_blob64(
+        raw_, ++bound_, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+    return *this;
+}
+Statement& Statement::bind(Money amount) {
+    return bind(std::string_view(to_string(amount.pico())));
+}
+
+Result<bool> Statement::step() {
+    const int code = sqlite3_step(raw_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    auto error = failed(sqlite3_db_handle(raw_), sqlite3_sql(raw_));
+    reset();
+    return error;
+}
+
+Status Statement::run() {
+    for (;;) {
+        ENTREPOT_TRY(const bool row, step());
+        if (!row) break;
+    }
+    reset();
+    return {};
+}
+
+void Statement::reset() {
+    sqlite3_reset(raw_);
+    sqlite3_clear_bindings(raw_);
+    bound_ = 0;
+}
+
+std::int64_t Statement::number(int column) const { return sqlite3_column_int64(raw_, column); }
+
+std::string_view Statement::text(int column) const {
+    const void* const at = sqlite3_column_text(raw_, column);
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(raw_, column));
+    return at == nullptr ? std::string_view()
+                         : std::string_view(static_cast<const char*>(at), size);
+}
+
+std::string_view Statement::blob(int column) const {
+    const void* const at = sqlite3_column_blob(raw_, column);
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(raw_, column));
+    return at == nullptr ? std::string_view()
+                         : std::string_view(static_cast<const char*>(at), size);
+}
+
+Result<Money> Statement::money(int column) const {
+    const std::string_view all = text(column);
+    std::string_view digits = all;
+    const bool negative = digits.starts_with('-');
+    if (negative) digits.remove_prefix(1);
+    constexpr std::size_t kDigitsMax = 38;  // below 2^127
+    Int128 pico = 0;
+    bool good = !digits.empty() && digits.size() <= kDigitsMax;
+    for (const char digit : digits) {
+        good = good && digit >= '0' && digit <= '9';
+        if (good) pico = pico * 10 + (digit - '0');
+    }
+    if (!good) return fail(ErrorCode::kIo, fmt::format("books.db: '{}' is not an amount", all));
+    return Money::from_pico(negative ? -pico : pico);
+}
+
+Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
+    const int flags = (mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY
+                                               : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    sqlite3* raw = nullptr;
+    const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+    Database database(raw);
+    if (code != SQLITE_OK) {
+        return fail(
+            ErrorCode::kIo, fmt::format("cannot open {}: {}", path.string(), sqlite3_errstr(code)));
+    }
+    sqlite3_busy_timeout(raw, kBusyMs);
+    if (mode == Mode::kReadWrite) {
+        ENTREPOT_TRY_DO(database.execute("PRAGMA journal_mode=WAL"));
+        // In WAL mode NORMAL may lose the last commits to a power cut, never the file; the journal
+        // has them.
+        ENTREPOT_TRY_DO(database.execute("PRAGMA synchronous=NORMAL"));
+    }
+    return database;
+}
+
+Database::~Database() { sqlite3_close_v2(raw_); }
+
+Status Database::execute(const char* sql) {
+    if (sqlite3_exec(raw_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+    auto error = failed(raw_, "execute");
+    if (sqlite3_get_autocommit(raw_) == 0)
+        sqlite3_exec(raw_, "ROLLBACK", nullptr, nullptr, nullptr);
+    return error;
+}
+
+Result<Statement> Database::prepare(std::string_view sql) const {
+    sqlite3_stmt* raw = nullptr;
+    if (sqlite3_prepare_v2(raw_, sql.data(), static_cast<int>(sql.size()), &raw, nullptr) !=
+        SQLITE_OK) {
+        return failed(raw_, sql);
+    }
+    return Statement(raw);
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(raw_); }
+
+Status make_schema(Database& database) {
+    ENTREPOT_TRY_DO(database.execute(kSchema));
+    ENTREPOT_TRY(
+        Statement version, database.prepare("SELECT value FROM meta WHERE name='schema_version'"));
+    ENTREPOT_TRY(const bool row, version.step());
+    if (row && version.number(0) == kSchemaVersion) return {};
+    return fail(ErrorCode::kIo,
+        fmt::format("books.db has format {}, this program reads {}: use the program that wrote it",
+            version.number(0), kSchemaVersion));
+}
+
+std::filesystem::path database_path(const std::filesystem::path& data) { return data / "books.db"; }
+
+}  // namespace entrepot::store
