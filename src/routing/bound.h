@@ -18,11 +18,12 @@ struct Limits {
 
 /// How many tokens an offer may make of a request, at most.
 struct Expansion {
-    std::int64_t tokens_per_kilobyte = 1000;  ///< 1000: one token per byte, which no byte-level tokenizer exceeds
+    std::int64_t tokens_per_kilobyte =
+        1000;  ///< 1000: one token per byte, which no byte-level tokenizer exceeds
     std::int64_t per_request = 64;
-    std::int64_t per_message = 16;            ///< role and turn markers
-    std::int64_t per_tool = 64;               ///< the template around one tool's JSON
-    std::int64_t any_tools = 1024;            ///< the hidden system prompt that tools bring
+    std::int64_t per_message = 16;  ///< role and turn markers
+    std::int64_t per_tool = 64;     ///< the template around one tool's JSON
+    std::int64_t any_tools = 1024;  ///< the hidden system prompt that tools bring
     std::int64_t per_image = 12'000;
     std::int64_t per_audio_second = 40;
 };
@@ -32,7 +33,8 @@ struct Expansion {
 
 /// What of a request decides its greatest possible size.
 struct RequestShape {
-    std::int64_t prompt_bytes = 0;  ///< of text, tools and schemas; escaped JSON may be counted as it stands
+    std::int64_t prompt_bytes =
+        0;  ///< of text, tools and schemas; escaped JSON may be counted as it stands
     std::int32_t messages = 0;
     std::int32_t tools = 0;
     std::int32_t images = 0;
@@ -40,11 +42,11 @@ struct RequestShape {
     std::optional<std::int64_t> output_cap;  ///< of the request, per choice; must not be negative
     std::int64_t choices = 1;                ///< `n`, >= 1
     std::int64_t searches_max = 0;
-    std::uint8_t tiers = 1;                  ///< pricing::Bounds::tier_bit of each tier the supplier may serve at
+    std::uint8_t tiers = 1;  ///< pricing::Bounds::tier_bit of each tier the supplier may serve at
     bool has_file_id = false;
     bool has_document_url = false;
     bool has_stored_state = false;
-    bool has_documents = false;              ///< inline documents (PDF): pages become images
+    bool has_documents = false;  ///< inline documents (PDF): pages become images
     bool may_answer_audio = false;
     bool may_answer_images = false;
 };
@@ -54,13 +56,17 @@ enum class OnUnbounded : std::uint8_t { kRefuse, kClamp };
 /// The hold bound of one attempt.
 struct Bound {
     pricing::Bounds bounds;
-    bool is_clamped = false;        ///< a part was bounded by the context window
-    std::int64_t inject_output_cap = 0;  ///< > 0: send this cap per choice, the request has none that bounds it
+    bool is_clamped = false;  ///< a part was bounded by the context window
+    /// > 0: the bound rests on this cap per choice, which the request does not state: the offer's
+    /// own. Send it where the supplier would not enforce it by itself.
+    std::int64_t inject_output_cap = 0;
 };
 
-/// What a request may consume at most at an offer with these limits. Errors: kUnbounded, naming the field and the
-/// remedy, when something has no bound (a file id, a document by URL, stored state, no output cap anywhere) and the
-/// policy refuses or no context window is known to clamp to; kInvalidField for a negative cap.
-[[nodiscard]] Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Expansion& expansion, OnUnbounded policy);
+/// What a request may consume at most at an offer with these limits. Errors: kUnbounded, naming the
+/// field and the remedy, when something has no bound (a file id, a document by URL, stored state,
+/// no output cap anywhere) and the policy refuses or no context window is known to clamp to;
+/// kInvalidField for a negative cap.
+[[nodiscard]] Result<Bound> bound_of(const RequestShape& shape, const Limits& limits,
+    const Expansion& expansion, OnUnbounded policy);
 
 }  // namespace entrepot::routing

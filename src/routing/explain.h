@@ -6,11 +6,14 @@
 
 namespace entrepot::routing {
 
-/// The plan as a table for a terminal: one line per offer with its place, price, hold, rates and reason.
+/// The plan as a table for a terminal: one line per offer with its place, price, hold, rates and
+/// reason.
 [[nodiscard]] std::string explain_text(const Plan& plan, const OfferTable& table, Now now);
 
-/// The same as one JSON object: {"attempts":[{"offer","cloud","model_id","region","reason","why","expected","hold",
-/// "rate_version",...}],"excluded":[{"offer","cloud","region","reason","why"}]}. Amounts are decimal strings.
+/// The same as one JSON object:
+/// {"attempts":[{"offer","cloud","model_id","region","reason","why","expected","hold",
+/// "rate_version",...}],"excluded":[{"offer","cloud","region","reason","why"}]}. Amounts are
+/// decimal strings.
 [[nodiscard]] std::string explain_json(const Plan& plan, const OfferTable& table, Now now);
 
 }  // namespace entrepot::routing

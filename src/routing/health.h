@@ -15,9 +15,10 @@ enum class Breaker : std::uint8_t { kClosed, kOpen, kHalfOpen };
 /// When a breaker trips and recovers.
 struct BreakerPolicy {
     std::int32_t failures_in_row = 5;
-    std::int32_t error_ppm_trip = 500'000;  ///< smoothed error rate that trips, once `calls_min` were seen
+    std::int32_t error_ppm_trip =
+        500'000;  ///< smoothed error rate that trips, once `calls_min` were seen
     std::int32_t calls_min = 20;
-    nanoseconds open_first = seconds(5);    ///< doubles with each failed probe
+    nanoseconds open_first = seconds(5);  ///< doubles with each failed probe
     nanoseconds open_max = seconds(60);
     nanoseconds cool_down_default = seconds(1);  ///< after a 429 without retry-after
     nanoseconds cool_down_max = seconds(300);
@@ -35,22 +36,23 @@ enum class Outcome : std::uint8_t {
 class Health {
 public:
     struct State {
-        std::int64_t ttft_ns = 0;       ///< smoothed time to first byte; 0: never measured
-        std::int32_t error_ppm = 0;     ///< smoothed share of failed calls, parts per million
-        std::int32_t calls = 0;         ///< ended calls, saturating
+        std::int64_t ttft_ns = 0;    ///< smoothed time to first byte; 0: never measured
+        std::int32_t error_ppm = 0;  ///< smoothed share of failed calls, parts per million
+        std::int32_t calls = 0;      ///< ended calls, saturating
         std::int32_t failures_in_row = 0;
         std::int32_t in_flight = 0;
         Breaker breaker = Breaker::kClosed;
-        bool probing = false;           ///< half-open: the one probe is on its way
+        bool probing = false;  ///< half-open: the one probe is on its way
         nanoseconds open_for{0};
         MonotonicTime open_until{};
-        MonotonicTime cool_until{};     ///< a 429 asked us to wait
+        MonotonicTime cool_until{};  ///< a 429 asked us to wait
     };
 
     Health() = default;
     explicit Health(const OfferTable& table, const BreakerPolicy& policy = {});
-    /// The state for a new table, keeping what is known of offers that are still there (by stable_key). Attempts that
-    /// are in flight end through `ended` with the new index, or are counted out by `forget_in_flight`.
+    /// The state for a new table, keeping what is known of offers that are still there (by
+    /// stable_key). Attempts under way are counted where they began; end them there, or here: an
+    /// end without a beginning is harmless.
     [[nodiscard]] Health carried_to(const OfferTable& before, const OfferTable& after) const;
 
     [[nodiscard]] const State& of(std::uint32_t offer) const { return states_[offer]; }
@@ -63,12 +65,14 @@ public:
 
     /// An attempt goes out. Every `began` is followed by exactly one `ended`.
     void began(std::uint32_t offer, MonotonicTime now);
-    /// `ttft`: time to the first byte of the answer, when one came. `retry_after`: what a 429 or 503 asked for.
+    /// `ttft`: time to the first byte of the answer, when one came. `retry_after`: what a 429 or
+    /// 503 asked for.
     void ended(std::uint32_t offer, Outcome outcome, std::optional<nanoseconds> ttft,
         std::optional<nanoseconds> retry_after, MonotonicTime now);
 
 private:
     void trip(State& state, MonotonicTime now);
+    static void recover(State& state);
 
     std::vector<State> states_;
     BreakerPolicy policy_;

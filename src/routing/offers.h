@@ -50,7 +50,7 @@ struct Offer {
     Limits limits;
     Expansion expansion;
     Features features = kAllFeatures;
-    std::uint8_t dialect = 0;     ///< the gateway's own number of the dialect spoken upstream
+    std::uint8_t dialect = 0;      ///< the gateway's own number of the dialect spoken upstream
     std::uint64_t stable_key = 0;  ///< hash of `id`; set by the table; survives reloads
 };
 
@@ -73,18 +73,22 @@ public:
 private:
     struct Hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>()(text);
+        }
     };
     std::vector<Offer> offers_;
     std::vector<std::string> models_;
     std::unordered_map<std::string, std::vector<std::uint32_t>, Hash, std::equal_to<>> by_model_;
 };
 
-/// What a key may reach: each list of the key and of its team must allow an offer. Made once per key.
+/// What a key may reach: each list of the key and of its team must allow an offer. Made once per
+/// key.
 class Reach {
 public:
     Reach() = default;
-    /// Adds one level (a team, a key): names, `*`, or a prefix ending in `*`; empty means everything.
+    /// Adds one level (a team, a key): names, `*`, or a prefix ending in `*`; empty means
+    /// everything.
     void restrict_clouds(const std::vector<std::string>& clouds);
     void restrict_regions(const std::vector<std::string>& regions);
     [[nodiscard]] bool allows_cloud(std::string_view cloud) const;

@@ -25,20 +25,21 @@ struct RequestFacts {
     Features needs = 0;
     catalog::Tier tier = catalog::Tier::kStandard;
     OnUnbounded on_unbounded = OnUnbounded::kRefuse;
-    bool needs_bound = true;                  ///< false for a key under no budget: unpriced and unbounded offers may serve
-    const Reach* reach = nullptr;             ///< null: everything
-    std::optional<std::uint8_t> dialect;      ///< the client's: an offer that speaks it wins a tie
+    bool needs_bound =
+        true;  ///< false for a key under no budget: unpriced and unbounded offers may serve
+    const Reach* reach = nullptr;         ///< null: everything
+    std::optional<std::uint8_t> dialect;  ///< the client's: an offer that speaks it wins a tie
 };
 
 /// Why an offer stands where it stands.
 enum class Reason : std::uint8_t {
     // in the plan
-    kOnly,              ///< the only offer that may serve
+    kOnly,  ///< the only offer that may serve
     kCheapest,
     kNextCheapest,
-    kUnpriced,          ///< no price is known: after all that have one
-    kProbe,             ///< half-open: one request tries it
-    kLastResort,        ///< not available now, and nothing else is
+    kUnpriced,    ///< no price is known: after all that have one
+    kProbe,       ///< half-open: one request tries it
+    kLastResort,  ///< not available now, and nothing else is
     // excluded
     kCloudNotAllowed,
     kRegionNotAllowed,
@@ -58,27 +59,27 @@ enum class Reason : std::uint8_t {
 struct Attempt {
     std::uint32_t offer = 0;
     Reason reason = Reason::kOnly;
-    bool is_priced = false;         ///< false: the three amounts are not known
-    bool is_bounded = false;        ///< false: `hold` and `bounds` are not known (needs_bound was false)
+    bool is_priced = false;   ///< false: the three amounts are not known
+    bool is_bounded = false;  ///< false: `hold` and `bounds` are not known (needs_bound was false)
     bool is_clamped = false;
     std::int64_t inject_output_cap = 0;  ///< > 0: cap to send per choice
-    Money expected;                 ///< what decides the order
-    Money hold;                     ///< worst case, to be held before dispatch
+    Money expected;                      ///< what decides the order
+    Money hold;                          ///< worst case, to be held before dispatch
     std::int64_t expected_prompt_tokens = 0;
     std::int64_t expected_output_tokens = 0;
     std::int64_t expected_cache_read = 0;
     pricing::Bounds bounds;
-    MonotonicTime not_before{};     ///< kLastResort: when it is available again
+    MonotonicTime not_before{};  ///< kLastResort: when it is available again
 };
 
 struct Exclusion {
     std::uint32_t offer = 0;
     Reason reason = Reason::kCloudNotAllowed;
-    MonotonicTime until{};          ///< kBreakerOpen, kCoolingDown: when it is over
+    MonotonicTime until{};  ///< kBreakerOpen, kCoolingDown: when it is over
 };
 
 struct Plan {
-    InlineList<Attempt, 4> attempts;   ///< in order
+    InlineList<Attempt, 4> attempts;  ///< in order
     InlineList<Exclusion, 4> excluded;
 };
 
@@ -94,13 +95,17 @@ struct Now {
     MonotonicTime steady;  ///< ages health and caches
 };
 
-/// Orders the offers that may serve: by expected cost, then health, latency, load, then as configured. An offer that is
-/// open or cooling down is excluded while another may serve, else it comes last with `not_before`. Pure.
-/// Errors: kNotFound for a model nobody offers (names the nearest); kUnbounded when every allowed offer fails only
-/// for want of a bound; kNoOffer when every offer is excluded (the message says why for each).
-[[nodiscard]] Result<Plan> make_plan(const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now);
+/// Orders the offers that may serve: by expected cost, then health, latency, load, then as
+/// configured. An offer that is open or cooling down is excluded while another may serve, else it
+/// comes last with `not_before`. Pure. Errors: kNotFound for a model nobody offers (names the
+/// nearest); kUnbounded when every allowed offer fails only for want of a bound; kNoOffer when
+/// every offer is excluded (the message says why for each).
+[[nodiscard]] Result<Plan> make_plan(
+    const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now);
 
-/// As make_plan, but an empty plan is no error: `explain` wants the exclusions too. Errors: kNotFound.
-[[nodiscard]] Result<Plan> survey(const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now);
+/// As make_plan, but an empty plan is no error: `explain` wants the exclusions too. Errors:
+/// kNotFound.
+[[nodiscard]] Result<Plan> survey(
+    const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now);
 
 }  // namespace entrepot::routing
