@@ -57,8 +57,8 @@ public:
     explicit ReplyReader(Events*& events) : events_(events) {}
 
     void start(const json::Value& message) {
-        emit(canon::Started{std::string(message["id"].string()),
-            std::string(message["model"].string()), 0});
+        emit(canon::Started{
+            std::string(message["id"].string()), std::string(message["model"].string()), 0});
         report_usage(message["usage"]);
         note_envelope(message);
     }
@@ -249,8 +249,8 @@ private:
         if (!block.opaque_input.empty()) {
             // A server's own call, cut in the middle, is not JSON: it stays as the text it is.
             const bool is_json = json::Document::parse(block.opaque_input).has_value();
-            set_member(block, "input",
-                is_json ? block.opaque_input : json::quoted(block.opaque_input));
+            set_member(
+                block, "input", is_json ? block.opaque_input : json::quoted(block.opaque_input));
         }
         std::string text;
         json::Writer writer(text);

@@ -34,7 +34,8 @@ Result<std::string> optional_text(
     return text_of(object, key, path);
 }
 
-Status read_cache(const Value& value, const std::string& path, std::optional<canon::CacheMark>& to) {
+Status read_cache(
+    const Value& value, const std::string& path, std::optional<canon::CacheMark>& to) {
     if (value.is_null()) return {};
     if (value["type"].string() != "ephemeral") {
         return wrong(path + ".cache_control", value, "{\"type\":\"ephemeral\"}");
@@ -117,8 +118,8 @@ private:
             } else if (word != "user") {
                 return wrong(path + ".role", message["role"], "user, assistant or system");
             }
-            ENTREPOT_TRY_DO(read_content(
-                message["content"], path + ".content", role, turn, request_.items));
+            ENTREPOT_TRY_DO(
+                read_content(message["content"], path + ".content", role, turn, request_.items));
             keep_rest(message, {"role", "content"}, path, request_.extras);
         }
         return {};
@@ -127,9 +128,8 @@ private:
     Status read_content(const Value& content, const std::string& path, Role role,
         std::uint32_t turn, std::vector<Item>& items) {
         if (content.is_string()) {
-            items.push_back({.role = role,
-                .turn = turn,
-                .body = canon::Text{std::string(content.string())}});
+            items.push_back(
+                {.role = role, .turn = turn, .body = canon::Text{std::string(content.string())}});
             return {};
         }
         if (!content.is_array()) return wrong(path, content, "a string or a list of blocks");
@@ -170,8 +170,8 @@ private:
             item.body = canon::Thought{.is_redacted = true};
             item.signature = {std::string(kName), std::move(data)};
         } else {
-            item.body = canon::Opaque{
-                std::string(kName), std::string(type), std::string(block.raw())};
+            item.body =
+                canon::Opaque{std::string(kName), std::string(type), std::string(block.raw())};
             items.push_back(std::move(item));
             return {};
         }
@@ -190,8 +190,7 @@ private:
         const Value& source = block["source"];
         const std::string at = path + ".source";
         canon::Media media;
-        media.kind =
-            type == "image" ? canon::Media::Kind::kImage : canon::Media::Kind::kDocument;
+        media.kind = type == "image" ? canon::Media::Kind::kImage : canon::Media::Kind::kDocument;
         ENTREPOT_TRY(media.media_type, optional_text(source, "media_type", at));
         const std::string_view kind = source["type"].string();
         std::string_view key = "data";
@@ -258,8 +257,8 @@ private:
             const std::string_view type = entry["type"].string();
             ENTREPOT_TRY(tool.name, optional_text(entry, "name", path));
             if (!type.empty() && type != "custom") {
-                tool.server = canon::Opaque{
-                    std::string(kName), std::string(type), std::string(entry.raw())};
+                tool.server =
+                    canon::Opaque{std::string(kName), std::string(type), std::string(entry.raw())};
                 request_.tools.push_back(std::move(tool));
                 continue;
             }

@@ -55,7 +55,8 @@ public:
 
 protected:
     void drop(std::string name) {
-        if (std::ranges::find(dropped_, name) == dropped_.end()) dropped_.push_back(std::move(name));
+        if (std::ranges::find(dropped_, name) == dropped_.end())
+            dropped_.push_back(std::move(name));
     }
 
     void write_envelope_head(json::Writer& writer, const canon::Started& started) const {
@@ -146,7 +147,8 @@ private:
         writer.key("content").begin_array();
         const canon::Reply::Choice none;
         const canon::Reply::Choice& choice = reply_.choices.empty() ? none : reply_.choices.front();
-        for (std::size_t i = 0; i < choice.parts.size(); ++i) write_part(writer, choice.parts[i], i);
+        for (std::size_t i = 0; i < choice.parts.size(); ++i)
+            write_part(writer, choice.parts[i], i);
         writer.end_array();
         write_stop(writer, choice.finished);
         for (const auto& [key, json] : envelope_) writer.member_raw(key, json);

@@ -129,8 +129,7 @@ canon::Failure failure_of(const json::Value& body, int status) {
     return failure;
 }
 
-canon::Failure decode_failure(
-    int status, std::span<const Header> headers, std::string_view body) {
+canon::Failure decode_failure(int status, std::span<const Header> headers, std::string_view body) {
     canon::Failure failure;
     const auto document = json::Document::parse(std::string(body));
     if (document && document->root().is_object()) {
