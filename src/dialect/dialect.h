@@ -18,11 +18,14 @@ enum class OnLossy : std::uint8_t { kRefuse, kMeaning, kName };
 
 /// Where a request is going.
 struct EncodeTarget {
-    std::string_view model_id;  ///< the offer's own id; written into the body where the dialect has a place
+    std::string_view
+        model_id;  ///< the offer's own id; written into the body where the dialect has a place
     OnLossy on_lossy = OnLossy::kMeaning;
-    /// The cap to state when the client gave none and the dialect demands one (Anthropic's `max_tokens`).
+    /// The cap to state when the client gave none and the dialect demands one (Anthropic's
+    /// `max_tokens`).
     std::int64_t output_tokens_default = 4096;
-    bool can_ask_stream_usage = true;  ///< the server takes `stream_options` (old Azure versions do not)
+    bool can_ask_stream_usage =
+        true;  ///< the server takes `stream_options` (old Azure versions do not)
     bool takes_max_completion_tokens = true;  ///< else the cap is written as `max_tokens`
 };
 
@@ -31,34 +34,39 @@ struct Header {
     std::string value;
 };
 
-/// A request in its target's dialect. `dropped` names what was left behind, as fields of the origin.
+/// A request in its target's dialect. `dropped` names what was left behind, as fields of the
+/// origin.
 struct EncodedRequest {
     std::string body;
-    std::vector<Header> headers;  ///< what the dialect itself needs (`anthropic-beta`), never credentials
+    std::vector<Header>
+        headers;  ///< what the dialect itself needs (`anthropic-beta`), never credentials
     std::vector<std::string> dropped;
 };
 
 enum class ReplyForm : std::uint8_t { kWhole, kStream };
 
-/// Supplier bytes to events. Bytes may be split anywhere: feeding them whole or one by one gives the same events.
-/// Buffers at most one event or frame (`event_bytes_max`), or the whole body when the form is kWhole.
+/// Supplier bytes to events. Bytes may be split anywhere: feeding them whole or one by one gives
+/// the same events. Buffers at most one event or frame (`event_bytes_max`), or the whole body when
+/// the form is kWhole.
 class ReplyDecoder {
 public:
     virtual ~ReplyDecoder() = default;
-    /// Appends what `bytes` complete to `events`. Errors: kUpstreamProtocol, after which the decoder is done; events
-    /// appended before the error stand. A supplier's own error is no error here but a canon::Failed event.
-    [[nodiscard]] virtual Status feed(std::string_view bytes, std::vector<canon::Event>& events) = 0;
-    /// The body has ended. Appends what was waiting for the end. Errors: kUpstreamProtocol when the reply is
-    /// incomplete (a stream without its end, half an event, half a body).
+    /// Appends what `bytes` complete to `events`. Errors: kUpstreamProtocol, after which the
+    /// decoder is done; events appended before the error stand. A supplier's own error is no error
+    /// here but a canon::Failed event.
+    [[nodiscard]] virtual Status feed(
+        std::string_view bytes, std::vector<canon::Event>& events) = 0;
+    /// The body has ended. Appends what was waiting for the end. Errors: kUpstreamProtocol when the
+    /// reply is incomplete (a stream without its end, half an event, half a body).
     [[nodiscard]] virtual Status finish(std::vector<canon::Event>& events) = 0;
 };
 
 /// How the client asked, as far as its reply depends on it.
 struct ReplyContext {
-    std::string model;         ///< the name the client used, shown back
-    std::string id;            ///< used when the supplier gave none
+    std::string model;           ///< the name the client used, shown back
+    std::string id;              ///< used when the supplier gave none
     std::int64_t created_s = 0;  ///< likewise
-    bool wants_usage = true;   ///< a stream with a usage chunk
+    bool wants_usage = true;     ///< a stream with a usage chunk
 };
 
 /// Events to client bytes. A whole reply is written at the end, a stream as it comes.
@@ -67,27 +75,34 @@ public:
     virtual ~ReplyEncoder() = default;
     /// Appends to `out` what the client may see now.
     virtual void add(const canon::Event& event, std::string& out) = 0;
-    /// Things of the reply that the client's dialect has no place for, so far: names for `x-entrepot-dropped`.
+    /// Things of the reply that the client's dialect has no place for, so far: names for
+    /// `x-entrepot-dropped`.
     [[nodiscard]] virtual const std::vector<std::string>& dropped() const = 0;
 };
 
 /// One wire format, both ways. Values of this type are static; see registry.h.
 struct Dialect {
     std::string_view name;
-    std::string_view stream_content_type;  ///< `text/event-stream`, `application/vnd.amazon.eventstream`
+    std::string_view
+        stream_content_type;  ///< `text/event-stream`, `application/vnd.amazon.eventstream`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
     Result<canon::Request> (*decode_request)(const json::Document& body) = nullptr;
     /// Canon to supplier request. Errors: kUnsupported naming the field, as `on_lossy` says.
-    Result<EncodedRequest> (*encode_request)(const canon::Request& request, const EncodeTarget& target) = nullptr;
+    Result<EncodedRequest> (*encode_request)(
+        const canon::Request& request, const EncodeTarget& target) = nullptr;
     std::unique_ptr<ReplyDecoder> (*reply_decoder)(ReplyForm form) = nullptr;
-    std::unique_ptr<ReplyEncoder> (*reply_encoder)(ReplyForm form, const ReplyContext& context) = nullptr;
-    /// A supplier's error answer (status >= 400) to canon; never fails: an unreadable body gives a general failure.
-    canon::Failure (*decode_failure)(int status, std::span<const Header> headers, std::string_view body) = nullptr;
+    std::unique_ptr<ReplyEncoder> (*reply_encoder)(
+        ReplyForm form, const ReplyContext& context) = nullptr;
+    /// A supplier's error answer (status >= 400) to canon; never fails: an unreadable body gives a
+    /// general failure.
+    canon::Failure (*decode_failure)(
+        int status, std::span<const Header> headers, std::string_view body) = nullptr;
     /// An error as a whole body of this dialect.
     std::string (*encode_failure)(const canon::Failure& failure) = nullptr;
 };
 
 /// The events of bytes that are all at hand: tests, `translate`, `meter`.
-[[nodiscard]] Result<std::vector<canon::Event>> decode_all(const Dialect& dialect, ReplyForm form, std::string_view bytes);
+[[nodiscard]] Result<std::vector<canon::Event>> decode_all(
+    const Dialect& dialect, ReplyForm form, std::string_view bytes);
 
 }  // namespace entrepot::dialect

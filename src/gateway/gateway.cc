@@ -11,6 +11,7 @@
 #include "net/http_server.h"
 #include "net/tls.h"
 #include "runtime/scope.h"
+#include "telemetry/access_log.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -81,6 +82,7 @@ struct Gateway::Impl {
     std::unique_ptr<BooksPort> port;
     std::unique_ptr<Snapshot<State>> states;
     Limiters limiters;
+    std::unique_ptr<telemetry::AccessLog> access_log;
     std::optional<net::TlsServerContext> tls;
     std::vector<Lane> lanes;
     std::uint16_t bound_port = 0;
@@ -99,6 +101,10 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
         compile_state(settings, options.stored_keys, *impl->books));
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
     impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books);
+    if (!settings.access_log.empty()) {
+        ENTREPOT_TRY(
+            impl->access_log, telemetry::AccessLog::open(settings.access_log, impl->cores.size()));
+    }
     if (settings.listen.tls) {
         const net::TlsServerContext::Options tls{settings.listen.tls->cert_file,
             settings.listen.tls->key_file, settings.listen.tls->client_ca_file};
@@ -122,8 +128,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     std::promise<void> all_running;
     self.cores.start([&](Core& core) {
         Lane& lane = self.lanes[core.index()];
-        lane.worker = std::make_unique<Worker>(
-            core, *self.states, *self.port, self.limiters, *lane.metrics, self.is_draining);
+        lane.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
+            *lane.metrics, self.access_log.get(), self.is_draining);
         lane.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
             *lane.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
         lane.scope = std::make_unique<Scope>(core);
@@ -209,9 +215,9 @@ void Gateway::run_on_core0(const std::function<void(Core&)>& work) {
 }
 
 std::string Gateway::metrics() const {
-    std::vector<const Metrics*> cores;
-    for (const Lane& lane : impl_->lanes) cores.push_back(lane.metrics.get());
-    return Metrics::render(cores);
+    std::vector<const telemetry::CoreMetrics*> cores;
+    for (const Lane& lane : impl_->lanes) cores.push_back(&lane.metrics->series());
+    return telemetry::render(cores);
 }
 
 }  // namespace entrepot::gateway

@@ -39,7 +39,7 @@ void Worker::append_headers(const Exchange& x, bool with_cost, std::string& line
     }
 }
 
-Co<void> Worker::record(Exchange& x) {
+Co<void> Worker::record(Exchange& x, std::string_view peer) {
     const MonotonicTime now = monotonic_now();
     ledger::ExchangeClose facts;
     facts.exchange = x.id;
@@ -83,6 +83,35 @@ Co<void> Worker::record(Exchange& x) {
         (void)co_await books_.call(core_, work);
     }
     metrics_.exchange_ended(x, facts);
+    if (access_log_ == nullptr) co_return;
+    telemetry::AccessRecord line;
+    line.at = x.began_wall;
+    line.exchange = x.id;
+    line.peer = peer;
+    if (x.principal != nullptr) {
+        line.key = x.principal->key.view();
+        line.team = x.principal->team.view();
+        line.org = x.principal->org.view();
+    }
+    line.dialect = "openai-chat";
+    line.model = x.model;
+    if (x.attempts_made > 0) line.offer = x.state->offers[x.attempt.offer].name;
+    line.status = x.status;
+    line.attempts = x.attempts_made;
+    line.is_stream = x.is_stream;
+    if (x.first_byte.ns != 0)
+        line.ttft = std::chrono::duration_cast<milliseconds>(x.first_byte - x.began);
+    line.duration = std::chrono::duration_cast<milliseconds>(now - x.began);
+    line.usage = x.usage;
+    const std::string cost = x.cost.to_decimal();
+    if (x.is_cost_known) line.cost = cost;
+    line.currency = x.state->settings.currency.code();
+    line.is_estimated = x.is_estimated;
+    line.ended_by = ledger::ended_by_name(x.ended_by);
+    line.phase = ledger::phase_name(x.phase);
+    if (x.error) line.error = error_code_name(*x.error);
+    line.cause = x.error_cause;
+    access_log_->write(core_.index(), line);
 }
 
 }  // namespace entrepot::gateway

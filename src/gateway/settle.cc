@@ -110,7 +110,8 @@ void Worker::end_attempt(
     std::optional<nanoseconds> ttft;
     if (x.attempt.report.head_at.ns != 0) ttft = x.attempt.report.head_at - x.attempt.began;
     x.core->health.ended(x.attempt.offer, outcome, ttft, retry_after, core_.now());
-    metrics_.attempt_ended(x.state->offers[x.attempt.offer].name, outcome);
+    metrics_.attempt_ended(x.state->table.offer(x.attempt.offer).stable_key,
+        x.state->offers[x.attempt.offer].name, outcome);
 }
 
 }  // namespace entrepot::gateway

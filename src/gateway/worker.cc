@@ -23,12 +23,13 @@ const dialect::Dialect& chat_dialect() {
 }  // namespace
 
 Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
-    Metrics& metrics, const std::atomic<bool>& draining)
+    Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining)
     : core_(core),
       states_(states),
       books_(books),
       limiters_(limiters),
       metrics_(metrics),
+      access_log_(access_log),
       draining_(draining),
       client_(core, client_options()) {}
 
@@ -119,7 +120,7 @@ Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& re
         co_await refuse(x, response, std::move(error));
     }
     if (x.bench != nullptr) give_bench(std::move(x.bench));
-    co_await record(x);
+    co_await record(x, request.peer);
 }
 
 Task<void> Worker::run_chat(

@@ -15,6 +15,7 @@
 #include "routing/health.h"
 #include "routing/memory.h"
 #include "runtime/snapshot.h"
+#include "telemetry/access_log.h"
 
 namespace entrepot::gateway {
 
@@ -46,7 +47,7 @@ private:
 class Worker final : public net::Handler {
 public:
     Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
-        Metrics& metrics, const std::atomic<bool>& draining);
+        Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining);
 
     [[nodiscard]] Co<void> handle(
         net::ServerRequest& request, net::ResponseWriter& response) override;
@@ -117,13 +118,14 @@ private:
 
     // record.cc: headers of the answer, and what is written down at the end
     void append_headers(const Exchange& x, bool with_cost, std::string& lines) const;
-    [[nodiscard]] Co<void> record(Exchange& x);
+    [[nodiscard]] Co<void> record(Exchange& x, std::string_view peer);
 
     Core& core_;
     Snapshot<State>::Reader states_;
     BooksPort& books_;
     Limiters& limiters_;
     Metrics& metrics_;
+    telemetry::AccessLog* access_log_;  // null: off
     const std::atomic<bool>& draining_;
     net::HttpClient client_;
     std::shared_ptr<CoreState> core_state_;
