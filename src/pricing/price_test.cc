@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <boost/multiprecision/cpp_int.hpp>
 #include <random>
 

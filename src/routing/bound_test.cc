@@ -1,0 +1,96 @@
+#include "routing/bound.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace entrepot::routing {
+namespace {
+
+RequestShape shape_of(std::int64_t bytes, std::optional<std::int64_t> cap) {
+    RequestShape shape;
+    shape.prompt_bytes = bytes;
+    shape.messages = 1;
+    shape.output_cap = cap;
+    return shape;
+}
+
+std::string error_of(const Result<Bound>& bound) {
+    return bound ? "bounded"
+                 : fmt::format("{} {}", error_code_name(bound.error().code), bound.error().field);
+}
+
+TEST(Bound, APromptHasNoMoreTokensThanBytesAndOverhead) {
+    const auto bound = bound_of(shape_of(10'000, 100), {128'000, 4096}, {}, OnUnbounded::kRefuse);
+    ASSERT_TRUE(bound);
+    EXPECT_EQ(bound->bounds.prompt_tokens_max, 10'000 + 1 + 64 + 16);
+    EXPECT_EQ(bound->bounds.output_tokens_max, 100);
+    EXPECT_EQ(bound->inject_output_cap, 0);
+}
+
+TEST(Bound, EveryChoiceMayAnswerInFull) {
+    RequestShape shape = shape_of(10, 100);
+    shape.choices = 3;
+    EXPECT_EQ(bound_of(shape, {}, {}, OnUnbounded::kRefuse)->bounds.output_tokens_max, 300);
+    shape.choices = 0;
+    EXPECT_EQ(error_of(bound_of(shape, {}, {}, OnUnbounded::kRefuse)), "invalid_field n");
+    shape.choices = INT64_MAX;
+    EXPECT_EQ(
+        bound_of(shape, {}, {}, OnUnbounded::kRefuse)->bounds.output_tokens_max, 1'000'000'000'000);
+}
+
+TEST(Bound, TheWindowIsTheMostAPromptCanBe) {
+    const auto bound = bound_of(shape_of(9'000'000, 100), {128'000, 0}, {}, OnUnbounded::kRefuse);
+    EXPECT_EQ(bound->bounds.prompt_tokens_max, 128'000);
+    EXPECT_FALSE(bound->is_clamped);
+}
+
+TEST(Bound, WithoutACapTheOffersOwnIsSentAndHeld) {
+    const auto bound = bound_of(shape_of(10, {}), {0, 4096}, {}, OnUnbounded::kRefuse);
+    EXPECT_EQ(bound->bounds.output_tokens_max, 4096);
+    EXPECT_EQ(bound->inject_output_cap, 4096);
+    EXPECT_EQ(error_of(bound_of(shape_of(10, {}), {128'000, 0}, {}, OnUnbounded::kRefuse)),
+        "unbounded max_tokens");
+    const auto clamped = bound_of(shape_of(10, {}), {128'000, 0}, {}, OnUnbounded::kClamp);
+    EXPECT_EQ(clamped->bounds.output_tokens_max, 128'000);
+    EXPECT_TRUE(clamped->is_clamped);
+    EXPECT_EQ(
+        error_of(bound_of(shape_of(10, {}), {}, {}, OnUnbounded::kClamp)), "unbounded max_tokens");
+    EXPECT_EQ(error_of(bound_of(shape_of(10, -1), {}, {}, OnUnbounded::kClamp)),
+        "invalid_field max_tokens");
+}
+
+TEST(Bound, WhatNobodyCanSizeIsRefusedOrClampedToTheWindow) {
+    for (bool RequestShape::* what : {&RequestShape::has_file_id, &RequestShape::has_document_url,
+             &RequestShape::has_stored_state}) {
+        RequestShape shape = shape_of(10, 100);
+        shape.*what = true;
+        EXPECT_EQ(error_of(bound_of(shape, {128'000, 0}, {}, OnUnbounded::kRefuse)),
+            "unbounded messages");
+        EXPECT_EQ(error_of(bound_of(shape, {}, {}, OnUnbounded::kClamp)), "unbounded messages");
+        const auto clamped = bound_of(shape, {128'000, 0}, {}, OnUnbounded::kClamp);
+        EXPECT_EQ(clamped->bounds.prompt_tokens_max, 128'000);
+        EXPECT_TRUE(clamped->is_clamped);
+    }
+    RequestShape document = shape_of(10, 100);
+    document.has_documents = true;
+    EXPECT_EQ(bound_of(document, {200'000, 0}, {}, OnUnbounded::kRefuse)->bounds.prompt_tokens_max,
+        200'000);
+    EXPECT_EQ(error_of(bound_of(document, {}, {}, OnUnbounded::kRefuse)), "unbounded messages");
+}
+
+// GPT-4o mini counts 2,833 tokens an image and 5,667 a tile, so a "small" model needs the largest
+// allowance.
+TEST(Bound, AnImageIsHeldAtTheMostItsModelCounts) {
+    RequestShape shape = shape_of(0, 0);
+    shape.images = 2;
+    const auto prompt = [&](catalog::CloudKind kind, std::string_view id) {
+        return bound_of(shape, {}, expansion_of(kind, id), OnUnbounded::kRefuse)
+            ->bounds.prompt_tokens_max;
+    };
+    EXPECT_GE(prompt(catalog::CloudKind::kOpenai, "gpt-4o-mini"), 2 * (2833 + 8 * 5667));
+    EXPECT_GE(prompt(catalog::CloudKind::kAnthropic, "claude-opus-4-8"), 2 * 4784);
+    EXPECT_LT(prompt(catalog::CloudKind::kAnthropic, "claude-opus-4-8"), 11'000);
+}
+
+}  // namespace
+}  // namespace entrepot::routing
