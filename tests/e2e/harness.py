@@ -108,3 +108,8 @@ def is_up(url):
 
 def scratch(name):
     return pathlib.Path(tempfile.mkdtemp(prefix=f"entrepot-{name}-"))
+
+
+def run(command, timeout_s=120):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                          timeout=timeout_s, check=False)

@@ -54,10 +54,10 @@ async def ask(port, key, number, model, habits, rng):
     answer.ended = "cut"
     try:
         body = body_of(number, model, stream, rng)
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: entrepot\r\n"
-                     b"content-type: application/json\r\nconnection: close\r\n"
-                     + f"authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-                     + body)
+        head = ("POST /v1/chat/completions HTTP/1.1\r\nhost: entrepot\r\n"
+                "content-type: application/json\r\nconnection: close\r\n"
+                f"authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n")
+        writer.write(head.encode() + body)
         await asyncio.wait_for(read_answer(reader, answer, events_max), patience_s)
     except TimeoutError:
         answer.ended = "left"

@@ -34,7 +34,10 @@ for (const { kind, model } of plan.targets) {
     assert.equal(response.headers.get("x-entrepot-attempts"), "1");
     assert.match(response.headers.get("x-entrepot-cost"), /^\d+\.\d{2,12} USD$/);
     const booked = await exchangeOf(plan, response);
-    assert.equal(booked.id, response.headers.get("x-entrepot-exchange"));
+    assert.equal(`${booked.cost} USD`, response.headers.get("x-entrepot-cost"));
+    assert.equal(booked.attempts.length, 1);
+    assert.equal(booked.attempts[0].usage.output, data.usage.completion_tokens);
+    assert.ok(!booked.attempts[0].estimated);
   });
 
   await named("a system prompt, a developer prompt and several turns are carried", async () => {
@@ -225,8 +228,9 @@ for (const { kind, model } of plan.targets) {
     }).withResponse();
     let seen = 0;
     for await (const _ of stream) if (++seen === 3) break; // leaving the loop aborts the request
-    const booked = await exchangeOf(plan, response, (x) => x.state !== "open");
-    assert.notEqual(booked.state, "open", JSON.stringify(booked));
+    const booked = await exchangeOf(plan, response);
+    assert.equal(booked.attempts.at(-1).state, "settled", JSON.stringify(booked));
+    assert.equal(booked.ended_by, "client");
   });
 }
 

@@ -68,8 +68,8 @@ export function tokensAddUp(usage) {
   assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
 }
 
-// What the books say of the exchange that answered; asked again until `done` holds.
-export async function exchangeOf(plan, response, done = () => true) {
+// What the books say of the exchange that answered, once it is closed.
+export async function exchangeOf(plan, response) {
   const id = response.headers.get("x-entrepot-exchange");
   let last = null;
   for (let tries = 0; tries < 100; tries += 1) {
@@ -78,7 +78,7 @@ export async function exchangeOf(plan, response, done = () => true) {
     });
     if (reply.status === 200) {
       last = await reply.json();
-      if (done(last)) return last;
+      if (last.state === "closed") return last;
     } else {
       last = { status: reply.status, body: await reply.text() };
     }

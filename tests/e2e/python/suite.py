@@ -67,14 +67,14 @@ def raises(kind, call):
     raise AssertionError(f"no {kind.__name__} was raised")
 
 
-def exchange(identity, done):
+def exchange(identity):
     request = urllib.request.Request(f"{PLAN['admin_url']}/api/exchanges/{identity}",
                                      headers={"authorization": f"Bearer {PLAN['admin_token']}"})
     last = None
     for _ in range(100):
         with urllib.request.urlopen(request, timeout=10) as reply:
             last = json.load(reply)
-        if done(last):
+        if last["state"] == "closed":
             return last
         time.sleep(0.05)
     raise AssertionError(f"exchange {identity}: {last}")
@@ -165,8 +165,9 @@ def cancelled(model):
         if number == 2:
             break
     stream.close()
-    booked = exchange(raw.headers["x-entrepot-exchange"], lambda x: x["state"] != "open")
-    assert booked["state"] != "open", booked
+    booked = exchange(raw.headers["x-entrepot-exchange"])
+    assert booked["attempts"][-1]["state"] == "settled", booked
+    assert booked["ended_by"] == "client", booked
 
 
 @once

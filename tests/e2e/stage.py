@@ -1,0 +1,126 @@
+"""A gateway with simulated clouds of every supplier kind behind it, on ports of their own."""
+import json
+import pathlib
+import shutil
+
+import harness
+from cloudsim import Cloudsim
+
+SECRET = "sk-e2e-0123456789abcdef0123456789abcdef"
+# Client's model name, kind of the cloud, id at the cloud.
+TARGETS = [
+    ("e2e-openai", "openai", "gpt-4o-mini"),
+    ("e2e-compatible", "openai_compatible", "llama-3.3-70b"),
+    ("e2e-azure", "azure", "gpt-4o-mini"),
+    ("e2e-anthropic", "anthropic", "claude-sonnet-4-5-20250929"),
+    ("e2e-bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("e2e-bedrock-bearer", "bedrock_bearer", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+]
+PRICE = '{input: "1.00", cache_read: "0.10", output: "2.00", currency: USD}'
+
+
+def offer_yaml(cloud, model_id):
+    return (f"{{cloud: {cloud}, id: \"{model_id}\", context_tokens: 128000, "
+            f"max_output_tokens: 4096, price: {PRICE}}}")
+
+
+class Gateway:
+    """One `entrepot serve` over a configuration that this class writes."""
+
+    def __init__(self, build, folder, clouds, models, budget="1000000.00", extra=""):
+        self.build, self.folder = pathlib.Path(build), pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config = self.folder / "entrepot.yaml"
+        self.clouds, self.models, self.budget, self.extra = clouds, models, budget, extra
+        self.program = self.base_url = self.admin_url = None
+
+    def write_config(self, port, admin_port):
+        lines = [f"listen: 127.0.0.1:{port}", f"admin: {{listen: 127.0.0.1:{admin_port}}}",
+                 "data: ./data", "threads: 2", "currency: USD", "clouds:"]
+        lines += [f"  {name}: {text}" for name, text in self.clouds.items()]
+        lines += ["models:"]
+        for name, offers in self.models.items():
+            lines += [f"  {name}:", "    offers:"]
+            lines += [f"      {offer}: {text}" for offer, text in offers.items()]
+        lines += [f'orgs: {{e2e: {{budgets: [{{limit: "{self.budget}", period: month}}]}}}}',
+                  "teams: {e2e: {org: e2e}}",
+                  "keys:", "  e2e:", "    team: e2e", f"    secret: {SECRET}",
+                  '    models: ["*"]', self.extra]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def start(self):
+        port, admin_port = harness.free_port(), harness.free_port()
+        self.write_config(port, admin_port)
+        self.program = harness.Program([self.build / "entrepot", "serve", "--config", self.config],
+                                       self.folder / "gateway.log")
+        self.base_url = f"http://127.0.0.1:{port}"
+        self.admin_url = f"http://127.0.0.1:{admin_port}"
+        self.port = port
+
+        def ready():
+            if not self.program.alive():
+                raise harness.StartFailed(self.program.tail())
+            return harness.is_up(self.base_url + "/readyz")
+
+        harness.wait_until(ready, harness.START_TIMEOUT_S, "the gateway's /readyz")
+        self.token = (self.folder / "data/admin.token").read_text().strip()
+        return self
+
+    def api(self, path):
+        return harness.get_json(f"{self.admin_url}/api/{path}", self.token)
+
+    def stop(self):
+        return self.program.stop()
+
+    def kill(self):
+        self.program.kill()
+
+
+class Stage:
+    """cloudsim, and one gateway with an offer of each kind. A context manager."""
+
+    def __init__(self, build):
+        self.build = pathlib.Path(build)
+        self.folder = harness.scratch("e2e")
+
+    def __enter__(self):
+        self.sim = Cloudsim(self.build, self.folder / "cloudsim.log")
+        clouds = self.sim.clouds_yaml()
+        models = {name: {"sim": offer_yaml(kind, model_id)} for name, kind, model_id in TARGETS}
+        self.gateway = Gateway(self.build, self.folder, clouds, models)
+        try:
+            self.gateway.start()
+        except BaseException:
+            self.sim.stop()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.gateway.program.alive():
+            self.gateway.stop()
+        self.sim.stop()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def plan(self):
+        return {"base_url": self.gateway.base_url + "/v1", "api_key": SECRET,
+                "admin_url": self.gateway.admin_url, "admin_token": self.gateway.token,
+                "sim_url": self.sim.url,
+                "targets": [{"kind": kind, "model": name} for name, kind, _ in TARGETS]}
+
+    def checks(self):
+        """What has to hold when the suites are over, as (name, problem or None)."""
+        try:
+            budgets = self.gateway.api("budgets")
+            held = json.dumps(budgets)
+            open_holds = [b for b in budgets["budgets"] if b["open_holds"] != 0]
+            yield "no hold is left open", (held if open_holds else None)
+        except Exception as problem:  # a broken admin plane is the finding
+            yield "no hold is left open", repr(problem)
+        code = self.gateway.stop()
+        yield "SIGTERM ends the gateway with 0", (None if code == 0 else
+                                                  f"{code}\n{self.gateway.program.tail()}")
+        done = harness.run([self.build / "entrepot", "ledger", "verify", "--config",
+                            self.gateway.config])
+        yield "ledger verify is clean", (None if done.returncode == 0 else
+                                         f"exit {done.returncode}: {done.stdout}{done.stderr}")

@@ -1,0 +1,236 @@
+// Runs the scripts beside it; README.md has their language.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "base/text.h"
+#include "store/books.h"
+
+namespace entrepot::store {
+namespace {
+
+using namespace std::string_literals;
+
+ledger::OwnerKind owner_kind_of(const std::string& word) {
+    if (word == "key") return ledger::OwnerKind::kKey;
+    return word == "team" ? ledger::OwnerKind::kTeam : ledger::OwnerKind::kOrg;
+}
+
+class Scenario {
+public:
+    explicit Scenario(std::filesystem::path folder) : folder_(std::move(folder)) { open(); }
+    ~Scenario() {
+        books_.reset();
+        std::filesystem::remove_all(folder_);
+    }
+
+    /// What comes out of one command.
+    std::string run(const std::vector<std::string>& words) {
+        const std::string& command = words[0];
+        if (command == "at") return set_time(words.at(1));
+        if (command == "budget") return add_budget(words);
+        if (command == "forget") return specs_.clear(), ""s;
+        if (command == "configure") return of(books_->set_budgets(specs_));
+        if (command == "path") {
+            path_names_[words.at(1)] = {words.at(2), words.at(3), words.at(4)};
+            return "";
+        }
+        if (command == "hold") return hold(words);
+        if (command == "extend") return extend(words);
+        if (command == "shrink")
+            return of(books_->shrink(exchange(words), attempt(words), money(words.at(2))));
+        if (command == "settle") return settle(words);
+        if (command == "release") return of(books_->release(exchange(words), attempt(words), now_));
+        if (command == "close") return close(words);
+        if (command == "left") {
+            const std::optional<Money> left = books_->available(path(words.at(1)), now_);
+            return left ? left->to_decimal() : "unlimited";
+        }
+        if (command == "standing") return standing(words);
+        if (command == "restart") return restart();
+        if (command == "crash") return crash();
+        if (command == "verify") {
+            const VerifyReport report = books_->verify();
+            return report.ok() ? "ok" : report.differences.front();
+        }
+        return "unknown command";
+    }
+
+private:
+    void open() {
+        BooksOptions options;
+        options.data = folder_;
+        options.segment_bytes = 64 * 1024;
+        options.journal_bytes_max = 8ULL << 20;
+        Result<std::unique_ptr<Books>> books = Books::open(options, now_);
+        ASSERT_TRUE(books) << books.error().message;
+        books_ = *std::move(books);
+    }
+    static std::string of(const Status& status) {
+        return status ? "ok" : std::string(error_code_name(status.error().code));
+    }
+    static Money money(const std::string& text) { return Money::parse(text).value(); }
+    static std::uint16_t attempt(const std::vector<std::string>& words) {
+        const std::size_t dot = words.at(1).find('.');
+        return dot == std::string::npos
+            ? 1
+            : static_cast<std::uint16_t>(std::stoi(words[1].substr(dot + 1)));
+    }
+    ExchangeId exchange(const std::vector<std::string>& words) {
+        const std::string name = words.at(1).substr(0, words[1].find('.'));
+        const auto [at, fresh] = exchanges_.try_emplace(name);
+        if (fresh) at->second = ExchangeId::make(now_, {exchanges_.size(), 7});
+        return at->second;
+    }
+    ledger::PathId path(const std::string& name) {
+        const auto& names = path_names_.at(name);
+        return books_->path(names[0], names[1], names[2]).value();
+    }
+
+    std::string set_time(const std::string& text) {
+        now_ = parse_instant(text).value();
+        books_->tick(now_);
+        return "";
+    }
+    std::string add_budget(const std::vector<std::string>& words) {
+        ledger::BudgetSpec spec;
+        spec.owner_kind = owner_kind_of(words.at(1));
+        spec.owner = words.at(2);
+        spec.limit = Money::parse(words.at(3)).value();
+        spec.period = parse_period_kind(words.at(4)).value();
+        spec.zone = TimeZone::find(words.at(5)).value();
+        specs_.push_back(spec);
+        return "";
+    }
+    static std::string describe(
+        const Result<ledger::HoldTicket>& ticket, const ledger::Refusal& refusal) {
+        if (ticket) return ticket->repeated ? "repeated" : "held";
+        if (ticket.error().code != ErrorCode::kInsufficientBalance)
+            return of(std::unexpected(ticket.error()));
+        return fmt::format("refused {} {} left {} by {}{}",
+            ledger::owner_kind_name(refusal.owner_kind), refusal.owner,
+            refusal.available.to_decimal(), refusal.only_holds ? "holds" : "spend",
+            refusal.renews ? " renews " + to_rfc3339(*refusal.renews) : "");
+    }
+    std::string hold(const std::vector<std::string>& words) {
+        ledger::HoldRequest request;
+        request.exchange = exchange(words);
+        request.attempt = attempt(words);
+        request.path = path(words.at(2));
+        request.route = books_->route("m", "m/aws", "aws").value();
+        if (words.at(3) != "-") request.amount = money(words[3]);
+        request.dispatch = now_;
+        ledger::Refusal refusal;
+        return describe(books_->hold(request, &refusal), refusal);
+    }
+    std::string extend(const std::vector<std::string>& words) {
+        ledger::Refusal refusal;
+        return describe(
+            books_->extend(exchange(words), attempt(words), money(words.at(2)), &refusal), refusal);
+    }
+    std::string settle(const std::vector<std::string>& words) {
+        ledger::SettleRequest request;
+        request.cost = request.list_cost = money(words.at(2));
+        request.usage[canon::Meter::kOutput] = 3;
+        request.at = now_;
+        const Result<ledger::Posting> posting =
+            books_->settle(exchange(words), attempt(words), request);
+        if (!posting) return of(std::unexpected(posting.error()));
+        std::string out = fmt::format(
+            "posted {} returned {}", posting->cost.to_decimal(), posting->returned.to_decimal());
+        if (!posting->overdraft.is_zero()) out += " overdraft " + posting->overdraft.to_decimal();
+        return posting->repeated ? out + " repeated" : out;
+    }
+    std::string close(const std::vector<std::string>& words) {
+        ledger::ExchangeClose facts;
+        facts.exchange = exchange(words);
+        facts.at = now_;
+        return of(books_->close(facts));
+    }
+    std::string standing(const std::vector<std::string>& words) {
+        for (const BudgetStanding& one : books_->budgets(now_)) {
+            if (one.owner_kind != owner_kind_of(words.at(1)) || one.owner != words.at(2)) continue;
+            return fmt::format("limit {} settled {} held {} overdraft {}", one.limit.to_decimal(),
+                one.settled.to_decimal(), one.held.to_decimal(), one.overdraft.to_decimal());
+        }
+        return "no such budget";
+    }
+    std::string restart() {
+        books_.reset();
+        open();
+        return books_->recovery().clean_stop ? "clean" : "unclean";
+    }
+    std::string crash() {
+        // What the kernel holds of the files is all that a killed process leaves.
+        const std::filesystem::path copy = folder_.string() + "-crash";
+        std::filesystem::copy(folder_, copy, std::filesystem::copy_options::recursive);
+        books_.reset();
+        std::filesystem::remove_all(folder_);
+        std::filesystem::rename(copy, folder_);
+        open();
+        return fmt::format("unverified {}", books_->recovery().unverified.size());
+    }
+
+    std::filesystem::path folder_;
+    Instant now_ = parse_instant("2026-11-23T10:00:00Z").value();
+    std::unique_ptr<Books> books_;
+    std::vector<ledger::BudgetSpec> specs_;
+    std::map<std::string, std::array<std::string, 3>> path_names_;
+    std::map<std::string, ExchangeId> exchanges_;
+};
+
+std::vector<std::filesystem::path> scripts() {
+    std::vector<std::filesystem::path> all;
+    for (const auto& entry :
+        std::filesystem::directory_iterator(ENTREPOT_SOURCE_DIR "/tests/scenario")) {
+        if (entry.path().extension() == ".txt") all.push_back(entry.path());
+    }
+    std::ranges::sort(all);
+    return all;
+}
+
+class ScenarioTest : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(ScenarioTest, ComesOutAsWritten) {
+    const std::string stem = GetParam().stem().string();
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / fmt::format("entrepot-{}-{}", stem, ::getpid());
+    std::filesystem::remove_all(folder);
+    Scenario scenario(folder);
+    std::ifstream script(GetParam());
+    std::string line;
+    int number = 0;
+    int checked = 0;
+    while (std::getline(script, line)) {
+        ++number;
+        std::string_view text = trim(std::string_view(line).substr(0, line.find('#')));
+        if (text.empty()) continue;
+        const std::size_t arrow = text.find(" -> ");
+        const std::string expected(
+            arrow == std::string_view::npos ? "" : trim(text.substr(arrow + 4)));
+        std::istringstream words_of{std::string(text.substr(0, arrow))};
+        const std::vector<std::string> words(std::istream_iterator<std::string>(words_of), {});
+        const std::string actual = scenario.run(words);
+        if (arrow == std::string_view::npos) {
+            ASSERT_EQ(actual, "") << GetParam() << ":" << number << ": " << line;
+            continue;
+        }
+        ++checked;
+        const bool matches = actual == expected || actual.starts_with(expected + " ");
+        EXPECT_TRUE(matches) << GetParam().string() << ":" << number << ": " << line
+                             << "\n  came out: " << actual;
+    }
+    EXPECT_GT(checked, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Scripts, ScenarioTest, testing::ValuesIn(scripts()),
+    [](const auto& at) { return at.param.stem().string(); });
+
+}  // namespace
+}  // namespace entrepot::store

@@ -1,0 +1,61 @@
+"""Many clients at once against a small budget, with cancels, time-outs and failing suppliers."""
+import asyncio
+import collections
+import decimal
+import threading
+import time
+
+import books
+import harness
+import load
+import stage
+
+LIMIT = decimal.Decimal("1.00")
+# Dear, so that the budget ends before the requests do: about 0.002 USD each.
+PRICE = '{input: "20.00", output: "40.00", currency: USD}'
+HABITS = load.Habits(streamed=0.6, leaves_after_events=0.1, leaves_after_ms=0.1)
+CLOUDS = {"first": "openai", "second": "anthropic", "third": "bedrock"}
+
+
+class Watch(threading.Thread):
+    """Asks the budget's standing again and again and keeps the highest that was seen."""
+
+    def __init__(self, gateway):
+        super().__init__(daemon=True)
+        self.gateway, self.over = gateway, threading.Event()
+        self.highest, self.asked = decimal.Decimal(0), 0
+
+    def run(self):
+        while not self.over.is_set():
+            standing = books.org_budget(self.gateway)
+            self.highest = max(self.highest, standing.settled + standing.held)
+            self.asked += 1
+            time.sleep(0.01)
+
+
+def run(build, count, seed):
+    """Yields (what has to hold, problem or None)."""
+    with books.Scene(build, CLOUDS, PRICE, budget=str(LIMIT)) as scene:
+        scene.sim.mixed_faults(seed)
+        watch = Watch(scene.gateway)
+        watch.start()
+        answers = asyncio.run(load.run(scene.gateway.port, stage.SECRET, ["sim"], count, count,
+                                       HABITS, seed))
+        ended = collections.Counter((a.status, a.ended) for a in answers)
+        print("# budget: " + ", ".join(f"{s} {e}: {n}" for (s, e), n in sorted(ended.items())))
+        harness.wait_until(lambda: books.org_budget(scene.gateway).open_holds == 0, 60,
+                           "every hold is ended")
+        watch.over.set()
+        watch.join()
+        standing = books.org_budget(scene.gateway)
+        print(f"# budget: settled {standing.settled} of {LIMIT}, highest with holds "
+              f"{watch.highest} in {watch.asked} looks")
+        yield ("the budget was never overspent",
+               None if watch.highest <= LIMIT and standing.settled <= LIMIT else str(watch.highest))
+        yield ("the budget was used up to where requests no longer fit",
+               None if standing.settled > LIMIT / 2 else str(standing))
+        yield "no hold is left", None if standing.held == 0 else str(standing)
+        yield "some clients were refused by the budget", (
+            None if any(a.status == 429 for a in answers) else str(ended))
+        yield from books.compare(scene, answers)
+        yield "ledger verify is clean", scene.stop_and_verify()
