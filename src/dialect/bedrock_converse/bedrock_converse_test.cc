@@ -1,0 +1,392 @@
+#include "dialect/bedrock_converse/bedrock_converse.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dialect/bedrock_converse/parts.h"
+#include "dialect/bedrock_converse/testing.h"
+#include "framing/event_stream.h"
+
+namespace entrepot::dialect::bedrock_converse {
+namespace {
+
+using canon::Item;
+using canon::Role;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Item item(Role role, std::uint32_t turn, decltype(Item::body) body) {
+    Item out;
+    out.role = role;
+    out.turn = turn;
+    out.body = std::move(body);
+    return out;
+}
+
+Item user(std::uint32_t turn, std::string text) {
+    return item(Role::kUser, turn, canon::Text{std::move(text)});
+}
+
+canon::Request openai(std::vector<Item> items) {
+    canon::Request request;
+    request.origin = "openai-chat";
+    request.items = std::move(items);
+    return request;
+}
+
+Result<EncodedRequest> encoded(const canon::Request& request, OnLossy on_lossy = OnLossy::kMeaning,
+    std::string_view model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0") {
+    EncodeTarget target;
+    target.model_id = model;
+    target.on_lossy = on_lossy;
+    return kDialect.encode_request(request, target);
+}
+
+std::string body(const canon::Request& request, OnLossy on_lossy = OnLossy::kMeaning,
+    std::string_view model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0") {
+    const auto result = encoded(request, on_lossy, model);
+    return result ? result->body : "refused: " + result.error().field;
+}
+
+canon::Tool tool(std::string name) {
+    canon::Tool out;
+    out.name = std::move(name);
+    out.description = "Does it.";
+    out.parameters = R"({"type":"object"})";
+    return out;
+}
+
+TEST(BedrockConverse, PutsResultsOfOneTurnIntoOneUserMessageBeforeItsText) {
+    canon::Request request = openai({
+        item(Role::kSystem, 0, canon::Text{"Be brief."}),
+        user(1, "Weather in A and B?"),
+        item(Role::kAssistant, 2, canon::ToolCall{"a", "weather", R"({"c":"A"})", false}),
+        item(Role::kAssistant, 2, canon::ToolCall{"b", "weather", "{}", false}),
+        item(Role::kTool, 3, canon::ToolResult{"a", "", {user(3, "sun")}, false}),
+        item(Role::kTool, 4, canon::ToolResult{"b", "", {user(4, "rain")}, true}),
+        user(5, "And now?"),
+    });
+    request.tools.push_back(tool("weather"));
+    EXPECT_EQ(body(request),
+        R"({"messages":[{"role":"user","content":[{"text":"Weather in A and B?"}]},)"
+        R"({"role":"assistant","content":[{"toolUse":{"toolUseId":"a","name":"weather","input":)"
+        R"({"c":"A"}}},{"toolUse":{"toolUseId":"b","name":"weather","input":{}}}]},)"
+        R"({"role":"user","content":[{"toolResult":{"toolUseId":"a","content":[{"text":"sun"}]}},)"
+        R"({"toolResult":{"toolUseId":"b","content":[{"text":"rain"}],"status":"error"}},)"
+        R"({"text":"And now?"}]}],"system":[{"text":"Be brief."}],)"
+        R"("toolConfig":{"tools":[{"toolSpec":{"name":"weather","description":"Does it.",)"
+        R"("inputSchema":{"json":{"type":"object"}}}}]}})");
+}
+
+// Bedrock refuses tool blocks without toolConfig, also when the client offers no tool any more.
+TEST(BedrockConverse, DefinesTheToolsOfTheHistoryWhenNoneIsOffered) {
+    const canon::Request request = openai({
+        user(0, "q"),
+        item(Role::kAssistant, 1, canon::ToolCall{"a", "weather", "{}", false}),
+        item(Role::kTool, 2, canon::ToolResult{"a", "", {user(2, "sun")}, false}),
+    });
+    EXPECT_THAT(
+        body(request), HasSubstr(R"("toolConfig":{"tools":[{"toolSpec":{"name":"weather")"));
+}
+
+TEST(BedrockConverse, HasNoToolChoiceNoneAndSaysSo) {
+    canon::Request request = openai({user(0, "q")});
+    request.tools.push_back(tool("weather"));
+    request.tool_choice = canon::ToolChoice{canon::ToolChoice::Mode::kNone, ""};
+    const auto free = encoded(request);
+    ASSERT_TRUE(free);
+    EXPECT_EQ(free->body.find("toolConfig"), std::string::npos);
+    EXPECT_THAT(free->dropped, ElementsAre("tools"));
+    EXPECT_EQ(body(request, OnLossy::kRefuse), "refused: tools");
+
+    request.items.push_back(
+        item(Role::kAssistant, 1, canon::ToolCall{"a", "weather", "{}", false}));
+    EXPECT_EQ(body(request), "refused: tool_choice");
+    const auto named = encoded(request, OnLossy::kName);
+    ASSERT_TRUE(named);
+    EXPECT_THAT(named->dropped, ElementsAre("tool_choice"));
+    EXPECT_THAT(named->body, HasSubstr("toolConfig"));
+    EXPECT_THAT(named->body, testing::Not(HasSubstr("toolChoice")));
+}
+
+TEST(BedrockConverse, CarriesParameters) {
+    canon::Request request = openai({user(0, "q")});
+    request.output_tokens_max = 64;
+    request.temperature = "0.70";
+    request.top_p = "1e-1";
+    request.stop = {"END"};
+    request.top_k = 5;
+    request.service_tier = "flex";
+    request.metadata = R"({"job":"7"})";
+    request.format = canon::ResponseFormat{
+        canon::ResponseFormat::Kind::kJsonSchema, "city", "A city.", R"({"type":"object"})", true};
+    EXPECT_EQ(body(request),
+        R"({"messages":[{"role":"user","content":[{"text":"q"}]}],)"
+        R"("inferenceConfig":{"maxTokens":64,"temperature":0.70,"topP":1e-1,"stopSequences":["END"]},)"
+        R"("additionalModelRequestFields":{"top_k":5},)"
+        R"("outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":)"
+        R"({"schema":"{\"type\":\"object\"}","name":"city","description":"A city."}}}},)"
+        R"("serviceTier":{"type":"flex"},"requestMetadata":{"job":"7"}})");
+    EXPECT_THAT(body(request, OnLossy::kMeaning, "amazon.nova-pro-v1:0"),
+        HasSubstr(R"("additionalModelRequestFields":{"inferenceConfig":{"topK":5}})"));
+    const auto other = encoded(request, OnLossy::kMeaning, "meta.llama3-70b-instruct-v1:0");
+    ASSERT_TRUE(other);
+    EXPECT_THAT(other->dropped, ElementsAre("top_k"));
+}
+
+TEST(BedrockConverse, RefusesWhatChangesTheAnswerAndNamesTheRest) {
+    struct Case {
+        std::string field;
+        bool is_meaning;
+        void (*set)(canon::Request&);
+    };
+    const std::vector<Case> cases{
+        {"n", true, [](canon::Request& r) { r.choices = 2; }},
+        {"logprobs", true, [](canon::Request& r) { r.logprobs = true; }},
+        {"logit_bias", true, [](canon::Request& r) { r.logit_bias = R"({"1":2})"; }},
+        {"frequency_penalty", true, [](canon::Request& r) { r.frequency_penalty = "0.5"; }},
+        {"temperature", true, [](canon::Request& r) { r.temperature = "1.5"; }},
+        {"response_format", true,
+            [](canon::Request& r) {
+                r.format =
+                    canon::ResponseFormat{canon::ResponseFormat::Kind::kJsonObject, "", "", "", {}};
+            }},
+        {"parallel_tool_calls", true,
+            [](canon::Request& r) {
+                r.tools.push_back(tool("t"));
+                r.parallel_tool_calls = false;
+            }},
+        {"seed", false, [](canon::Request& r) { r.seed = 7; }},
+        {"user", false, [](canon::Request& r) { r.user = "u"; }},
+        {"verbosity", false, [](canon::Request& r) { r.verbosity = "low"; }},
+        {"prediction", false, [](canon::Request& r) { r.extras.push_back({"prediction", "{}"}); }},
+        {"messages[0].content", true,
+            [](canon::Request& r) {
+                canon::Media media;
+                media.source = canon::Media::Source::kUrl;
+                media.data = "https://x.test/a.png";
+                r.items.push_back(item(Role::kUser, 0, media));
+            }},
+        {"messages[1].role", false,
+            [](canon::Request& r) {
+                r.items.push_back(item(Role::kSystem, 1, canon::Text{"late"}));
+            }},
+    };
+    for (const Case& c : cases) {
+        canon::Request request = openai({user(0, "q")});
+        c.set(request);
+        EXPECT_EQ(body(request, OnLossy::kRefuse), "refused: " + c.field);
+        EXPECT_EQ(encoded(request).has_value(), !c.is_meaning) << c.field;
+        const auto named = encoded(request, OnLossy::kName);
+        ASSERT_TRUE(named) << c.field;
+        EXPECT_THAT(named->dropped, ElementsAre(c.field));
+    }
+}
+
+TEST(BedrockConverse, ClampsATemperatureItWasToldToName) {
+    canon::Request request = openai({user(0, "q")});
+    request.temperature = "1.5";
+    EXPECT_THAT(body(request, OnLossy::kName), HasSubstr(R"("temperature":1})"));
+}
+
+TEST(BedrockConverse, TakesOnlyLegalNames) {
+    canon::Request request = openai({user(0, "q")});
+    request.tools.push_back(tool("get weather"));
+    EXPECT_EQ(body(request, OnLossy::kName), "refused: tools[0].function.name");
+
+    // An id that Bedrock would refuse is replaced, the same for a call and its result.
+    canon::Request history = openai({
+        user(0, "q"),
+        item(Role::kAssistant, 1, canon::ToolCall{"call|1", "weather", "{}", false}),
+        item(Role::kTool, 2, canon::ToolResult{"call|1", "", {user(2, "sun")}, false}),
+    });
+    const std::string text = body(history);
+    const std::string id = text.substr(text.find("\"toolUseId\":") + 12, 23);
+    EXPECT_THAT(id, testing::StartsWith("\"call_"));
+    EXPECT_NE(text.find(id, text.find(id) + 1), std::string::npos) << text;
+}
+
+TEST(BedrockConverse, GivesDocumentsLegalAndDistinctNames) {
+    canon::Media media;
+    media.kind = canon::Media::Kind::kDocument;
+    media.media_type = "application/pdf";
+    media.data = "AAAA";
+    media.name = "bill  2024/05.pdf";
+    const std::string text =
+        body(openai({item(Role::kUser, 0, media), item(Role::kUser, 0, media)}));
+    EXPECT_THAT(text, HasSubstr(R"("name":"bill 2024-05-pdf")"));
+    EXPECT_THAT(text, HasSubstr(R"x("name":"bill 2024-05-pdf (2)")x"));
+}
+
+TEST(BedrockConverse, LeavesBlankTextOutAndRefusesToSendNothing) {
+    EXPECT_THAT(body(openai({user(0, "q"), user(0, " \n")})), testing::Not(HasSubstr("\\n")));
+    EXPECT_EQ(body(openai({user(0, " ")})), "refused: messages");
+}
+
+TEST(BedrockConverse, GivesReasoningBackToItsMakerOnly) {
+    Item thought = item(Role::kAssistant, 1, canon::Thought{"hm", false, false});
+    thought.signature = canon::Signature{"bedrock-converse", "S"};
+    canon::Request request = openai({user(0, "q"), thought});
+    EXPECT_THAT(body(request), HasSubstr(R"({"reasoningText":{"text":"hm","signature":"S"}})"));
+    request.items[1].signature->origin = "anthropic-messages";
+    request.items.push_back(item(Role::kAssistant, 1, canon::Text{"a"}));
+    const auto result = encoded(request);
+    ASSERT_TRUE(result);
+    EXPECT_THAT(result->dropped, ElementsAre("messages[1].reasoning_content"));
+    EXPECT_EQ(result->body.find("hm"), std::string::npos);
+}
+
+TEST(BedrockConverse, BoundsClaudesThinkingByTheCap) {
+    canon::Request request = openai({user(0, "q")});
+    request.reasoning.emplace().effort = "high";
+    request.output_tokens_max = 3000;
+    EXPECT_THAT(body(request), HasSubstr(R"("thinking":{"type":"enabled","budget_tokens":2999})"));
+    request.output_tokens_max = 1000;
+    EXPECT_THAT(encoded(request)->dropped, ElementsAre("reasoning_effort"));
+    EXPECT_THAT(body(request, OnLossy::kMeaning, "openai.gpt-oss-120b-1:0"),
+        HasSubstr(R"("reasoning_effort":"high")"));
+}
+
+TEST(BedrockConverse, MarksCachePoints) {
+    canon::Request request = openai({item(Role::kSystem, 0, canon::Text{"s"}), user(1, "q")});
+    request.items[0].cache = canon::CacheMark{"1h"};
+    request.items[1].cache = canon::CacheMark{};
+    const std::string text = body(request);
+    EXPECT_THAT(
+        text, HasSubstr(R"("system":[{"text":"s"},{"cachePoint":{"type":"default","ttl":"1h"}}])"));
+    EXPECT_THAT(text, HasSubstr(R"([{"text":"q"},{"cachePoint":{"type":"default"}}])"));
+}
+
+TEST(BedrockConverse, NamesTheFieldThatIsWrong) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{}", "messages"},
+        {R"({"messages":[]})", "messages"},
+        {R"({"messages":[{"role":"system","content":[]}]})", "messages[0].role"},
+        {R"({"messages":[{"role":"user","content":"x"}]})", "messages[0].content"},
+        {R"({"messages":[{"role":"user","content":[{"text":1}]}]})", "messages[0].content[0].text"},
+        {R"({"messages":[{"role":"user","content":[{}]}]})", "messages[0].content[0]"},
+        {R"({"messages":[{"role":"assistant","content":[{"toolUse":{"toolUseId":"a","name":"n",)"
+         R"("input":"x"}}]}]})",
+            "messages[0].content[0].toolUse.input"},
+        {R"({"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":)"
+         R"({"maxTokens":0}})",
+            "inferenceConfig.maxTokens"},
+        {R"({"messages":[{"role":"user","content":[{"text":"x"}]}],"toolConfig":{}})",
+            "toolConfig.tools"},
+    };
+    for (const auto& [text, field] : cases) {
+        const auto request = kDialect.decode_request(*json::Document::parse(text));
+        ASSERT_FALSE(request) << text;
+        EXPECT_EQ(request.error().field, field);
+    }
+}
+
+std::string frames(std::initializer_list<std::pair<std::string_view, std::string_view>> events) {
+    std::string out;
+    for (const auto& [type, payload] : events)
+        framing::append_event_stream_event(out, type, payload);
+    return out;
+}
+
+TEST(BedrockConverse, OpensTextAndReasoningWithTheirFirstDelta) {
+    const std::string stream = frames({
+        {"messageStart", R"({"role":"assistant","p":"abc"})"},
+        {"contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":""}})"},  // gpt-oss
+        {"contentBlockStop", R"({"contentBlockIndex":0})"},
+        {"contentBlockDelta",
+            R"({"contentBlockIndex":1,"delta":{"reasoningContent":{"text":"h"}}})"},
+        {"contentBlockDelta",
+            R"({"contentBlockIndex":1,"delta":{"reasoningContent":{"signature":"S"}}})"},
+        {"contentBlockStop", R"({"contentBlockIndex":1})"},
+        {"contentBlockStart",
+            R"({"contentBlockIndex":2,"start":{"toolUse":{"toolUseId":"a","name":"now"}}})"},
+        {"contentBlockDelta", R"({"contentBlockIndex":2,"delta":{"toolUse":{"input":""}}})"},
+        {"contentBlockStop", R"({"contentBlockIndex":2})"},
+        {"messageStop", R"({"stopReason":"tool_use"})"},
+        {"metadata", R"({"usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7}})"},
+    });
+    EXPECT_THAT(decode(ReplyForm::kStream, stream, 10).shown,
+        ElementsAre("started", "part 0.0 kind 2  ", "delta 0.0 h", "signature 0.0 S", "end 0.0",
+            "part 0.1 kind 3 a now", "delta 0.1 {}", "end 0.1", "finished tool_calls tool_use ",
+            R"(usage {"input":3,"output":4})", "ended"));
+}
+
+TEST(BedrockConverse, CountsCachedTokensOnceWhateverTheirNames) {
+    const auto usage = [](std::string text) {
+        return canon::to_json(usage_of(json::Document::parse(std::move(text))->root()));
+    };
+    EXPECT_EQ(
+        usage(R"({"inputTokens":5,"outputTokens":2,"totalTokens":37,"cacheReadInputTokens":10,)"
+              R"("cacheReadInputTokenCount":10,"cacheWriteInputTokens":20,)"
+              R"("cacheWriteInputTokenCount":20,"cacheDetails":[{"ttl":"1h","inputTokens":15},)"
+              R"({"ttl":"5m","inputTokens":5}]})"),
+        R"({"input":5,"cache_read":10,"cache_write":5,"cache_write_long":15,"output":2})");
+    EXPECT_EQ(usage(R"({"inputTokens":5,"outputTokens":2,"cacheReadInputTokenCount":10})"),
+        R"({"input":5,"cache_read":10,"output":2})");
+    // Counted inside, as the total shows.
+    EXPECT_EQ(
+        usage(R"({"inputTokens":15,"outputTokens":2,"totalTokens":17,"cacheReadInputTokens":10})"),
+        R"({"input":5,"cache_read":10,"output":2})");
+    EXPECT_EQ(usage(R"({"inputTokens":-5,"outputTokens":"x"})"), "{}");
+}
+
+TEST(BedrockConverse, AnExceptionEndsTheStreamAtAnyPlace) {
+    std::string stream = frames({{"messageStart", R"({"role":"assistant"})"},
+        {"contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":"He"}})"}});
+    framing::append_event_stream_exception(
+        stream, "modelStreamErrorException", R"({"message":"broke"})");
+    EXPECT_THAT(decode(ReplyForm::kStream, stream, 3).shown,
+        ElementsAre("started", "part 0.0 kind 0  ", "delta 0.0 He",
+            "failed 424 modelStreamErrorException broke"));
+    std::string first;
+    framing::append_event_stream_exception(
+        first, "throttlingException", R"({"message":"slow down"})");
+    const Decoded decoded = decode(ReplyForm::kStream, first, 3);
+    ASSERT_EQ(decoded.events.size(), 1U);
+    EXPECT_EQ(
+        std::get<canon::Failed>(decoded.events[0]).failure.kind, canon::FailureKind::kRateLimited);
+}
+
+TEST(BedrockConverse, WritesAStreamThatReadsBack) {
+    std::vector<canon::Event> events;
+    events.emplace_back(canon::Started{"id", "m", 1});
+    canon::PartStarted call;
+    call.kind = canon::PartKind::kToolCall;
+    call.call_id = "c";
+    call.name = "n";
+    events.emplace_back(call);
+    events.emplace_back(canon::PartDelta{0, 0, R"({"a":)"});
+    events.emplace_back(canon::PartDelta{0, 0, "1}"});
+    events.emplace_back(canon::PartEnded{0, 0});
+    events.emplace_back(canon::Finished{0, canon::StopReason::kToolCalls, "tool_calls", ""});
+    canon::Usage usage;
+    usage[canon::Meter::kInput] = 9;
+    usage[canon::Meter::kCacheRead] = 4;
+    usage[canon::Meter::kOutput] = 2;
+    events.emplace_back(canon::UsageReported{usage});
+    events.emplace_back(canon::Ended{});
+    EXPECT_THAT(decode(ReplyForm::kStream, encode(ReplyForm::kStream, events), 11).shown,
+        ElementsAre("started", "part 0.0 kind 3 c n", R"(delta 0.0 {"a":)", "delta 0.0 1}",
+            "end 0.0", "finished tool_calls tool_use ",
+            R"(usage {"input":9,"cache_read":4,"output":2})", R"(aside metrics {"latencyMs":0})",
+            "ended"));
+}
+
+TEST(BedrockConverse, WritesErrorsItsClientsRead) {
+    canon::Failure failure;
+    failure.kind = canon::FailureKind::kRateLimited;
+    failure.status = 429;
+    failure.message = "slow \"down\"";
+    const std::string text = kDialect.encode_failure(failure);
+    EXPECT_EQ(text, R"({"__type":"ThrottlingException","message":"slow \"down\""})");
+    EXPECT_EQ(kDialect.decode_failure(429, {}, text).kind, canon::FailureKind::kRateLimited);
+    const std::vector<Header> headers{
+        {"X-Amzn-ErrorType", "ModelNotReadyException:http://x/"}, {"x-amzn-requestid", "r"}};
+    const canon::Failure read = kDialect.decode_failure(429, headers, "<html>");
+    EXPECT_EQ(read.kind, canon::FailureKind::kOverloaded);
+    EXPECT_EQ(read.request_id, "r");
+    EXPECT_EQ(read.message, "<html>");
+}
+
+}  // namespace
+}  // namespace entrepot::dialect::bedrock_converse

@@ -1,0 +1,353 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "dialect/bedrock_converse/bedrock_converse.h"
+#include "dialect/bedrock_converse/parts.h"
+#include "framing/event_stream.h"
+
+namespace entrepot::dialect::bedrock_converse {
+namespace {
+
+using canon::PartKind;
+using json::Writer;
+
+/// What of a reply has no place here, by name and once each.
+class Dropped {
+public:
+    void add(std::string_view name) {
+        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
+    }
+    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+
+private:
+    std::vector<std::string> names_;
+};
+
+/// Arguments as the model wrote them. What was cut and is no object goes as a string, so that
+/// nothing is lost.
+std::string input_of(std::string_view arguments) {
+    if (arguments.empty()) return "{}";
+    return is_object(arguments) ? std::string(arguments) : json::quoted(arguments);
+}
+
+bool is_own(const std::optional<canon::Signature>& signature) {
+    return signature && signature->origin == kName;
+}
+
+constexpr std::string_view kMoreFields = "additionalModelResponseFields";
+
+/// Members that stand beside the answer: whole replies have them at the top, streams in `metadata`.
+bool is_top_level(std::string_view key) {
+    return key == "metrics" || key == "trace" || key == "serviceTier" ||
+        key == "performanceConfig" || key == kMoreFields;
+}
+
+class WholeEncoder final : public ReplyEncoder {
+public:
+    void add(const canon::Event& event, std::string& out) override {
+        reply_.add(event);
+        if (std::holds_alternative<canon::Ended>(event)) write(out);
+        if (const auto* failed = std::get_if<canon::Failed>(&event))
+            out += encode_failure(failed->failure);
+    }
+    [[nodiscard]] const std::vector<std::string>& dropped() const override {
+        return dropped_.names();
+    }
+
+private:
+    void write(std::string& out) {
+        for (std::size_t i = 1; i < reply_.choices.size(); ++i)
+            dropped_.add(fmt::format("choices[{}]", i));
+        if (reply_.choices.empty()) reply_.choices.emplace_back();
+        const canon::Reply::Choice& choice = reply_.choices.front();
+        Writer writer(out);
+        writer.begin_object();
+        bool has_metrics = false;
+        for (const canon::Aside& aside : reply_.asides) {
+            if (aside.origin == kName && is_top_level(aside.key)) {
+                has_metrics = has_metrics || aside.key == "metrics";
+                writer.member_raw(aside.key, aside.json);
+            } else {
+                dropped_.add(aside.key);
+            }
+        }
+        if (!has_metrics) writer.member_raw("metrics", R"({"latencyMs":0})");
+        writer.key("output").begin_object().key("message").begin_object();
+        writer.key("content").begin_array();
+        for (const canon::Reply::Part& part : choice.parts) write_part(part, writer);
+        writer.end_array().member("role", "assistant").end_object().end_object();
+        for (const canon::Aside& aside : choice.asides) dropped_.add(aside.key);
+        writer.member("stopReason",
+            choice.finished ? stop_word_of(*choice.finished) : std::string_view("end_turn"));
+        writer.key("usage");
+        write_usage(writer, reply_.usage);
+        writer.end_object();
+    }
+
+    static std::string_view stop_word_of(const canon::Finished& finished) {
+        // A word of our own dialect goes back as it came.
+        if (stop_reason(finished.raw_reason) == finished.reason &&
+            finished.reason != canon::StopReason::kOther)
+            return finished.raw_reason;
+        return stop_word(finished.reason);
+    }
+
+    void write_part(const canon::Reply::Part& part, Writer& writer) {
+        switch (part.start.kind) {
+            case PartKind::kText:
+            case PartKind::kRefusal:
+                if (!part.text.empty())
+                    writer.begin_object().member("text", part.text).end_object();
+                break;
+            case PartKind::kToolCall:
+                writer.begin_object().key("toolUse").begin_object();
+                writer.member("toolUseId", part.start.call_id);
+                writer.member("name", part.start.name);
+                writer.member_raw("input", input_of(part.text));
+                writer.end_object().end_object();
+                break;
+            case PartKind::kThought: write_thought(part, writer); break;
+            case PartKind::kMedia: write_media(part, writer); break;
+            case PartKind::kOpaque:
+                if (part.start.opaque && part.start.opaque->origin == kName) {
+                    writer.raw(part.start.opaque->json);
+                } else if (part.start.opaque) {
+                    dropped_.add(part.start.opaque->kind);
+                }
+                break;
+        }
+    }
+
+    void write_thought(const canon::Reply::Part& part, Writer& writer) {
+        if (part.start.is_redacted && !is_own(part.signature)) {
+            dropped_.add("redacted reasoning");
+            return;
+        }
+        if (part.signature && !is_own(part.signature)) dropped_.add("reasoning signature");
+        writer.begin_object().key("reasoningContent").begin_object();
+        if (part.start.is_redacted) {
+            writer.member("redactedContent", part.signature->data);
+        } else {
+            writer.key("reasoningText").begin_object().member("text", part.text);
+            if (is_own(part.signature)) writer.member("signature", part.signature->data);
+            writer.end_object();
+        }
+        writer.end_object().end_object();
+    }
+
+    void write_media(const canon::Reply::Part& part, Writer& writer) {
+        const auto& media = part.start.media;
+        const std::string_view format = media && media->source == canon::Media::Source::kBase64
+            ? format_of(*media)
+            : std::string_view();
+        if (format.empty() || media->kind != canon::Media::Kind::kImage) {
+            dropped_.add("media");
+            return;
+        }
+        writer.begin_object().key("image").begin_object().member("format", format);
+        writer.key("source").begin_object().member("bytes", media->data).end_object();
+        writer.end_object().end_object();
+    }
+
+    canon::Reply reply_;
+    Dropped dropped_;
+};
+
+class StreamEncoder final : public ReplyEncoder {
+public:
+    void add(const canon::Event& event, std::string& out) override {
+        std::visit([&](const auto& e) { put(e, out); }, event);
+    }
+    [[nodiscard]] const std::vector<std::string>& dropped() const override {
+        return dropped_.names();
+    }
+
+private:
+    struct Open {
+        std::int64_t index = 0;
+        PartKind kind = PartKind::kText;
+        bool is_redacted = false;
+        bool is_silent = false;  // nothing of it can be shown
+    };
+
+    static void event(std::string& out, std::string_view type, std::string_view payload) {
+        framing::append_event_stream_event(out, type, payload);
+    }
+    static void block_event(
+        std::string& out, std::string_view type, std::int64_t index, std::string_view members) {
+        event(out, type, fmt::format(R"({{"contentBlockIndex":{}{}}})", index, members));
+    }
+    static void delta_event(std::string& out, std::int64_t index, std::string_view delta) {
+        block_event(out, "contentBlockDelta", index, fmt::format(R"(,"delta":{{{}}})", delta));
+    }
+
+    void put(const canon::Started&, std::string& out) {
+        event(out, "messageStart", R"({"role":"assistant"})");
+    }
+
+    void put(const canon::PartStarted& e, std::string& out) {
+        if (e.choice != 0) {
+            dropped_.add(fmt::format("choices[{}]", e.choice));
+            return;
+        }
+        Open open{next_index_, e.kind, e.is_redacted, false};
+        if (e.kind == PartKind::kToolCall) {
+            block_event(out, "contentBlockStart", open.index,
+                fmt::format(R"(,"start":{{"toolUse":{{"toolUseId":{},"name":{}}}}})",
+                    json::quoted(e.call_id), json::quoted(e.name)));
+        } else if (e.kind == PartKind::kMedia) {
+            open.is_silent = !put_image(e, open.index, out);
+        } else if (e.kind == PartKind::kOpaque) {
+            open.is_silent = !put_opaque(e, open.index, out);
+        }
+        if (!open.is_silent) ++next_index_;
+        open_[e.part] = open;
+    }
+
+    bool put_image(const canon::PartStarted& e, std::int64_t index, std::string& out) {
+        const std::string_view format = e.media && e.media->source == canon::Media::Source::kBase64
+            ? format_of(*e.media)
+            : std::string_view();
+        if (format.empty() || e.media->kind != canon::Media::Kind::kImage) {
+            dropped_.add("media");
+            return false;
+        }
+        block_event(out, "contentBlockStart", index,
+            fmt::format(R"(,"start":{{"image":{{"format":"{}"}}}})", format));
+        delta_event(out, index,
+            fmt::format(R"("image":{{"source":{{"bytes":{}}}}})", json::quoted(e.media->data)));
+        return true;
+    }
+
+    bool put_opaque(const canon::PartStarted& e, std::int64_t index, std::string& out) {
+        if (!e.opaque) return false;
+        const auto block = e.opaque->origin == kName
+            ? json::Document::parse(e.opaque->json)
+            : Result<json::Document>(fail(ErrorCode::kUnsupported, ""));
+        const std::string_view key = e.opaque->kind;
+        if (!block || (key != "toolUse" && key != "toolResult")) {
+            dropped_.add(key);
+            return false;
+        }
+        const json::Value& value = block->root()[key];
+        std::string start;
+        Writer writer(start);
+        writer.begin_object();
+        for (const json::Member& member : value.members())
+            if (member.key != "input" && member.key != "content")
+                writer.member_raw(member.key, member.value.raw());
+        writer.end_object();
+        block_event(
+            out, "contentBlockStart", index, fmt::format(R"(,"start":{{"{}":{}}})", key, start));
+        if (key == "toolUse") {
+            delta_event(out, index,
+                fmt::format(R"("toolUse":{{"input":{}}})", json::quoted(value["input"].raw())));
+        } else {
+            delta_event(out, index, fmt::format(R"("toolResult":{})", value["content"].raw()));
+        }
+        return true;
+    }
+
+    Open* find(std::uint32_t choice, std::uint32_t part) {
+        if (choice != 0) return nullptr;
+        const auto found = open_.find(part);
+        return found == open_.end() || found->second.is_silent ? nullptr : &found->second;
+    }
+
+    void put(const canon::PartDelta& e, std::string& out) {
+        const Open* open = find(e.choice, e.part);
+        if (open == nullptr) return;
+        const std::string text = json::quoted(e.text);
+        switch (open->kind) {
+            case PartKind::kToolCall:
+                delta_event(out, open->index, fmt::format(R"("toolUse":{{"input":{}}})", text));
+                break;
+            case PartKind::kThought:
+                delta_event(
+                    out, open->index, fmt::format(R"("reasoningContent":{{"text":{}}})", text));
+                break;
+            default: delta_event(out, open->index, fmt::format(R"("text":{})", text));
+        }
+    }
+
+    void put(const canon::PartSignature& e, std::string& out) {
+        const Open* open = find(e.choice, e.part);
+        if (open == nullptr || open->kind != PartKind::kThought || e.signature.origin != kName) {
+            dropped_.add(open != nullptr && open->is_redacted ? "redacted reasoning"
+                                                              : "reasoning signature");
+            return;
+        }
+        delta_event(out, open->index,
+            fmt::format(R"("reasoningContent":{{"{}":{}}})",
+                open->is_redacted ? "redactedContent" : "signature",
+                json::quoted(e.signature.data)));
+    }
+
+    void put(const canon::PartEnded& e, std::string& out) {
+        if (const Open* open = find(e.choice, e.part))
+            block_event(out, "contentBlockStop", open->index, "");
+        if (e.choice == 0) open_.erase(e.part);
+    }
+
+    void put(const canon::Finished& e, std::string& out) {
+        if (e.choice != 0) return;
+        const bool is_ours =
+            e.reason != canon::StopReason::kOther && stop_reason(e.raw_reason) == e.reason;
+        event(out, "messageStop",
+            fmt::format(R"({{"stopReason":{}{}}})",
+                json::quoted(is_ours ? std::string_view(e.raw_reason) : stop_word(e.reason)),
+                more_fields_.empty() ? "" : fmt::format(R"(,"{}":{})", kMoreFields, more_fields_)));
+    }
+
+    void put(const canon::UsageReported& e, std::string&) { usage_ = e.usage; }
+
+    void put(const canon::Aside& e, std::string& out) {
+        if (e.origin != kName) {
+            dropped_.add(e.key);
+        } else if (e.key == kMoreFields) {
+            more_fields_ = e.json;
+        } else if (is_top_level(e.key)) {
+            metadata_[e.key] = e.json;
+        } else if (e.key == "citation") {
+            delta_event(out, std::max<std::int64_t>(next_index_ - 1, 0),
+                fmt::format(R"("citation":{})", e.json));
+        } else {
+            dropped_.add(e.key);
+        }
+    }
+
+    void put(const canon::Failed& e, std::string& out) {
+        framing::append_event_stream_exception(out, exception_type(e.failure.kind),
+            fmt::format(R"({{"message":{}}})", json::quoted(e.failure.message)));
+    }
+
+    void put(const canon::Ended&, std::string& out) {
+        std::string payload;
+        Writer writer(payload);
+        writer.begin_object().key("usage");
+        write_usage(writer, usage_);
+        if (!metadata_.contains("metrics")) metadata_["metrics"] = R"({"latencyMs":0})";
+        for (const auto& [key, value] : metadata_) writer.member_raw(key, value);
+        writer.end_object();
+        event(out, "metadata", payload);
+    }
+
+    std::map<std::uint32_t, Open> open_;
+    std::map<std::string, std::string> metadata_;
+    std::string more_fields_;
+    std::int64_t next_index_ = 0;
+    canon::Usage usage_;
+    Dropped dropped_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReplyEncoder> reply_encoder(ReplyForm form, const ReplyContext&) {
+    if (form == ReplyForm::kWhole) return std::make_unique<WholeEncoder>();
+    return std::make_unique<StreamEncoder>();
+}
+
+}  // namespace entrepot::dialect::bedrock_converse

@@ -1,0 +1,82 @@
+#pragma once
+
+// What the tests and fuzzers of this folder share.
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "canon/reply.h"
+#include "dialect/bedrock_converse/bedrock_converse.h"
+
+namespace entrepot::dialect::bedrock_converse {
+
+/// An event as text, so that lists of them can be compared and shown.
+inline std::string show(const canon::Event& event) {
+    struct Show {
+        std::string operator()(const canon::Started&) const { return "started"; }
+        std::string operator()(const canon::PartStarted& e) const {
+            return fmt::format("part {}.{} kind {} {} {}{}{}{}", e.choice, e.part,
+                static_cast<int>(e.kind), e.call_id, e.name, e.is_redacted ? " redacted" : "",
+                e.media ? " " + e.media->media_type + " " + e.media->data : "",
+                e.opaque ? " " + e.opaque->kind + " " + e.opaque->json : "");
+        }
+        std::string operator()(const canon::PartDelta& e) const {
+            return fmt::format("delta {}.{} {}", e.choice, e.part, e.text);
+        }
+        std::string operator()(const canon::PartSignature& e) const {
+            return fmt::format("signature {}.{} {}", e.choice, e.part, e.signature.data);
+        }
+        std::string operator()(const canon::PartEnded& e) const {
+            return fmt::format("end {}.{}", e.choice, e.part);
+        }
+        std::string operator()(const canon::Finished& e) const {
+            return fmt::format("finished {} {} {}", canon::stop_reason_name(e.reason), e.raw_reason,
+                e.stop_sequence);
+        }
+        std::string operator()(const canon::UsageReported& e) const {
+            return "usage " + canon::to_json(e.usage);
+        }
+        std::string operator()(const canon::Aside& e) const {
+            return fmt::format("aside {} {}", e.key, e.json);
+        }
+        std::string operator()(const canon::Failed& e) const {
+            return fmt::format(
+                "failed {} {} {}", e.failure.status, e.failure.code, e.failure.message);
+        }
+        std::string operator()(const canon::Ended&) const { return "ended"; }
+    };
+    return std::visit(Show(), event);
+}
+
+struct Decoded {
+    std::vector<canon::Event> events;
+    std::vector<std::string> shown;
+    Status status;
+};
+
+/// The events of `bytes`, fed in pieces of that size.
+inline Decoded decode(ReplyForm form, std::string_view bytes, std::size_t piece_bytes) {
+    Decoded decoded;
+    const auto decoder = kDialect.reply_decoder(form);
+    while (!bytes.empty() && decoded.status) {
+        const std::string piece(
+            bytes.substr(0, piece_bytes));  // its own memory, so that views cannot outlive it
+        decoded.status = decoder->feed(piece, decoded.events);
+        bytes.remove_prefix(piece.size());
+    }
+    if (decoded.status) decoded.status = decoder->finish(decoded.events);
+    for (const canon::Event& event : decoded.events) decoded.shown.push_back(show(event));
+    return decoded;
+}
+
+inline std::string encode(ReplyForm form, const std::vector<canon::Event>& events) {
+    const auto encoder = kDialect.reply_encoder(form, {});
+    std::string out;
+    for (const canon::Event& event : events) encoder->add(event, out);
+    return out;
+}
+
+}  // namespace entrepot::dialect::bedrock_converse
