@@ -272,9 +272,13 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
             "keys: {k: {team: t, secret: s, regions: [swedencentral, us]}}\n",
             3, 57, "'us' is wider than what the team 't' may reach", "widen the team"},
         BadCase{"KeyWiderCloud",
-            CLOUDS "orgs: {o: {}}\nteams: {t: {org: o, clouds: []}}\n"
-                   "keys: {k: {team: t, secret: s, clouds: lab}}\n",
-            5, 40, "'lab' is wider", "widen the team"},
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}, b: {kind: openai, "
+            "api_key: k}}\n"
+            "orgs: {o: {}}\nteams: {t: {org: o, clouds: [b]}}\n"
+            "keys: {k: {team: t, secret: s, clouds: lab}}\n",
+            4, 40, "'lab' is wider", "widen the team"},
+        BadCase{"EmptyList", PEOPLE "keys: {k: {team: t, secret: s, clouds: []}}\n", 3, 40,
+            "the list is empty", "disabled: true"},
         BadCase{"Aws",
             PEOPLE "keys: {k: {team: t, secret: s, aws: {access_key_id: a, secret: b}}}\n", 3, 37,
             "not supported yet", "bearer token"},
@@ -412,6 +416,39 @@ TEST(Reference, IsTheCommittedPage) {
     committed << file.rdbuf();
     EXPECT_EQ(committed.str(), reference_markdown())
         << "run: entrepot validate --reference > docs/reference/configuration.md";
+}
+
+// What comes over the API passes the same table, and must not read this process's variables.
+TEST(ReadKey, TakesJsonByTheSameRulesAsTheFile) {
+    const Settings settings = *load(PEOPLE CLOUDS "keys: {a: {team: t, secret: s}}\n").settings;
+    const std::string hash = auth::to_string(auth::digest_of("other"));
+    const auto key = read_key("b",
+        R"({"team":"t","secret_hash":")" + hash +
+            R"(","models":["m"],"budgets":[{"limit":"1.50"}]})",
+        settings);
+    ASSERT_TRUE(key) << key.error().message;
+    EXPECT_EQ(key->id, KeyId("b"));
+    EXPECT_EQ(key->budgets[0].limit, *Money::parse("1.50"));
+    const struct {
+        const char* name;
+        std::string json;
+        const char* message;
+    } kBad[] = {
+        {"a", R"({"team":"t","secret_hash":")" + hash + R"("})", "the file has a key 'a' already"},
+        {"b", R"({"team":"u","secret_hash":")" + hash + R"("})", "there is no team 'u'"},
+        {"b", R"({"team":"t","secret":"s"})", "that of the key 'a' too"},
+        {"b", R"({"team":"t","secret":"${env:HOME}"})", "is not set"},
+        {"b", R"({"team":"t","secret":"x","modles":[]})", "did you mean 'models'"},
+        {"b/c", R"({"team":"t","secret":"x"})", "cannot be a name"},
+        {"b", R"({"team":)", "not valid YAML"},
+        {"b", R"([])", "expected a map"},
+    };
+    for (const auto& bad : kBad) {
+        const auto refused = read_key(bad.name, bad.json, settings);
+        ASSERT_FALSE(refused) << bad.json;
+        EXPECT_NE(refused.error().message.find(bad.message), std::string::npos)
+            << refused.error().message;
+    }
 }
 
 TEST(ProblemsJson, IsOneObjectPerProblem) {

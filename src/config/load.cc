@@ -123,6 +123,57 @@ Loaded load_file(const std::string& path, const Environment& environment) {
     return loaded;
 }
 
+Result<KeySettings> read_key(
+    std::string_view name, std::string_view json, const Settings& settings) {
+    // Whoever sends a key over the API must not read this process's variables and files.
+    Environment closed;
+    closed.variable = [](const std::string&) { return std::nullopt; };
+    closed.file = [](const std::string&) -> Result<std::string> {
+        return fail(ErrorCode::kInvalidField, "files are not read here");
+    };
+    std::vector<Problem> problems;
+    Reader reader("key", closed, problems);
+    reader.set_currency(settings.currency);
+    YamlDocument document = parse_yaml(std::string(json));  // YAML holds JSON
+    for (const YamlProblem& problem : document.problems)
+        reader.error(problem.at, "", problem.cause, problem.remedy);
+    Node::Member keys{"keys", {1, 1}, {}};
+    keys.value.kind = Node::Kind::kMap;
+    keys.value.at = {1, 1};
+    keys.value.members.push_back({std::string(name), {1, 1}, std::move(document.root)});
+    Node root;
+    root.kind = Node::Kind::kMap;
+    root.at = {1, 1};
+    root.members.push_back(std::move(keys));
+
+    Settings with = settings;
+    with.keys.clear();
+    reader.section(root_section(), root, with);
+    // The file's own keys take part in the comparison of secrets and nothing else.
+    if (settings.find_key(name) != nullptr)
+        reader.error({1, 1}, fmt::format("keys.{}", name),
+            fmt::format("the file has a key '{}' already", name), "choose another name");
+    if (!with.keys.empty())
+        for (const KeySettings& other : settings.keys)
+            for (const auth::Digest& digest : other.digests)
+                if (std::ranges::find(with.keys[0].digests, digest) != with.keys[0].digests.end())
+                    reader.error({1, 1}, fmt::format("keys.{}", name),
+                        fmt::format("the secret is that of the key '{}' too", other.id.view()),
+                        "give each key a secret of its own");
+    resolve_keys(reader, with);
+    for (const Problem& problem : problems) {
+        if (problem.severity != Problem::Severity::kError) continue;
+        std::string all;
+        for (const Problem& each : problems)
+            if (each.severity == Problem::Severity::kError)
+                all += fmt::format(
+                    "{}{}: {}; {}", all.empty() ? "" : "\n", each.path, each.cause, each.remedy);
+        Error error{ErrorCode::kBadConfiguration, std::move(all), {}, problem.path};
+        return std::unexpected(std::move(error));
+    }
+    return std::move(with.keys.at(0));
+}
+
 std::string format_problems(const std::vector<Problem>& problems) {
     std::string out;
     for (const Problem& problem : problems) out += problem.to_string() + "\n";

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "catalog/region.h"
 #include "config/schema.h"
 
 namespace entrepot::config {
@@ -38,8 +39,12 @@ public:
         for (ModelSettings& model : settings_.models)
             for (OfferSettings& offer : model.offers) check_offer(model, offer);
         for (const TeamSettings& team : settings_.teams) check_team(team);
-        for (const KeySettings& key : settings_.keys) check_key(key);
+        run_keys();
         check_admin();
+    }
+
+    void run_keys() {
+        for (const KeySettings& key : settings_.keys) check_key(key);
     }
 
 private:
@@ -213,7 +218,8 @@ private:
                 return std::ranges::any_of(settings_.clouds,
                     [&](const CloudSettings& c) { return to_lower(c.region) == name; });
             };
-            if (auth::is_region_name(name) || is_configured()) continue;
+            if (auth::is_region_name(name) || catalog::zones_of(name).bits != 0 || is_configured())
+                continue;
             reader_.error_at(item_path(path, i),
                 fmt::format(
                     "'{}' is no region that we or a cloud of this file know", excerpt(name)),
@@ -309,5 +315,7 @@ private:
 }  // namespace
 
 void resolve(Reader& reader, Settings& settings) { Resolver(reader, settings).run(); }
+
+void resolve_keys(Reader& reader, Settings& settings) { Resolver(reader, settings).run_keys(); }
 
 }  // namespace entrepot::config

@@ -28,6 +28,9 @@ struct SectionRows {
 /// twice; fills in the regions of offers.
 void resolve(Reader& reader, Settings& settings);
 
+/// The part of `resolve` that concerns keys.
+void resolve_keys(Reader& reader, Settings& settings);
+
 /// `http://` or `https://`, a host, an optional port and path; nothing else. Returns what is wrong,
 /// or empty.
 [[nodiscard]] std::string endpoint_fault(std::string_view url, bool path_allowed);

@@ -89,19 +89,28 @@ void read_budgets(Reader& reader, const Node& node, T& out) {
     read_budget_list(reader, node, out.budgets);
 }
 
+// An empty list would close every door, which nobody writes on purpose.
+std::vector<std::string> read_some(Reader& reader, const Node& node) {
+    std::vector<std::string> names = reader.texts(node);
+    if (node.kind == Node::Kind::kList && node.items.empty())
+        reader.error(node, "the list is empty, so nothing could be reached",
+            "name what may be reached, or write [\"*\"]; `disabled: true` closes a key");
+    return names;
+}
+
 template <typename T>
 void read_models(Reader& reader, const Node& node, T& out) {
-    out.models = auth::NameSet(reader.texts(node));
+    out.models = auth::NameSet(read_some(reader, node));
 }
 
 template <typename T>
 void read_clouds(Reader& reader, const Node& node, T& out) {
-    out.clouds = auth::NameSet(reader.texts(node));
+    out.clouds = auth::NameSet(read_some(reader, node));
 }
 
 template <typename T>
 void read_regions(Reader& reader, const Node& node, T& out) {
-    out.regions = auth::RegionSet(reader.texts(node));
+    out.regions = auth::RegionSet(read_some(reader, node));
 }
 
 constexpr std::string_view kRegionsHelp =

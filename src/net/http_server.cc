@@ -26,6 +26,7 @@ std::string address_text(const sockaddr_storage& storage) {
         ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
         return fmt::format("{}:{}", text, ntohs(v4.sin_port));
     }
+    if (storage.ss_family == AF_UNIX) return "unix";
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));

@@ -33,6 +33,8 @@ public:
     /// `address`: `127.0.0.1:4100`, `[::1]:0`, `0.0.0.0:80`. Port 0 takes a free one. Errors: kBadConfiguration for
     /// an address that is not one, kIo with the system's reason.
     [[nodiscard]] static Result<Listener> bind(std::string_view address);
+    /// A Unix socket at `path`, mode 0600; what stood there is replaced. Errors: kIo. Requests by it have the peer `unix`.
+    [[nodiscard]] static Result<Listener> bind_unix(const std::string& path);
     /// Another one at the same address and port.
     [[nodiscard]] Result<Listener> again() const;
     Listener(Listener&& other) noexcept;

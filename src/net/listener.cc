@@ -1,6 +1,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -98,6 +100,25 @@ Result<Listener> Listener::bind(std::string_view address) {
     Result<int> opened = open_listener(made.host_, made.port_);
     if (!opened) return std::unexpected(std::move(opened).error());
     made.descriptor_ = *opened;
+    return made;
+}
+
+Result<Listener> Listener::bind_unix(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return fail(ErrorCode::kIo, fmt::format("the path of the socket '{}' is longer than {} bytes; choose a shorter "
+                                                "data folder", path, sizeof address.sun_path - 1));
+    std::memcpy(address.sun_path, path.data(), path.size());
+    Listener made;
+    made.host_ = path;
+    made.descriptor_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ::unlink(path.c_str());
+    // The mode is that of the descriptor before bind: nobody else can connect, not even for a moment.
+    if (made.descriptor_ < 0 || ::fchmod(made.descriptor_, 0600) != 0 ||
+        ::bind(made.descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::chmod(path.c_str(), 0600) != 0 || ::listen(made.descriptor_, 128) != 0)
+        return fail(ErrorCode::kIo, fmt::format("cannot listen on '{}': {}", path, std::strerror(errno)));
     return made;
 }
 

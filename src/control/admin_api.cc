@@ -1,0 +1,218 @@
+#include "control/admin_api.h"
+
+#include <fmt/format.h>
+
+#include "auth/credential.h"
+#include "base/text.h"
+#include "control/routes.h"
+#include "json/writer.h"
+
+namespace entrepot::control {
+namespace {
+
+/// One operation: how it is reached, what the OpenAPI document says of it, who does it.
+struct Route {
+    std::string_view method;
+    std::string_view path;  ///< may hold one `{name}` or `{id}`
+    std::string_view summary;
+    std::string_view arguments;  ///< names of the query's, by commas
+    Result<ApiAnswer> (*answer)(const ApiCall& call);
+};
+
+Result<ApiAnswer> get_openapi(const ApiCall&) { return ApiAnswer{200, openapi_json()}; }
+
+constexpr Route kRoutes[] = {
+    {"GET", "/api/openapi.json", "This document", "", get_openapi},
+    {"GET", "/api/keys", "Every key, of the file and of the store, without secrets", "", list_keys},
+    {"POST", "/api/keys", "Make a key; the answer holds its secret, this once", "", create_key},
+    {"GET", "/api/keys/{name}", "One key", "", get_key},
+    {"POST", "/api/keys/{name}/rotate",
+        "A new secret, this once in the answer; the one before stays valid unless drop_old=true",
+        "drop_old", rotate_key},
+    {"POST", "/api/keys/{name}/disable", "Refuse the key from now on", "", disable_key},
+    {"POST", "/api/keys/{name}/enable", "Accept the key again", "", enable_key},
+    {"GET", "/api/models", "Models and their offers with the prices in force", "model",
+        list_models},
+    {"GET", "/api/prices", "List prices of the catalogue", "model,seller,region,limit",
+        list_prices},
+    {"GET", "/api/usage", "Spend, grouped", "by,since,until,key,team,org,model,offer,cloud",
+        get_usage},
+    {"GET", "/api/budgets", "Every budget and what it stands at", "", get_budgets},
+    {"GET", "/api/exchanges/{id}", "One exchange with its attempts", "", get_exchange},
+    {"GET", "/api/ledger/verify", "Prove the invariants over the books", "", verify_ledger},
+};
+
+int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+std::string decode(std::string_view text, bool plus_is_space) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+            hex_value(text[i + 2]) >= 0) {
+            out += static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+            i += 2;
+        } else {
+            out += plus_is_space && text[i] == '+' ? ' ' : text[i];
+        }
+    }
+    return out;
+}
+
+// Whether `path` is of the form of `pattern`; what stands for its braces goes to `name`.
+bool matches(std::string_view pattern, std::string_view path, std::string& name) {
+    const auto open = pattern.find('{');
+    if (open == std::string_view::npos) return pattern == path;
+    const std::string_view tail = pattern.substr(pattern.find('}') + 1);
+    if (!path.starts_with(pattern.substr(0, open)) || !path.ends_with(tail) ||
+        path.size() <= open + tail.size())
+        return false;
+    const std::string_view inside = path.substr(open, path.size() - open - tail.size());
+    if (inside.find('/') != std::string_view::npos) return false;
+    name = decode(inside, false);
+    return true;
+}
+
+AdminResponse refusal(const Error& error) {
+    AdminResponse response;
+    response.status = status_of(error.code);
+    json::Writer writer(response.body);
+    writer.begin_object().key("error").begin_object();
+    writer.member("code", error_code_name(error.code)).member("message", error.message);
+    if (!error.field.empty()) writer.member("field", error.field);
+    writer.end_object().end_object();
+    return response;
+}
+
+Status check_token(const Secret& admin_token, const AdminRequest& request) {
+    if (request.is_trusted) return {};
+    std::string scratch;
+    const auto presented =
+        auth::presented_secret({.authorization = request.authorization}, scratch);
+    if (presented && !admin_token.empty() &&
+        auth::equal_in_constant_time(*presented, admin_token.reveal()))
+        return {};
+    return fail(ErrorCode::kUnauthenticated,
+        "The admin API needs its token: send 'Authorization: Bearer <token>' with the content of "
+        "admin.token in the data folder.");
+}
+
+Result<std::map<std::string, std::string>> arguments_of(
+    const Route& route, std::string_view query) {
+    std::map<std::string, std::string> arguments;
+    std::vector<std::string> known;
+    for (const std::string_view name : split(route.arguments, ',')) known.emplace_back(name);
+    if (query.empty()) return arguments;
+    for (const std::string_view part : split(query, '&')) {
+        const auto equals = part.find('=');
+        std::string name = decode(part.substr(0, equals), true);
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            return fail_field(ErrorCode::kInvalidField, name,
+                fmt::format("'{}' is no argument of {}; known are: {}", excerpt(name), route.path,
+                    route.arguments.empty() ? "none" : route.arguments));
+        arguments[name] = equals == std::string_view::npos ? std::string()
+                                                           : decode(part.substr(equals + 1), true);
+    }
+    return arguments;
+}
+
+Result<ApiAnswer> dispatch(Backend& backend, const AdminRequest& request) {
+    bool is_path_known = false;
+    for (const Route& route : kRoutes) {
+        std::string name;
+        if (!matches(route.path, request.path, name)) continue;
+        is_path_known = true;
+        const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+        if (method != route.method) continue;
+        ENTREPOT_TRY(auto arguments, arguments_of(route, request.query));
+        return route.answer(ApiCall{backend, std::move(name), std::move(arguments), request.body});
+    }
+    if (is_path_known)
+        return fail(ErrorCode::kMethodNotAllowed,
+            fmt::format("{} cannot be asked of {}; /api/openapi.json lists what can",
+                excerpt(request.method, 20), excerpt(request.path)));
+    return fail(ErrorCode::kNotFound,
+        fmt::format("There is nothing at {}; /api/openapi.json lists what there is.",
+            excerpt(request.path)));
+}
+
+}  // namespace
+
+int status_of(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::kBadRequest:
+        case ErrorCode::kInvalidField:
+        case ErrorCode::kBadConfiguration:
+        case ErrorCode::kUnsupported: return 400;
+        case ErrorCode::kUnauthenticated: return 401;
+        case ErrorCode::kForbidden: return 403;
+        case ErrorCode::kNotFound: return 404;
+        case ErrorCode::kMethodNotAllowed: return 405;
+        case ErrorCode::kConflict: return 409;
+        case ErrorCode::kBodyTooLarge: return 413;
+        case ErrorCode::kStoreLocked:
+        case ErrorCode::kDraining: return 503;
+        default: return 500;
+    }
+}
+
+AdminResponse handle(Backend& backend, const Secret& admin_token, const AdminRequest& request) {
+    // Probes carry no token.
+    if (request.path == "/livez") return {200, "text/plain; charset=utf-8", "ok\n"};
+    if (request.path == "/readyz") {
+        if (backend.draining()) return {503, "text/plain; charset=utf-8", "draining\n"};
+        return {200, "text/plain; charset=utf-8", "ok\n"};
+    }
+    if (const Status allowed = check_token(admin_token, request); !allowed)
+        return refusal(allowed.error());
+    if (request.path == "/metrics")
+        return {200, "text/plain; version=0.0.4; charset=utf-8", backend.metrics()};
+    auto answer = dispatch(backend, request);
+    if (!answer) return refusal(answer.error());
+    return {answer->status, "application/json", std::move(answer->json)};
+}
+
+std::string openapi_json() {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object().member("openapi", "3.1.0");
+    writer.key("info").begin_object().member("title", "Entrepot admin API").member("version", "1");
+    writer.end_object();
+    writer.key("security").begin_array().begin_object().key("token").begin_array().end_array();
+    writer.end_object().end_array();
+    writer.key("components").begin_object().key("securitySchemes").begin_object();
+    writer.key("token").begin_object().member("type", "http").member("scheme", "bearer");
+    writer.end_object().end_object().end_object();
+    writer.key("paths").begin_object();
+    std::string_view open_path;
+    for (const Route& route : kRoutes) {
+        if (route.path != open_path) {  // routes of one path stand together in the table
+            if (!open_path.empty()) writer.end_object();
+            open_path = route.path;
+            writer.key(route.path).begin_object();
+        }
+        writer.key(to_lower(route.method)).begin_object().member("summary", route.summary);
+        writer.key("parameters").begin_array();
+        const auto parameter = [&](std::string_view name, std::string_view place) {
+            writer.begin_object().member("name", name).member("in", place);
+            writer.member_bool("required", place == "path");
+            writer.key("schema").begin_object().member("type", "string").end_object().end_object();
+        };
+        if (const auto brace = route.path.find('{'); brace != std::string_view::npos)
+            parameter(route.path.substr(brace + 1, route.path.find('}') - brace - 1), "path");
+        if (!route.arguments.empty())
+            for (const std::string_view name : split(route.arguments, ','))
+                parameter(name, "query");
+        writer.end_array();
+        writer.key("responses").begin_object().key("default").begin_object();
+        writer.member("description", "JSON").end_object().end_object().end_object();
+    }
+    writer.end_object().end_object().end_object();
+    return out;
+}
+
+}  // namespace entrepot::control

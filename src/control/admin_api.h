@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "control/backend.h"
+
+namespace entrepot::control {
+
+struct AdminRequest {
+    std::string_view method;
+    std::string_view path;   ///< `/api/keys`
+    std::string_view query;  ///< without `?`
+    std::string_view body;
+    std::string_view authorization;  ///< the header's value
+    /// It came by the Unix socket, which only the owner of the data folder can open: no token is
+    /// needed.
+    bool is_trusted = false;
+};
+
+struct AdminResponse {
+    int status = 200;
+    std::string content_type = "application/json";
+    std::string body;
+};
+
+/// Answers one request of the admin plane. Errors are answers:
+/// `{"error":{"code","message","field"}}`.
+[[nodiscard]] AdminResponse handle(
+    Backend& backend, const Secret& admin_token, const AdminRequest& request);
+
+/// The OpenAPI document, made from the same table that dispatches.
+[[nodiscard]] std::string openapi_json();
+
+/// The HTTP status of an error of the admin plane.
+[[nodiscard]] int status_of(ErrorCode code);
+
+}  // namespace entrepot::control

@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "config/load.h"
+#include "control/routes.h"
+#include "control/stored_keys.h"
+#include "json/value.h"
+#include "json/writer.h"
+
+namespace entrepot::control {
+namespace {
+
+enum class Origin { kFile, kStore };
+
+// The key as people see it: where it stands, whether it works, what it reaches. Never a secret or a
+// hash.
+void write_key(json::Writer& writer, const config::KeySettings& key, Origin origin,
+    const config::Settings& settings, Instant now) {
+    const config::TeamSettings* team = settings.find_team(key.team.view());
+    writer.begin_object().member("name", key.id.view()).member("team", key.team.view());
+    writer.member("org", team == nullptr ? std::string_view() : team->org.view());
+    writer.member("origin", origin == Origin::kFile ? "file" : "store");
+    const bool expired = key.expires && *key.expires <= now;
+    writer.member("state", key.disabled ? "disabled" : expired ? "expired" : "live");
+    writer.member("live_secrets", static_cast<std::int64_t>(key.digests.size()));
+    if (key.expires) writer.member("expires", to_rfc3339(*key.expires));
+    const auto names = [&](std::string_view name, const std::vector<std::string>& values) {
+        writer.key(name).begin_array();
+        for (const std::string& value : values) writer.string(value);
+        writer.end_array();
+    };
+    names("models", key.models.patterns());
+    names("clouds", key.clouds.patterns());
+    names("regions", key.regions.names());
+    writer.key("budgets").begin_array();
+    for (const config::BudgetSettings& budget : key.budgets)
+        writer.begin_object()
+            .member("limit", budget.limit.to_decimal())
+            .member("currency", budget.currency.code())
+            .member("period", period_kind_name(budget.period))
+            .member("timezone", budget.zone.name())
+            .end_object();
+    writer.end_array();
+    writer.key("limits")
+        .begin_object()
+        .member("requests_per_minute", key.limits.requests_per_minute)
+        .member("tokens_per_minute", key.limits.tokens_per_minute)
+        .member("concurrent", key.limits.concurrent)
+        .end_object();
+    writer.key("tags").begin_object();
+    for (const auto& [name, value] : key.tags) writer.member(name, value);
+    writer.end_object().end_object();
+}
+
+std::string key_json(const config::KeySettings& key, Origin origin, const ApiCall& call) {
+    std::string out;
+    json::Writer writer(out);
+    write_key(writer, key, origin, call.backend.settings(), call.backend.now());
+    return out;
+}
+
+Error unknown_key(const ApiCall& call, const std::vector<store::Setting>& stored) {
+    std::vector<std::string> names;
+    for (const auto& key : call.backend.settings().keys) names.push_back(key.id.str());
+    for (const auto& entry : stored) names.push_back(entry.name);
+    const std::string_view close = nearest(call.name, names);
+    return {ErrorCode::kNotFound,
+        fmt::format("There is no key '{}'{}.", excerpt(call.name),
+            close.empty() ? "" : fmt::format("; did you mean '{}'?", close)),
+        {}, {}};
+}
+
+// A key of the store, which may be changed. Errors: kConflict for a key of the file, kNotFound.
+Result<config::KeySettings> changeable_key(const ApiCall& call) {
+    if (call.backend.settings().find_key(call.name) != nullptr)
+        return fail(ErrorCode::kConflict,
+            fmt::format(
+                "The key '{}' stands in the configuration file, so it is changed there; the "
+                "gateway takes the change over by itself.",
+                excerpt(call.name)));
+    ENTREPOT_TRY(const auto entry, call.backend.store().get("key", call.name));
+    if (!entry) {
+        ENTREPOT_TRY(const auto stored, call.backend.store().list("key"));
+        return std::unexpected(unknown_key(call, stored));
+    }
+    return config::read_key(entry->name, entry->json, call.backend.settings());
+}
+
+// The store first, then the gateway: a crash in between leaves what the caller asked for.
+Status put_and_apply(const ApiCall& call, const config::KeySettings& key) {
+    ENTREPOT_TRY_DO(
+        call.backend.store().put({"key", key.id.str(), key_to_json(key), call.backend.now()}));
+    return call.backend.apply_stored_keys();
+}
+
+std::string with_secret(const config::KeySettings& key, const Secret& secret) {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object()
+        .member("name", key.id.view())
+        .member("team", key.team.view())
+        .member("secret", secret.reveal())
+        .end_object();
+    return out;
+}
+
+}  // namespace
+
+Result<ApiAnswer> list_keys(const ApiCall& call) {
+    const config::Settings& settings = call.backend.settings();
+    ENTREPOT_TRY(const auto stored, load_stored_keys(call.backend.store(), settings));
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object().key("keys").begin_array();
+    for (const auto& key : settings.keys)
+        write_key(writer, key, Origin::kFile, settings, call.backend.now());
+    for (const auto& key : stored)
+        write_key(writer, key, Origin::kStore, settings, call.backend.now());
+    writer.end_array().end_object();
+    return ApiAnswer{200, std::move(out)};
+}
+
+Result<ApiAnswer> get_key(const ApiCall& call) {
+    if (const auto* key = call.backend.settings().find_key(call.name))
+        return ApiAnswer{200, key_json(*key, Origin::kFile, call)};
+    ENTREPOT_TRY(const auto key, changeable_key(call));
+    return ApiAnswer{200, key_json(key, Origin::kStore, call)};
+}
+
+Result<ApiAnswer> create_key(const ApiCall& call) {
+    ENTREPOT_TRY(const json::Document document, json::Document::parse(std::string(call.body)));
+    const json::Value& root = document.root();
+    if (!root.is_object())
+        return fail(
+            ErrorCode::kBadRequest, "The body must be an object: {\"name\":...,\"team\":...}");
+    const auto name = root["name"].as_string();
+    if (!name)
+        return fail_field(
+            ErrorCode::kInvalidField, "name", "'name' is missing: the key's name, text");
+    if (root.find("secret") != nullptr || root.find("secret_hash") != nullptr)
+        return fail_field(ErrorCode::kInvalidField, "secret",
+            "The gateway makes the secret; leave it out. A secret of your own goes into the file.");
+    ENTREPOT_TRY(const auto existing, call.backend.store().get("key", *name));
+    if (existing)
+        return fail(ErrorCode::kConflict,
+            fmt::format(
+                "There is a key '{}' already; rotate it for a new secret.", excerpt(*name)));
+    const Secret secret = auth::new_secret();
+    std::string json;
+    json::Writer writer(json);
+    writer.begin_object();
+    for (const json::Member& member : root.members())
+        if (member.key != "name") writer.member_raw(member.key, member.value.raw());
+    writer.member("secret_hash", auth::to_string(auth::digest_of(secret.reveal()))).end_object();
+    ENTREPOT_TRY(const auto key, config::read_key(*name, json, call.backend.settings()));
+    ENTREPOT_TRY_DO(put_and_apply(call, key));
+    return ApiAnswer{201, with_secret(key, secret)};
+}
+
+Result<ApiAnswer> rotate_key(const ApiCall& call) {
+    ENTREPOT_TRY(auto key, changeable_key(call));
+    const Secret secret = auth::new_secret();
+    const bool drop_old = call.argument("drop_old") == "true";
+    // The newest stands last; of two live ones the older goes.
+    if (drop_old) key.digests.clear();
+    while (key.digests.size() > 1) key.digests.erase(key.digests.begin());
+    key.digests.push_back(auth::digest_of(secret.reveal()));
+    ENTREPOT_TRY_DO(put_and_apply(call, key));
+    return ApiAnswer{200, with_secret(key, secret)};
+}
+
+namespace {
+
+Result<ApiAnswer> set_disabled(const ApiCall& call, bool disabled) {
+    ENTREPOT_TRY(auto key, changeable_key(call));
+    key.disabled = disabled;
+    ENTREPOT_TRY_DO(put_and_apply(call, key));
+    return ApiAnswer{200, key_json(key, Origin::kStore, call)};
+}
+
+}  // namespace
+
+Result<ApiAnswer> disable_key(const ApiCall& call) { return set_disabled(call, true); }
+Result<ApiAnswer> enable_key(const ApiCall& call) { return set_disabled(call, false); }
+
+}  // namespace entrepot::control

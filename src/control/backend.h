@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/settings.h"
+#include "routing/offers.h"
+#include "store/books.h"
+#include "store/settings.h"
+
+namespace entrepot::control {
+
+/// What the admin API needs of the process it stands in: a running gateway, or a command that holds
+/// the books' lock. Called by one thread at a time, never a core's.
+class Backend {
+public:
+    virtual ~Backend() = default;
+    [[nodiscard]] virtual const config::Settings& settings() = 0;
+    [[nodiscard]] virtual const routing::OfferTable& offers() = 0;
+    /// Runs `work` with the books on the thread that owns them and waits for it.
+    virtual void with_books(const std::function<void(store::Books&)>& work) = 0;
+    [[nodiscard]] virtual store::SettingsStore& store() = 0;
+    /// Puts the keys of the store to work, beside those of the file. Errors: kBadConfiguration.
+    [[nodiscard]] virtual Status apply_stored_keys() = 0;
+    /// Prometheus text.
+    [[nodiscard]] virtual std::string metrics() = 0;
+    [[nodiscard]] virtual bool draining() = 0;
+    [[nodiscard]] virtual Instant now() = 0;
+};
+
+}  // namespace entrepot::control

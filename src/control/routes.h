@@ -1,0 +1,47 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "control/admin_api.h"
+
+namespace entrepot::control {
+
+/// A request whose path and query were taken apart.
+struct ApiCall {
+    Backend& backend;
+    std::string name;                              ///< what stands for `{name}` or `{id}`, decoded
+    std::map<std::string, std::string> arguments;  ///< of the query, decoded
+    std::string_view body;
+
+    [[nodiscard]] std::string_view argument(const std::string& key) const {
+        const auto found = arguments.find(key);
+        return found == arguments.end() ? std::string_view() : std::string_view(found->second);
+    }
+};
+
+struct ApiAnswer {
+    int status = 200;
+    std::string json;
+};
+
+// api_keys.cc
+[[nodiscard]] Result<ApiAnswer> list_keys(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_key(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> create_key(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> rotate_key(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> disable_key(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> enable_key(const ApiCall& call);
+
+// api_books.cc
+[[nodiscard]] Result<ApiAnswer> get_usage(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_exchange(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> verify_ledger(const ApiCall& call);
+
+// api_catalog.cc
+[[nodiscard]] Result<ApiAnswer> list_models(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> list_prices(const ApiCall& call);
+
+}  // namespace entrepot::control

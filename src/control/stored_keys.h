@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/settings.h"
+#include "store/settings.h"
+
+namespace entrepot::control {
+
+/// The key as the JSON that the store keeps; secrets as hashes.
+[[nodiscard]] std::string key_to_json(const config::KeySettings& key);
+
+/// All keys of the store, checked against the settings (teams, clouds, models, regions, width).
+/// Errors: kIo, and kBadConfiguration with every problem.
+[[nodiscard]] Result<std::vector<config::KeySettings>> load_stored_keys(
+    const store::SettingsStore& store, const config::Settings& settings);
+
+}  // namespace entrepot::control
