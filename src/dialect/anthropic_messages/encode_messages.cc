@@ -45,9 +45,8 @@ public:
             for (char& c : at->second) {
                 if (!is_allowed(c)) c = '_';
             }
-            if (at->second.empty() || (at->second != id && ids_.contains(at->second))) {
-                at->second += fmt::format("_{}", ids_.size());
-            }
+            if (at->second.empty()) at->second = "_";
+            while (!taken_.insert(at->second).second) at->second += fmt::format("_{}", ids_.size());
         }
         return at->second;
     }
@@ -58,6 +57,7 @@ private:
             c == '_' || c == '-';
     }
     std::map<std::string, std::string> ids_;
+    std::set<std::string> taken_;
 };
 
 struct Turn {
