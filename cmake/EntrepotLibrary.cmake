@@ -1,9 +1,11 @@
-# entrepot_library(NAME ledger DEPS base ... LIBS fmt::fmt ...): src/<NAME> as a library, its *_test.cc as one
-# test program, each *_bench.cc as a benchmark, each *_fuzz.cc as a fuzzer. DEPS name our own libraries.
+# entrepot_library(NAME ledger DEPS base ... LIBS fmt::fmt ...): src/<NAME> as a library, its
+# *_test.cc as one test program, each *_bench.cc as a benchmark, each *_fuzz.cc as a fuzzer. DEPS
+# name our own libraries.
 # NAME may hold a slash (dialect/openai_chat); the target is entrepot_<NAME with underscores>.
 
-set(PCH_HEADERS <algorithm> <array> <charconv> <chrono> <cstdint> <cstring> <expected> <functional> <map>
-    <memory> <optional> <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+set(PCH_HEADERS <algorithm> <array> <charconv> <chrono> <cstdint> <cstring> <expected> <functional>
+    <map> <memory> <optional> <span> <string> <string_view> <unordered_map> <utility> <variant>
+    <vector> <fmt/format.h>)
 file(WRITE ${CMAKE_BINARY_DIR}/pch.cc "")
 add_library(entrepot_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
 target_link_libraries(entrepot_pch PUBLIC entrepot_settings fmt::fmt)
@@ -50,7 +52,8 @@ function(entrepot_library)
     list(FILTER tests INCLUDE REGEX "_test\\.cc$")
     if(tests AND ENTREPOT_TESTS)
         add_executable(${target}_test ${tests})
-        target_link_libraries(${target}_test PRIVATE ${target} ${test_deps} GTest::gtest_main GTest::gmock)
+        target_link_libraries(${target}_test PRIVATE
+            ${target} ${test_deps} GTest::gtest_main GTest::gmock)
         target_compile_definitions(${target}_test PRIVATE ENTREPOT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
         string(REPLACE "/" "." label ${arg_NAME})
         add_test(NAME ${label} COMMAND ${target}_test)
