@@ -181,6 +181,11 @@ Status Ledger::apply(const HoldRecord& record) {
     for (std::size_t i = 0; i < record.account_count; ++i) {
         attempt.slots[i] = account_index_.find(static_cast<std::uint32_t>(record.accounts[i]));
         if (attempt.slots[i] == kNoSlot) {
+            ENTREPOT_TRY(const std::optional<Account> there, log_.recall(record.accounts[i]));
+            if (there && there->budget != 0 && there->budget < budgets_.size())
+                attempt.slots[i] = put_account(*there);
+        }
+        if (attempt.slots[i] == kNoSlot) {
             return does_not_follow(fmt::format("a hold in the unknown account {}",
                 static_cast<std::uint32_t>(record.accounts[i])));
         }

@@ -216,6 +216,10 @@ Status Ledger::make_room(
                     "the time zone '{}' of a budget is unknown here", name_of(budget.record.zone)));
         }
         look_at(budget, at);
+        if (budget.slot == kNoSlot && budget.period.end < horizon_) [[unlikely]] {
+            ENTREPOT_TRY(const std::optional<Account> there, log_.recall(id, budget.period.begin));
+            if (there) (void)put_account(*there);
+        }
         const Account* account = budget.slot == kNoSlot ? nullptr : &accounts_[budget.slot];
         const Money unspent =
             account != nullptr ? budget.record.limit - account->settled : budget.record.limit;
@@ -252,7 +256,7 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
     ENTREPOT_CHECK(
         !request.amount || (!request.amount->is_negative() && *request.amount <= kAmountMax));
     const Money asked = request.amount.value_or(Money());
-    const Instant dispatch = std::max(request.dispatch, horizon_);
+    const Instant dispatch = request.dispatch;
 
     if (const Attempt* found = find_attempt(request.exchange, request.attempt)) {
         const HoldRecord& there = found->hold;

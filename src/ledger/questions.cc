@@ -12,7 +12,7 @@ Ledger::Standing Ledger::standing_of(const Budget& budget, Instant at) const {
     Standing standing;
     standing.budget = &budget.record;
     if (budget.zone == nullptr) return standing;
-    standing.period = budget.zone->period_of(budget.record.period, std::max(at, horizon_));
+    standing.period = budget.zone->period_of(budget.record.period, at);
     for (const std::uint32_t slot : budget.slots) {
         const Account& account = accounts_[slot];
         if (account.period.begin != standing.period.begin) continue;

@@ -36,10 +36,10 @@ Changes Ledger::take_changes(Instant evict_before) {
     changes.attempts = attempts();
     changes.accounts_made = accounts_made_;
 
-    if (evict_before > horizon_) {
-        horizon_ = evict_before;
+    if (evict_before > Instant{INT64_MIN}) {
+        horizon_ = std::max(horizon_, evict_before);
         for (const Account& account : accounts()) {
-            if (account.open != 0 || account.period.end >= horizon_) continue;
+            if (account.open != 0 || account.period.end >= evict_before) continue;
             const auto id = static_cast<std::uint32_t>(account.id);
             const std::uint32_t slot = account_index_.find(id);
             Budget& budget = budgets_[account.budget];

@@ -101,7 +101,7 @@ struct Changes {
     std::vector<Unverified> unverified;
     std::vector<Attempt> attempts;
     std::uint32_t accounts_made = 0;  ///< the highest account id given out
-    Instant horizon;                  ///< periods that ended before it are no longer in memory
+    Instant horizon;                  ///< periods that ended before it may have left the memory
 };
 
 }  // namespace entrepot::ledger

@@ -337,6 +337,32 @@ Result<std::vector<Account>> BooksDb::accounts() const {
     }
 }
 
+namespace {
+
+Result<std::optional<Account>> one_account(Statement& query) {
+    ENTREPOT_TRY(const bool row, query.step());
+    if (!row) return std::optional<Account>();
+    ENTREPOT_TRY(const Account account, read_account(query));
+    return std::optional<Account>(account);
+}
+
+}  // namespace
+
+Result<std::optional<Account>> BooksDb::account(std::uint32_t budget, Instant begin) const {
+    ENTREPOT_TRY(Statement query,
+        database_.prepare(
+            fmt::format("SELECT {} FROM accounts WHERE budget=? AND begin_ns=?", kAccountColumns)));
+    query.bind(budget).bind(begin.ns);
+    return one_account(query);
+}
+
+Result<std::optional<Account>> BooksDb::account(AccountId id) const {
+    ENTREPOT_TRY(Statement query,
+        database_.prepare(fmt::format("SELECT {} FROM accounts WHERE id=?", kAccountColumns)));
+    query.bind(number_of(id));
+    return one_account(query);
+}
+
 Result<UsageTable> BooksDb::usage(const UsageQuery& query) const {
     return run_usage_query(database_, query);
 }

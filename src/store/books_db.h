@@ -37,6 +37,9 @@ public:
     [[nodiscard]] Result<std::vector<UnverifiedRow>> unverified() const;
     /// All accounts that ever were, by id.
     [[nodiscard]] Result<std::vector<ledger::Account>> accounts() const;
+    [[nodiscard]] Result<std::optional<ledger::Account>> account(
+        std::uint32_t budget, Instant begin) const;
+    [[nodiscard]] Result<std::optional<ledger::Account>> account(ledger::AccountId id) const;
 
 private:
     BooksDb(Database database, FileOps* files) : database_(std::move(database)), files_(files) {}

@@ -22,6 +22,9 @@ struct Books::Impl final : ledger::Log {
         std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts) override {
         return journal->append(payload, log_class, open_attempts);
     }
+    [[nodiscard]] Result<std::optional<ledger::Account>> recall(
+        std::uint32_t budget, Instant begin) override;
+    [[nodiscard]] Result<std::optional<ledger::Account>> recall(ledger::AccountId account) override;
     /// Hands everything that changed to the checkpointer, which must have room.
     void start_checkpoint(bool clean_stop);
     /// Puts a record read back into the ring, when the ring can know the whole of its exchange.

@@ -46,6 +46,20 @@ void Books::Impl::start_checkpoint(bool clean_stop) {
     checkpointer->push(std::move(checkpoint));
 }
 
+// Slow, and once for each budget period that comes back: a wait for what is being written, then a
+// query.
+Result<std::optional<ledger::Account>> Books::Impl::recall(std::uint32_t budget, Instant begin) {
+    if (checkpointer) ENTREPOT_TRY_DO(checkpointer->wait());
+    ENTREPOT_TRY(const BooksDb db, BooksDb::open(options.data, nullptr));
+    return db.account(budget, begin);
+}
+
+Result<std::optional<ledger::Account>> Books::Impl::recall(ledger::AccountId account) {
+    if (checkpointer) ENTREPOT_TRY_DO(checkpointer->wait());
+    ENTREPOT_TRY(const BooksDb db, BooksDb::open(options.data, nullptr));
+    return db.account(account);
+}
+
 void Books::Impl::note_replayed(std::string_view payload, std::uint64_t begin, std::uint64_t end) {
     constexpr std::size_t kAttemptAt = 2 + sizeof(ExchangeId);  // after type, version and exchange
     const std::optional<ExchangeId> id = ledger::exchange_of(payload);

@@ -33,7 +33,7 @@ struct JournalOptions {
 /// by whatever means, without a system call. A thread of its own prepares the next file, forces
 /// records to the disk and removes what may go. Positions count record bytes from the journal's
 /// beginning and never go back. Thread rule: one owner, except where a member says otherwise.
-class Journal final : public ledger::Log {
+class Journal {
 public:
     /// Called with each record and the position after it; an error stops the reading.
     using Visitor = std::function<Status(std::uint64_t end, std::string_view payload)>;
@@ -42,12 +42,13 @@ public:
     /// append. Errors: kJournalCorrupt (file, offset, what to do), kIo.
     [[nodiscard]] static Result<std::unique_ptr<Journal>> open(
         const JournalOptions& options, std::uint64_t from, Instant now, const Visitor& visit);
-    ~Journal() override;
+    ~Journal();
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
 
+    /// As ledger::Log::append. Errors: kJournalFull.
     [[nodiscard]] Result<std::uint64_t> append(
-        std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts) override;
+        std::string_view payload, ledger::LogClass log_class, std::size_t open_attempts);
     [[nodiscard]] std::uint64_t end() const { return end_.load(std::memory_order_acquire); }
     [[nodiscard]] std::uint64_t bytes_cut() const { return bytes_cut_; }
     /// The position of the oldest record still there.

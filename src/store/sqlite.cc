@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS accounts(id INTEGER PRIMARY KEY, budget INTEGER NOT N
     end_ns INTEGER NOT NULL, limit_max_pico TEXT NOT NULL, held_pico TEXT NOT NULL, settled_pico TEXT NOT NULL,
     overdraft_pico TEXT NOT NULL, open INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS accounts_end ON accounts(end_ns);
+CREATE INDEX IF NOT EXISTS accounts_period ON accounts(budget, begin_ns);
 CREATE TABLE IF NOT EXISTS balances(side INTEGER NOT NULL, key INTEGER NOT NULL, team INTEGER NOT NULL,
     org INTEGER NOT NULL, cloud INTEGER NOT NULL, amount_pico TEXT NOT NULL,
     PRIMARY KEY(side, key, team, org, cloud)) WITHOUT ROWID;

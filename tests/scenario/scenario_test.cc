@@ -38,7 +38,8 @@ public:
         if (command == "forget") return specs_.clear(), ""s;
         if (command == "configure") return of(books_->set_budgets(specs_));
         if (command == "path") {
-            path_names_[words.at(1)] = {words.at(2), words.at(3), words.at(4)};
+            auto& names = path_names_[words.at(1)];
+            std::copy(words.begin() + 2, words.end(), names.begin());
             return "";
         }
         if (command == "hold") return hold(words);
@@ -189,7 +190,8 @@ std::vector<std::filesystem::path> scripts() {
     std::vector<std::filesystem::path> all;
     for (const auto& entry :
         std::filesystem::directory_iterator(ENTREPOT_SOURCE_DIR "/tests/scenario")) {
-        if (entry.path().extension() == ".txt") all.push_back(entry.path());
+        if (entry.path().extension() == ".txt" && entry.path().stem() != "CMakeLists")
+            all.push_back(entry.path());
     }
     std::ranges::sort(all);
     return all;
