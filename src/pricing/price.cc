@@ -220,7 +220,11 @@ Quote worst_case(
             dearest.see(band, bounds);
             reached = true;
         }
-        if (!reached) return {};
+        // A discount that the list does not sell leaves the request at the standard price.
+        const bool is_discount = t == static_cast<std::size_t>(Tier::kBatch) ||
+            t == static_cast<std::size_t>(Tier::kFlex);
+        const bool may_be_standard = (bounds.tiers & Bounds::tier_bit(Tier::kStandard)) != 0;
+        if (!reached && !(is_discount && may_be_standard)) return {};
     }
     if (!dearest.is_known) return {};
 

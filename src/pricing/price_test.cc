@@ -317,6 +317,12 @@ TEST(WorstCase, TakesTheDearestTierThatWasAskedFor) {
     Bounds fast = standard;
     fast.tiers = Bounds::tier_bit(Tier::kFast);
     EXPECT_FALSE(worst_case(fast, sonnet, {}, kToday).is_known);
+    // No flex price in Anthropic's list: whoever may serve flex or standard costs standard at most.
+    Bounds flex = standard;
+    flex.tiers = Bounds::tier_bit(Tier::kFlex) | Bounds::tier_bit(Tier::kStandard);
+    EXPECT_EQ(worst_case(flex, sonnet, {}, kToday).amount.to_decimal(), "0.021");
+    flex.tiers = Bounds::tier_bit(Tier::kFlex);
+    EXPECT_FALSE(worst_case(flex, sonnet, {}, kToday).is_known);
     Bounds far = standard;
     far.prompt_tokens_max = 200'001;
     EXPECT_EQ(worst_case(far, sonnet, {}, kToday).amount.to_decimal(), "2.422512");

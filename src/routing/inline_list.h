@@ -42,6 +42,22 @@ public:
         }
         ++size_;
     }
+    /// A new value at the end, made in place.
+    T& emplace_back() {
+        if (size_ >= N) {
+            push_back(T{});
+            return overflow_.back();
+        }
+        return *::new (static_cast<void*>(room_ + size_++ * sizeof(T))) T{};
+    }
+    void pop_back() {
+        if (size_ > N) overflow_.pop_back();
+        --size_;
+        if (size_ == N && !overflow_.empty()) {
+            std::memcpy(room_, overflow_.data(), N * sizeof(T));
+            overflow_.clear();
+        }
+    }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     [[nodiscard]] T* data() { return size_ <= N ? room() : overflow_.data(); }

@@ -113,7 +113,9 @@ std::optional<Reason> weigh(const RequestFacts& facts, const Offer& offer, const
     attempt.is_bounded = hold.is_known;
     attempt.hold = hold.amount;
     if (offer.card != nullptr) {
-        const pricing::Quote expected = pricing::estimate(usage, *offer.card, options, now.wall);
+        pricing::Quote expected = pricing::estimate(usage, *offer.card, options, now.wall);
+        if (!expected.is_known && facts.tier != catalog::Tier::kStandard)  // served as standard
+            expected = pricing::estimate(usage, *offer.card, {}, now.wall);
         attempt.is_priced = expected.is_known;
         if (expected.is_known) attempt.expected = expected.amount;
     }
@@ -140,26 +142,27 @@ void settle_order(const Candidates& ordered, const Health* health, Now now, Plan
     const bool has_good = std::ranges::any_of(
         ordered, [](const Candidate& c) { return c.is_available && !c.is_tight; });
     for (const Candidate& candidate : ordered) {
-        Attempt attempt = candidate.attempt;
         const bool is_good = candidate.is_available && !candidate.is_tight;
         if (has_good && !is_good) {
             Reason why = Reason::kContextTooSmall;
             if (!candidate.is_available)
-                why = health->breaker(attempt.offer, now.steady) == Breaker::kClosed
+                why = health->breaker(candidate.attempt.offer, now.steady) == Breaker::kClosed
                     ? Reason::kCoolingDown
                     : Reason::kBreakerOpen;
-            plan.excluded.push_back({attempt.offer, why, attempt.not_before});
+            plan.excluded.push_back({candidate.attempt.offer, why, candidate.attempt.not_before});
             continue;
         }
+        const bool is_first = plan.attempts.empty();
+        plan.attempts.push_back(candidate.attempt);
+        Attempt& attempt = plan.attempts[plan.attempts.size() - 1];
         if (!is_good)
             attempt.reason = Reason::kLastResort;
         else if (attempt.reason == Reason::kProbe)
-            attempt.reason = Reason::kProbe;
+            continue;
         else if (!attempt.is_priced && ordered.size() > 1)
             attempt.reason = Reason::kUnpriced;
         else
-            attempt.reason = plan.attempts.empty() ? Reason::kCheapest : Reason::kNextCheapest;
-        plan.attempts.push_back(attempt);
+            attempt.reason = is_first ? Reason::kCheapest : Reason::kNextCheapest;
     }
     if (plan.attempts.size() == 1 &&
         (plan.attempts[0].reason == Reason::kCheapest ||
@@ -260,8 +263,11 @@ std::string_view reason_text(Reason reason) {
     return "unknown";
 }
 
-Result<Plan> survey(
-    const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now) {
+namespace {
+
+/// Fills an empty plan. Errors: kNotFound.
+Status fill(
+    const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now, Plan& plan) {
     const auto indexes = table.of_model(facts.model);
     if (indexes.empty()) {
         const std::string_view near = table.nearest_model(facts.model);
@@ -270,33 +276,44 @@ Result<Plan> survey(
                          : fmt::format("there is no model '{}'; did you mean '{}'?",
                                excerpt(facts.model), near));
     }
-    Result<Plan> result;
-    Plan& plan = *result;
     Candidates candidates;
     for (const std::uint32_t index : indexes) {
         const Offer& offer = table.offer(index);
-        Candidate candidate;
-        candidate.attempt.offer = index;
         std::optional<Reason> refused = gate(facts, offer);
-        if (!refused) refused = weigh(facts, offer, memory, now, candidate);
-        if (refused) {
-            plan.excluded.push_back({index, *refused, {}});
-            continue;
+        if (!refused) {
+            Candidate& candidate = candidates.emplace_back();
+            candidate.attempt.offer = index;
+            candidate.is_foreign = facts.dialect && *facts.dialect != offer.dialect;
+            refused = weigh(facts, offer, memory, now, candidate);
+            if (!refused)
+                look_at_health(memory.health, now, candidate);
+            else
+                candidates.pop_back();
         }
-        candidate.is_foreign = facts.dialect && *facts.dialect != offer.dialect;
-        look_at_health(memory.health, now, candidate);
-        candidates.push_back(candidate);
+        if (refused) plan.excluded.push_back({index, *refused, {}});
     }
     if (candidates.size() > 1) std::sort(candidates.begin(), candidates.end(), is_before);
     settle_order(candidates, memory.health, now, plan);
+    return {};
+}
+
+}  // namespace
+
+Result<Plan> survey(
+    const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now) {
+    Result<Plan> result;
+    if (Status filled = fill(facts, table, memory, now, *result); !filled)
+        result = std::unexpected(std::move(filled).error());
     return result;
 }
 
 Result<Plan> make_plan(
     const RequestFacts& facts, const OfferTable& table, const Memory& memory, Now now) {
-    Result<Plan> plan = survey(facts, table, memory, now);
-    if (plan && plan->attempts.empty()) return nowhere_to_go(facts, table, *plan);
-    return plan;
+    Result<Plan> result;
+    Status filled = fill(facts, table, memory, now, *result);
+    if (filled && result->attempts.empty()) filled = nowhere_to_go(facts, table, *result);
+    if (!filled) result = std::unexpected(std::move(filled).error());
+    return result;
 }
 
 }  // namespace entrepot::routing
