@@ -67,6 +67,8 @@ struct ReplyContext {
     std::string id;              ///< used when the supplier gave none
     std::int64_t created_s = 0;  ///< likewise
     bool wants_usage = true;     ///< a stream with a usage chunk
+    /// canon::Request::uses_functions: calls go back in OpenAI's old form.
+    bool wants_function_call = false;
 };
 
 /// Events to client bytes. A whole reply is written at the end, a stream as it comes.
