@@ -171,7 +171,9 @@ private:
                 return set_scalar(Kind::kBool, flag ? token.substr(0, 4) : token.substr(0, 5), out);
             }
             case od::json_type::null:
-                if (!value.is_null()) return error(simdjson::N_ATOM_ERROR);
+                // The result converts to bool by throwing when the text is not `null`.
+                if (bool null = false; value.is_null().get(null) != simdjson::SUCCESS || !null)
+                    return error(simdjson::N_ATOM_ERROR);
                 return set_scalar(Kind::kNull, token.substr(0, 4), out);
             default: break;
         }
