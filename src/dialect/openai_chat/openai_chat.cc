@@ -1,0 +1,29 @@
+#include "dialect/openai_chat/openai_chat.h"
+
+#include "dialect/openai_chat/failure.h"
+#include "dialect/openai_chat/reply.h"
+#include "dialect/openai_chat/request.h"
+
+namespace entrepot::dialect::openai_chat {
+namespace {
+
+constexpr Dialect make(std::string_view name) {
+    return {.name = name,
+        .stream_content_type = "text/event-stream",
+        .decode_request = decode_request,
+        .encode_request = encode_request,
+        .reply_decoder = make_reply_decoder,
+        .reply_encoder = make_reply_encoder,
+        .decode_failure = decode_failure,
+        .encode_failure = encode_failure};
+}
+
+constexpr Dialect kOpenAi = make(kName);
+constexpr Dialect kAzure = make(kAzureName);
+
+}  // namespace
+
+const Dialect& openai_chat() { return kOpenAi; }
+const Dialect& azure_openai() { return kAzure; }
+
+}  // namespace entrepot::dialect::openai_chat

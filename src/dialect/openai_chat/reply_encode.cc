@@ -1,0 +1,528 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "dialect/openai_chat/failure.h"
+#include "dialect/openai_chat/reply.h"
+#include "dialect/openai_chat/request.h"
+#include "dialect/openai_chat/usage.h"
+#include "framing/sse.h"
+#include "json/value.h"
+#include "json/writer.h"
+
+namespace entrepot::dialect::openai_chat {
+namespace {
+
+using canon::PartKind;
+
+template <typename... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+
+/// Names for `x-entrepot-dropped`, each once.
+class Dropped {
+public:
+    void add(std::string_view name) {
+        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
+    }
+    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+
+private:
+    std::vector<std::string> names_;
+};
+
+/// Asides of one place, to be written beside its own members.
+using Asides = std::vector<std::pair<std::string, std::string>>;  // name, JSON
+
+/// Lays what came in pieces over what is there: lists are joined, log probabilities list by list,
+/// else the last stands.
+void merge_aside(Asides& asides, std::string_view name, const std::string& json) {
+    const auto found = std::ranges::find(asides, name, &Asides::value_type::first);
+    if (found == asides.end()) {
+        asides.emplace_back(name, json);
+        return;
+    }
+    auto a = json::Document::parse(found->second);
+    auto b = json::Document::parse(json);
+    if (!a || !b) return;
+    const auto joined = [](const json::Value& first, const json::Value& second) {
+        std::string out;
+        json::Writer writer(out);
+        writer.begin_array();
+        for (const json::Value* list : {&first, &second})
+            for (const json::Value& item : list->items()) writer.raw(item.raw());
+        writer.end_array();
+        return out;
+    };
+    if (a->root().is_array() && b->root().is_array()) {
+        found->second = joined(a->root(), b->root());
+    } else if (name == "logprobs" && a->root().is_object() && b->root().is_object()) {
+        std::string out;
+        json::Writer writer(out);
+        writer.begin_object();
+        for (const std::string_view list : {"content", "refusal"}) {
+            const json::Value& first = a->root()[list];
+            const json::Value& second = b->root()[list];
+            if (first.is_array() || second.is_array())
+                writer.member_raw(list, joined(first, second));
+            else
+                writer.member_null(list);
+        }
+        writer.end_object();
+        found->second = std::move(out);
+    } else {
+        found->second = json;
+    }
+}
+
+void write_asides(json::Writer& writer, const Asides& asides) {
+    for (const auto& [name, json] : asides) writer.member_raw(name, json);
+}
+
+std::string call_id_of(const canon::PartStarted& start, std::string_view reply_id) {
+    if (!start.call_id.empty()) return start.call_id;
+    return fmt::format("call_{}_{}_{}", reply_id, start.choice, start.part);
+}
+
+std::string media_url(const canon::Media& media) {
+    if (media.source != canon::Media::Source::kBase64) return media.data;
+    return fmt::format("data:{};base64,{}", media.media_type, media.data);
+}
+
+/// Who the reply says it is: the supplier's id and time where it gave them, the client's model name.
+struct Identity {
+    std::string id;
+    std::string model;
+    std::int64_t created_s = 0;
+
+    explicit Identity(const ReplyContext& context)
+        : id(context.id), model(context.model), created_s(context.created_s) {}
+    void learn(const canon::Started& started) {
+        if (!started.id.empty()) id = started.id;
+        if (model.empty()) model = started.model;
+        if (started.created_s != 0) created_s = started.created_s;
+    }
+    void write(json::Writer& writer, std::string_view object) const {
+        writer.member("id", id).member("object", object);
+        writer.member("created", created_s).member("model", model);
+    }
+};
+
+class StreamEncoder : public ReplyEncoder {
+public:
+    explicit StreamEncoder(const ReplyContext& context) : context_(context), identity_(context) {}
+
+    void add(const canon::Event& event, std::string& out) override {
+        if (is_over_) return;
+        std::visit([&](const auto& e) { on(e, out); }, event);
+    }
+    [[nodiscard]] const std::vector<std::string>& dropped() const override {
+        return dropped_.names();
+    }
+
+private:
+    struct Call {
+        std::int64_t index = 0;
+        bool is_custom = false;
+        bool has_arguments = false;
+    };
+    struct Choice {
+        bool has_role = false;
+        std::int64_t calls = 0;
+        std::map<std::uint32_t, PartKind> parts;
+        std::map<std::uint32_t, Call> call_of;
+        Asides waiting;          // of the choice, for its next chunk
+        Asides waiting_message;  // of the delta
+    };
+
+    void on(const canon::Started& e, std::string&) { identity_.learn(e); }
+    void on(const canon::PartStarted& e, std::string& out);
+    void on(const canon::PartDelta& e, std::string& out);
+    void on(const canon::PartSignature& e, std::string& out);
+    void on(const canon::PartEnded& e, std::string& out);
+    void on(const canon::Finished& e, std::string& out);
+    void on(const canon::UsageReported& e, std::string&) { usage_ = e.usage; }
+    void on(const canon::Aside& e, std::string& out);
+    void on(const canon::Failed& e, std::string& out) {
+        framing::append_sse(out, {}, encode_failure(e.failure));
+        is_over_ = true;
+    }
+    void on(const canon::Ended&, std::string& out);
+
+    /// Writes a chunk of one choice; `fill` writes the delta's members. The first one of a choice
+    /// is preceded by its role.
+    template <typename Fill>
+    void chunk(std::uint32_t index, std::string_view finish, std::string& out, Fill fill);
+    template <typename Fill>
+    void call_chunk(std::uint32_t index, const Call& call, std::string& out, Fill fill);
+
+    ReplyContext context_;
+    Identity identity_;
+    std::map<std::uint32_t, Choice> choices_;
+    Asides waiting_;  // of the whole reply, for the next chunk
+    Asides sticky_;   // on every chunk, as OpenAI has them
+    std::optional<canon::Usage> usage_;
+    Dropped dropped_;
+    bool is_over_ = false;
+};
+
+template <typename Fill>
+void StreamEncoder::chunk(
+    std::uint32_t index, std::string_view finish, std::string& out, Fill fill) {
+    Choice& choice = choices_[index];
+    if (!choice.has_role) {
+        choice.has_role = true;
+        chunk(index, {}, out, [](json::Writer& writer) {
+            writer.member("role", "assistant").member("content", "");
+        });
+    }
+    std::string data;
+    json::Writer writer(data);
+    writer.begin_object();
+    identity_.write(writer, "chat.completion.chunk");
+    write_asides(writer, sticky_);
+    write_asides(writer, waiting_);
+    waiting_.clear();
+    writer.key("choices").begin_array().begin_object();
+    writer.member("index", std::int64_t{index}).key("delta").begin_object();
+    fill(writer);
+    write_asides(writer, choice.waiting_message);
+    choice.waiting_message.clear();
+    writer.end_object();
+    write_asides(writer, choice.waiting);
+    choice.waiting.clear();
+    if (finish.empty())
+        writer.member_null("finish_reason");
+    else
+        writer.member("finish_reason", finish);
+    writer.end_object().end_array();
+    if (context_.wants_usage) writer.member_null("usage");
+    writer.end_object();
+    framing::append_sse(out, {}, data);
+}
+
+template <typename Fill>
+void StreamEncoder::call_chunk(
+    std::uint32_t index, const Call& call, std::string& out, Fill fill) {
+    chunk(index, {}, out, [&](json::Writer& writer) {
+        if (context_.wants_function_call) {
+            writer.key("function_call").begin_object();
+            fill(writer, nullptr);
+            writer.end_object();
+            return;
+        }
+        writer.key("tool_calls").begin_array().begin_object().member("index", call.index);
+        fill(writer, call.is_custom ? "custom" : "function");
+        writer.end_object().end_array();
+    });
+}
+
+void StreamEncoder::on(const canon::PartStarted& e, std::string& out) {
+    Choice& choice = choices_[e.choice];
+    choice.parts[e.part] = e.kind;
+    if (e.is_redacted) dropped_.add("redacted_thinking");
+    if (e.kind == PartKind::kToolCall) {
+        const Call call{choice.calls++, e.is_custom, false};
+        choice.call_of[e.part] = call;
+        call_chunk(e.choice, call, out, [&](json::Writer& writer, const char* kind) {
+            if (kind != nullptr) {
+                writer.member("id", call_id_of(e, identity_.id)).member("type", kind);
+                writer.key(kind).begin_object();
+            }
+            writer.member("name", e.name).member(e.is_custom ? "input" : "arguments", "");
+            if (kind != nullptr) writer.end_object();
+        });
+    } else if (e.kind == PartKind::kMedia && e.media) {
+        if (e.media->kind != canon::Media::Kind::kImage) {
+            dropped_.add("media");
+            return;
+        }
+        chunk(e.choice, {}, out, [&](json::Writer& writer) {  // OpenRouter's place for them
+            writer.key("images").begin_array().begin_object().member("type", "image_url");
+            writer.key("image_url").begin_object().member("url", media_url(*e.media));
+            writer.end_object().end_object().end_array();
+        });
+    } else if (e.kind == PartKind::kOpaque && e.opaque) {
+        if (!is_ours(e.opaque->origin)) {
+            dropped_.add(e.opaque->kind);
+            return;
+        }
+        chunk(e.choice, {}, out, [&](json::Writer& writer) {
+            writer.key("content").begin_array().raw(e.opaque->json).end_array();
+        });
+    }
+}
+
+void StreamEncoder::on(const canon::PartDelta& e, std::string& out) {
+    Choice& choice = choices_[e.choice];
+    const auto part = choice.parts.find(e.part);
+    if (part == choice.parts.end()) return;
+    if (part->second == PartKind::kToolCall) {
+        Call& call = choice.call_of[e.part];
+        call.has_arguments = true;
+        call_chunk(e.choice, call, out, [&](json::Writer& writer, const char* kind) {
+            if (kind != nullptr) writer.key(kind).begin_object();
+            writer.member(call.is_custom ? "input" : "arguments", e.text);
+            if (kind != nullptr) writer.end_object();
+        });
+        return;
+    }
+    const std::string_view key = part->second == PartKind::kThought ? "reasoning_content"
+        : part->second == PartKind::kRefusal                       ? "refusal"
+                                                                   : "content";
+    chunk(e.choice, {}, out, [&](json::Writer& writer) { writer.member(key, e.text); });
+}
+
+void StreamEncoder::on(const canon::PartSignature& e, std::string& out) {
+    Choice& choice = choices_[e.choice];
+    const auto call = choice.call_of.find(e.part);
+    if (call == choice.call_of.end() || e.signature.origin != "gemini" ||
+        context_.wants_function_call) {
+        dropped_.add("signature");
+        return;
+    }
+    chunk(e.choice, {}, out, [&](json::Writer& writer) {
+        writer.key("tool_calls").begin_array().begin_object().member("index", call->second.index);
+        writer.key("extra_content").begin_object().key("google").begin_object();
+        writer.member("thought_signature", e.signature.data);
+        writer.end_object().end_object().end_object().end_array();
+    });
+}
+
+void StreamEncoder::on(const canon::PartEnded& e, std::string& out) {
+    Choice& choice = choices_[e.choice];
+    const auto found = choice.call_of.find(e.part);
+    if (found == choice.call_of.end() || found->second.has_arguments || found->second.is_custom)
+        return;
+    // A call without arguments: clients parse what they were sent, and "" is no JSON.
+    found->second.has_arguments = true;
+    call_chunk(e.choice, found->second, out, [](json::Writer& writer, const char* kind) {
+        if (kind != nullptr) writer.key(kind).begin_object();
+        writer.member("arguments", "{}");
+        if (kind != nullptr) writer.end_object();
+    });
+}
+
+void StreamEncoder::on(const canon::Finished& e, std::string& out) {
+    std::string_view word = finish_reason_word(e.reason);
+    if (context_.wants_function_call && word == "tool_calls") word = "function_call";
+    chunk(e.choice, word, out, [](json::Writer&) {});
+}
+
+void StreamEncoder::on(const canon::Aside& e, std::string& out) {
+    if (!is_ours(e.origin)) {
+        dropped_.add(e.key);
+        return;
+    }
+    if (!e.choice) {
+        const bool is_sticky = e.key == "system_fingerprint" || e.key == "service_tier";
+        merge_aside(is_sticky ? sticky_ : waiting_, e.key, e.json);
+        return;
+    }
+    Choice& choice = choices_[*e.choice];
+    if (e.key.starts_with(kMessageAside))
+        merge_aside(choice.waiting_message, e.key.substr(kMessageAside.size()), e.json);
+    else
+        merge_aside(choice.waiting, e.key, e.json);
+    (void)out;  // it goes with the next chunk, which is of the same moment
+}
+
+void StreamEncoder::on(const canon::Ended&, std::string& out) {
+    is_over_ = true;
+    // Asides that came behind the last content of a choice still have to be said.
+    for (auto& [index, choice] : choices_)
+        if (!choice.waiting.empty() || !choice.waiting_message.empty())
+            chunk(index, {}, out, [](json::Writer&) {});
+    if ((context_.wants_usage && usage_) || !waiting_.empty()) {
+        std::string data;
+        json::Writer writer(data);
+        writer.begin_object();
+        identity_.write(writer, "chat.completion.chunk");
+        write_asides(writer, sticky_);
+        write_asides(writer, waiting_);
+        writer.key("choices").begin_array().end_array();
+        if (context_.wants_usage && usage_) {
+            writer.key("usage");
+            write_usage(writer, *usage_);
+        }
+        writer.end_object();
+        framing::append_sse(out, {}, data);
+    }
+    framing::append_sse(out, {}, "[DONE]");
+}
+
+class WholeEncoder : public ReplyEncoder {
+public:
+    explicit WholeEncoder(const ReplyContext& context) : context_(context), identity_(context) {}
+
+    void add(const canon::Event& event, std::string& out) override {
+        if (is_over_) return;
+        reply_.add(event);
+        if (const auto* failed = std::get_if<canon::Failed>(&event)) {
+            out += encode_failure(failed->failure);
+            is_over_ = true;
+        } else if (std::holds_alternative<canon::Ended>(event)) {
+            write(out);
+            is_over_ = true;
+        }
+    }
+    [[nodiscard]] const std::vector<std::string>& dropped() const override {
+        return dropped_.names();
+    }
+
+private:
+    void write(std::string& out);
+    void write_choice(json::Writer& writer, const canon::Reply::Choice& choice);
+    void write_call(json::Writer& writer, const canon::Reply::Part& part);
+    Asides collect(const std::vector<canon::Aside>& asides, bool of_message);
+
+    ReplyContext context_;
+    Identity identity_;
+    canon::Reply reply_;
+    Dropped dropped_;
+    bool is_over_ = false;
+};
+
+Asides WholeEncoder::collect(const std::vector<canon::Aside>& asides, bool of_message) {
+    Asides collected;
+    for (const canon::Aside& aside : asides) {
+        if (!is_ours(aside.origin)) {
+            dropped_.add(aside.key);
+            continue;
+        }
+        const bool is_message = aside.key.starts_with(kMessageAside);
+        if (is_message != of_message) continue;
+        merge_aside(collected, is_message ? aside.key.substr(kMessageAside.size()) : aside.key,
+            aside.json);
+    }
+    return collected;
+}
+
+void WholeEncoder::write_call(json::Writer& writer, const canon::Reply::Part& part) {
+    const std::string_view arguments = part.text.empty() ? "{}" : std::string_view(part.text);
+    if (context_.wants_function_call) {
+        writer.begin_object().member("name", part.start.name).member("arguments", arguments);
+        writer.end_object();
+        return;
+    }
+    writer.begin_object().member("id", call_id_of(part.start, identity_.id));
+    if (part.start.is_custom) {
+        writer.member("type", "custom").key("custom").begin_object();
+        writer.member("name", part.start.name).member("input", part.text).end_object();
+    } else {
+        writer.member("type", "function").key("function").begin_object();
+        writer.member("name", part.start.name).member("arguments", arguments).end_object();
+    }
+    if (part.signature && part.signature->origin == "gemini") {
+        writer.key("extra_content").begin_object().key("google").begin_object();
+        writer.member("thought_signature", part.signature->data).end_object().end_object();
+    } else if (part.signature) {
+        dropped_.add("signature");
+    }
+    writer.end_object();
+}
+
+void WholeEncoder::write_choice(json::Writer& writer, const canon::Reply::Choice& choice) {
+    std::string text;
+    std::string refusal;
+    std::string thought;
+    std::vector<const canon::Reply::Part*> calls;
+    std::vector<std::string> images;
+    bool has_text = false;
+    for (const canon::Reply::Part& part : choice.parts) {
+        switch (part.start.kind) {
+            case PartKind::kText:
+                text += part.text;
+                has_text = true;
+                break;
+            case PartKind::kRefusal: refusal += part.text; break;
+            case PartKind::kThought:
+                thought += part.text;
+                if (part.start.is_redacted) dropped_.add("redacted_thinking");
+                if (part.signature) dropped_.add("signature");
+                break;
+            case PartKind::kToolCall: calls.push_back(&part); break;
+            case PartKind::kMedia:
+                if (part.start.media && part.start.media->kind == canon::Media::Kind::kImage)
+                    images.push_back(media_url(*part.start.media));
+                else
+                    dropped_.add("media");
+                break;
+            case PartKind::kOpaque:
+                if (part.start.opaque) dropped_.add(part.start.opaque->kind);
+                break;
+        }
+    }
+    writer.key("message").begin_object().member("role", "assistant");
+    if (has_text || (calls.empty() && refusal.empty()))
+        writer.member("content", text);
+    else
+        writer.member_null("content");
+    if (refusal.empty())
+        writer.member_null("refusal");
+    else
+        writer.member("refusal", refusal);
+    if (!thought.empty()) writer.member("reasoning_content", thought);
+    if (!images.empty()) {
+        writer.key("images").begin_array();
+        for (const std::string& url : images) {
+            writer.begin_object().member("type", "image_url").key("image_url").begin_object();
+            writer.member("url", url).end_object().end_object();
+        }
+        writer.end_array();
+    }
+    if (!calls.empty() && context_.wants_function_call) {
+        writer.key("function_call");
+        write_call(writer, *calls.front());
+        if (calls.size() > 1) dropped_.add("tool_calls");
+    } else if (!calls.empty()) {
+        writer.key("tool_calls").begin_array();
+        for (const canon::Reply::Part* call : calls) write_call(writer, *call);
+        writer.end_array();
+    }
+    write_asides(writer, collect(choice.asides, true));
+    writer.end_object();
+    const Asides asides = collect(choice.asides, false);
+    if (std::ranges::find(asides, "logprobs", &Asides::value_type::first) == asides.end())
+        writer.member_null("logprobs");
+    write_asides(writer, asides);
+    if (!choice.finished) {
+        writer.member_null("finish_reason");
+        return;
+    }
+    std::string_view word = finish_reason_word(choice.finished->reason);
+    if (context_.wants_function_call && word == "tool_calls") word = "function_call";
+    writer.member("finish_reason", word);
+}
+
+void WholeEncoder::write(std::string& out) {
+    identity_.learn(reply_.started);
+    json::Writer writer(out);
+    writer.begin_object();
+    identity_.write(writer, "chat.completion");
+    writer.key("choices").begin_array();
+    std::int64_t index = 0;
+    for (const canon::Reply::Choice& choice : reply_.choices) {
+        writer.begin_object().member("index", index++);
+        write_choice(writer, choice);
+        writer.end_object();
+    }
+    writer.end_array();
+    if (reply_.has_usage) {
+        writer.key("usage");
+        write_usage(writer, reply_.usage);
+    }
+    write_asides(writer, collect(reply_.asides, false));
+    writer.end_object();
+}
+
+}  // namespace
+
+std::unique_ptr<ReplyEncoder> make_reply_encoder(ReplyForm form, const ReplyContext& context) {
+    if (form == ReplyForm::kWhole) return std::make_unique<WholeEncoder>(context);
+    return std::make_unique<StreamEncoder>(context);
+}
+
+}  // namespace entrepot::dialect::openai_chat
