@@ -1,29 +1,35 @@
-"""The controls of a running cloudsim, as the e2e cases use them."""
+"""The run-time controls of a cloudsim (apps/cloudsim/README.md), as the cases use them."""
 import json
 import urllib.request
 
 
 class Simulator:
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, control_url):
+        self.control_url = control_url
 
-    def _set(self, state):
-        request = urllib.request.Request(self.url + "/control", json.dumps(state).encode(),
-                                         {"content-type": "application/json"})
+    def put(self, config):
+        request = urllib.request.Request(
+            self.control_url + "/_sim/config", json.dumps(config).encode(),
+            {"content-type": "application/json"}, method="PUT")
         with urllib.request.urlopen(request, timeout=10) as reply:
             reply.read()
 
     def reset(self):
-        self._set({})
+        self.put({})
 
     def answer(self, text="", tool_calls=()):
-        self._set({"answer": {"text": text, "tool_calls": list(tool_calls)}})
+        answer = {"text": text}
+        if tool_calls:
+            answer = {"tool_calls": list(tool_calls)}
+        self.put({"all": {"answer": answer}})
 
-    def fail(self, status, message="", retry_after_s=1):
-        self._set({"fail": {"status": status, "message": message, "retry_after_s": retry_after_s}})
+    def fail(self, status, message="refused by the simulation", retry_after_s=1):
+        self.put({"all": {"fault": "status", "status": status, "message": message,
+                          "retry_after_s": retry_after_s}})
 
     def slow(self, event_ms):
-        self._set({"slow": {"event_ms": event_ms}})
+        self.put({"all": {"chunk_ms": event_ms, "chunks": 50, "output_tokens": 100}})
 
     def truncate(self, after_events):
-        self._set({"truncate": {"after_events": after_events}})
+        self.put({"all": {"fault": "truncate_stream", "after_chunks": after_events, "chunks": 20,
+                          "output_tokens": 100}})

@@ -1,27 +1,32 @@
-// The controls of a running cloudsim, as the cases use them.
+// The run-time controls of a cloudsim (apps/cloudsim/README.md), as the cases use them.
 export class Simulator {
   #url;
-  constructor(url) {
-    this.#url = url;
+  constructor(controlUrl) {
+    this.#url = controlUrl;
   }
-  async #set(state) {
-    const body = JSON.stringify(state);
-    const reply = await fetch(`${this.#url}/control`, { method: "POST", body });
+  async #put(config) {
+    const body = JSON.stringify(config);
+    const reply = await fetch(`${this.#url}/_sim/config`, { method: "PUT", body });
     if (!reply.ok) throw new Error(`cloudsim: ${reply.status} ${await reply.text()}`);
   }
   reset() {
-    return this.#set({});
+    return this.#put({});
   }
-  answer({ text = "one two three four five", tool_calls = null }) {
-    return this.#set({ answer: { text, tool_calls } });
+  answer(answer) {
+    return this.#put({ all: { answer } });
   }
-  fail(fault) {
-    return this.#set({ fail: fault });
+  fail({ status, message = "refused by the simulation", retry_after_s = 1 }) {
+    return this.#put({ all: { fault: "status", status, message, retry_after_s } });
+  }
+  throttle({ retry_after_s }) {
+    return this.#put({ all: { fault: "throttle", retry_after_s } });
   }
   slow({ event_ms }) {
-    return this.#set({ slow: { event_ms } });
+    return this.#put({ all: { chunk_ms: event_ms, chunks: 50, output_tokens: 100 } });
   }
   truncate({ after_events }) {
-    return this.#set({ truncate: { after_events } });
+    return this.#put({
+      all: { fault: "truncate_stream", after_chunks: after_events, chunks: 20, output_tokens: 100 },
+    });
   }
 }

@@ -1,0 +1,73 @@
+"""A running cloudsim: its clouds as the gateway's configuration wants them, and what it served."""
+import dataclasses
+import json
+import urllib.request
+
+import harness
+from simulator import Simulator
+
+
+@dataclasses.dataclass
+class Served:
+    """One answered request. `usage` in normal form; `reported`: it left cloudsim."""
+    cloud: str
+    exchange: str
+    status: int
+    usage: dict
+    reported: bool
+    completed: bool
+
+
+class Cloudsim:
+    def __init__(self, build, log):
+        self.program = harness.Program(
+            [build / "cloudsim", "--listen", "127.0.0.1:0", "--json"], log)
+        ready = self.program.wait_ready()
+        self.url, self.clouds = ready["control_url"], ready["clouds"]
+        self.controls = Simulator(self.url)
+
+    def stop(self):
+        self.program.stop(10)
+
+    def clouds_yaml(self, timeouts=None):
+        """Entries of `clouds:` by name; bedrock twice, signed and by bearer token."""
+        entries = {}
+        for name, cloud in self.clouds.items():
+            common = f'kind: {cloud["kind"]}, endpoint: "{cloud["endpoint"]}"'
+            common += f', timeouts: {timeouts}' if timeouts else ""
+            key = f', api_key: "{cloud["api_key"]}"'
+            region = f', region: {cloud["region"]}' if cloud.get("region") else ""
+            if name == "bedrock":
+                entries["bedrock_bearer"] = f"{{{common}{region}{key}}}"
+                key = (f', access_key_id: "{cloud["access_key_id"]}", '
+                       f'secret_access_key: "{cloud["secret_access_key"]}"')
+            entries[name] = f"{{{common}{region}{key}}}"
+        return entries
+
+    def model_of(self, cloud):
+        return self.clouds[cloud.removesuffix("_bearer")]["models"][0]
+
+    def served(self):
+        entries = []
+        with urllib.request.urlopen(self.url + "/_sim/served", timeout=60) as reply:
+            for line in reply:
+                entry = json.loads(line)
+                entries.append(Served(entry["cloud"], entry["exchange"], entry["status"],
+                                      entry["usage"], entry["reported"], entry["completed"]))
+        return entries
+
+    # ---- behaviours of the simulations ----
+
+    def slow(self, event_ms):
+        self.controls.put({"all": {"chunk_ms": event_ms}})
+
+    def mixed_faults(self, seed):
+        """Three of ten requests meet a fault."""
+        faults = ["dead", "throttle", "overload", "error500", "truncate_stream", "stream_error",
+                  "bad_crc", "wrong_content_type", "empty", "no_usage"]
+        mix = [{"fault": fault, "per_mille": 30} for fault in faults]
+        self.controls.put({"all": {"mix": mix, "seed": seed, "chunk_ms": 2}})
+
+    def break_cloud(self, cloud, fault):
+        name = {"throttled": "throttle", "truncated": "truncate_stream"}.get(fault, fault)
+        self.controls.put({"clouds": {cloud: {"fault": name}}})
