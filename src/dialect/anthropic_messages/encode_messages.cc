@@ -200,29 +200,45 @@ private:
         json::Writer writer(out);
         has_block = true;
         if (const auto* opaque = std::get_if<canon::Opaque>(&item.body)) {
-            if (opaque->origin == kName) {
-                writer.raw(opaque->json);
-                return {};
+            if (opaque->origin != kName) {
+                has_block = false;
+                return lose_opaque(*opaque);
             }
-            has_block = false;
-            return losses_.of_answer(fmt::format("{}.{}", turn_path(), opaque->kind),
-                "only its own dialect knows what it means");
+            writer.raw(opaque->json);
+            return {};
         }
+        if (!is_own_) ENTREPOT_TRY_DO(lose_riders(item));
         writer.begin_object();
         ENTREPOT_TRY(has_block,
             std::visit(
                 [&](const auto& body) { return write_body(writer, item, body); }, item.body));
         if (!has_block) return {};
         if (item.cache && marks_.contains(&*item.cache)) write_cache(writer, *item.cache);
-        for (const canon::Extra& extra : item.extras) {
-            if (is_own_) {
+        if (is_own_) {
+            for (const canon::Extra& extra : item.extras) {
                 writer.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
-            } else {
-                ENTREPOT_TRY_DO(losses_.of_hint(extra.path, "there is no such field there"));
             }
         }
         writer.end_object();
         return {};
+    }
+
+    Status lose_opaque(const canon::Opaque& opaque) {
+        constexpr std::string_view kWhy = "only its own dialect knows what it means";
+        std::string field = fmt::format("{}.{}", turn_path(), opaque.kind);
+        // Another maker's thoughts are no part of what was said.
+        if (opaque.kind.starts_with("reasoning")) return losses_.of_hint(std::move(field), kWhy);
+        return losses_.of_answer(std::move(field), kWhy);
+    }
+
+    // What another dialect's item brings along, whether or not the item itself leaves a block.
+    Status lose_riders(const Item& item) {
+        for (const canon::Extra& extra : item.extras) {
+            ENTREPOT_TRY_DO(losses_.of_hint(extra.path, "there is no such field there"));
+        }
+        const bool is_thought = std::holds_alternative<canon::Thought>(item.body);
+        if (!item.signature || is_thought || item.signature->origin == kName) return {};
+        return losses_.of_hint(turn_path() + ".signature", "it is another maker's");
     }
 
     // Each gives false where the item leaves no block, which its loss has named.
@@ -303,6 +319,7 @@ private:
 
     Result<bool> write_body(json::Writer& writer, const Item& item, const Media& body) {
         const std::string path = turn_path() + ".content";
+        const std::string type = media_type_of(body);
         if (!is_own_) {
             ENTREPOT_TRY(const bool is_taken, check_media(item, body, path));
             if (!is_taken) return false;
@@ -313,7 +330,7 @@ private:
         if (!is_own_ && is_plain_text(body, plain)) {
             writer.member("type", "text").member("media_type", "text/plain").member("data", plain);
         } else {
-            write_source(writer, body);
+            write_source(writer, body, type);
         }
         writer.end_object();
         if (!body.name.empty() && body.kind == Media::Kind::kDocument) {
@@ -322,7 +339,7 @@ private:
         return true;
     }
 
-    static void write_source(json::Writer& writer, const Media& body) {
+    static void write_source(json::Writer& writer, const Media& body, std::string_view type) {
         switch (body.source) {
             case Media::Source::kUrl: writer.member("type", "url").member("url", body.data); return;
             case Media::Source::kFileId:
@@ -335,10 +352,17 @@ private:
                 break;
             case Media::Source::kBase64:
             case Media::Source::kStorage:
-                writer.member("type", "base64").member("media_type", body.media_type);
+                writer.member("type", "base64").member("media_type", type);
                 break;
         }
         writer.member("data", body.data);
+    }
+
+    // Some clients send a PDF's bytes without saying that it is one.
+    static std::string media_type_of(const Media& body) {
+        constexpr std::string_view kPdfHead = "JVBERi0";  // "%PDF-"
+        const bool is_silent = body.kind == Media::Kind::kDocument && body.media_type.empty();
+        return is_silent && body.data.starts_with(kPdfHead) ? "application/pdf" : body.media_type;
     }
 
     // Text files travel as base64 in other dialects and as text in this one.
@@ -374,7 +398,7 @@ private:
             }
         } else if (body.source == Media::Source::kBase64) {
             std::string plain;
-            if (body.media_type != "application/pdf" && !is_plain_text(body, plain)) {
+            if (media_type_of(body) != "application/pdf" && !is_plain_text(body, plain)) {
                 return lost(
                     fmt::format("documents are PDF or text there, not '{}'", body.media_type));
             }
