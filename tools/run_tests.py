@@ -182,6 +182,9 @@ def fuzz(report, seconds_each, name_filter):
     programs = sorted(p for p in (BUILD / "fuzz").glob("**/*_fuzz")
                       if p.is_file() and os.access(p, os.X_OK) and (name_filter or "") in p.name)
 
+    symbolizer = shutil.which("llvm-symbolizer-19") or ""
+    environment = {"ASAN_SYMBOLIZER_PATH": symbolizer} if symbolizer else {}
+
     def one(program):
         corpus = BUILD / "fuzz-corpus" / program.name
         corpus.mkdir(parents=True, exist_ok=True)
@@ -190,7 +193,8 @@ def fuzz(report, seconds_each, name_filter):
         seeds = next(iter((ROOT / "src").glob(f"**/{program.name}_seeds")), None)
         command = [str(program), f"-max_total_time={seconds_each}", "-rss_limit_mb=4096",
                    "-timeout=10", "-print_final_stats=1", f"-artifact_prefix={found}/", str(corpus)]
-        return run(f"fuzz {program.name}", command + ([str(seeds)] if seeds else []))
+        return run(f"fuzz {program.name}", command + ([str(seeds)] if seeds else []),
+                   environment)
 
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:

@@ -91,7 +91,7 @@ def compare(scene, answers):
         billed = [e for e in entries if e.status == 200]
         if len(booked) < len(billed) or len(report["attempts"]) < len(entries):
             missing.append(f"{exchange}: {len(billed)} of {len(entries)} billed, booked {booked}")
-        reported = sorted(tuple(sorted(e.usage.items())) for e in billed if e.reported and e.completed)
+        reported = [e for e in billed if e.reported and e.completed]
         certain = [a for a in booked if not is_doubtful(a)]
         doubtful = [a for a in booked if is_doubtful(a)]
         exact, estimated = exact + len(certain), estimated + len(doubtful)
