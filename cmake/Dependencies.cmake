@@ -22,10 +22,13 @@ target_compile_options(llhttp PRIVATE -O2 -w)
 target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 
 add_library(entrepot_asio INTERFACE)
-target_compile_definitions(entrepot_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
-    BOOST_ASIO_NO_TS_EXECUTORS)
+target_compile_definitions(entrepot_asio INTERFACE
+    BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
+    BOOST_ASIO_NO_TS_EXECUTORS
+    BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING) # its aligned_alloc misses malloc's thread cache
 target_link_libraries(entrepot_asio INTERFACE Threads::Threads OpenSSL::SSL OpenSSL::Crypto)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # g++ 12 takes Asio's pair of operator new and delete of a coroutine frame for two different ones.
+    # g++ 12 takes Asio's pair of operator new and delete of a coroutine frame for two different
+    # ones.
     target_compile_options(entrepot_asio INTERFACE -Wno-mismatched-new-delete)
 endif()

@@ -12,7 +12,7 @@
 namespace entrepot::net {
 
 namespace {
-constexpr std::size_t kKeptHeadBytes = 4096;
+constexpr std::size_t kKeptHeadBytes = 2048;
 }
 
 ClientConnection::~ClientConnection() { drop_buffer(); }
@@ -32,6 +32,9 @@ void ClientConnection::render(const ClientRequest& request) {
         head_.append("content-length: ").append(length.data(), length.size()).append("\r\n");
     }
     head_.append("\r\n");
+    // One small buffer is cheaper for the kernel than two.
+    body_in_head_ = head_.size() + request.body.size() <= kKeptHeadBytes;
+    if (body_in_head_) head_.append(request.body);
 }
 
 Error ClientConnection::failed(const Wake& wake, std::string_view what) const {
@@ -75,7 +78,7 @@ Co<ClientConnection::Attempt> ClientConnection::perform(const ClientRequest& req
 
     std::array<iovec, 2> vector{iovec{head_.data(), head_.size()},
                                 iovec{const_cast<char*>(request.body.data()), request.body.size()}};  // NOLINT
-    std::span<iovec> rest = std::span(vector).first(request.body.empty() ? 1 : 2);
+    std::span<iovec> rest = std::span(vector).first(body_in_head_ ? 1 : 2);
     report->sent_at = core.now();
     const Deadline until_head = Deadline::after(core.now(), limits.first_byte_timeout).sooner(limits.deadline);
     while (!rest.empty()) {
@@ -131,6 +134,7 @@ Task<std::string_view> ClientConnection::read_body() {
             co_return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer was cut short", parser_.error());
         if (!stream_.readable()) {
             drop_buffer();
+            if (head_.capacity() != 0) std::string().swap(head_);  // a stream keeps nothing of its request
             streak_ = 0;
             const Until until{pool_.shared().core.after(idle_timeout_), cancel_};
             const Wake wake = co_await stream_.wait_readable(until);

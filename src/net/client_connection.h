@@ -110,6 +110,7 @@ private:
     milliseconds idle_timeout_{60'000};
     MonotonicTime idle_since_;
     unsigned streak_ = 0;
+    bool body_in_head_ = false;
     bool surplus_ = false;  // the peer sent more than its answer
 };
 

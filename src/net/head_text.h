@@ -16,6 +16,8 @@ public:
         text_.clear();
         entries_.clear();
         target_bytes_ = 0;
+        in_name_ = false;
+        sound_ = true;
     }
     void add_target(std::string_view piece) {
         text_.append(piece);
@@ -29,10 +31,12 @@ public:
         text_.append(piece);
     }
     void end_name() {
+        if (!in_name_) add_name({});  // llhttp lets an empty name pass
         Headers::Entry& entry = entries_.back();
         entry.name_bytes = static_cast<std::uint16_t>(text_.size() - entry.name_at);
         entry.value_at = static_cast<std::uint32_t>(text_.size());
         in_name_ = false;
+        if (entry.name_bytes == 0) sound_ = false;
     }
     void add_value(std::string_view piece) { text_.append(piece); }
     void end_value() {
@@ -45,6 +49,8 @@ public:
     [[nodiscard]] std::string_view target() const { return {text_.data(), target_bytes_}; }
     [[nodiscard]] Headers headers() const { return {text_.data(), &entries_}; }
     [[nodiscard]] std::size_t headers_count() const { return entries_.size(); }
+    /// False when a header had no name.
+    [[nodiscard]] bool sound() const { return sound_; }
     [[nodiscard]] std::size_t capacity() const { return text_.capacity(); }
     /// Gives large buffers back.
     void shrink(std::size_t bytes_max) {
@@ -57,6 +63,7 @@ private:
     std::vector<Headers::Entry> entries_;
     std::uint32_t target_bytes_ = 0;
     bool in_name_ = false;
+    bool sound_ = true;
 };
 
 /// Finds what llhttp 8 lets pass in a head and we do not: a line that ends without CR, and folded lines. Fed with

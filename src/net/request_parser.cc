@@ -140,6 +140,7 @@ int RequestParser::check_head() {
     if (target.find('#') != std::string_view::npos)
         return fail_with(400, ErrorCode::kBadRequest, "the request target holds a fragment ('#')");
 
+    if (!head_.sound()) return fail_with(400, ErrorCode::kBadRequest, "a header has no name");
     const Headers all = headers();
     const std::size_t hosts = all.count("host");
     if (hosts > 1 || (hosts == 0 && !http_1_0_))

@@ -88,6 +88,7 @@ int ResponseParser::on_headers_complete(llhttp_t* parser) {
     ResponseParser& self = *self_of(parser);
     if (parser->http_major != 1) return self.fail_with("not HTTP/1");
     if (parser->status_code == 101) return self.fail_with("it switched protocols unasked");
+    if (!self.head_.sound()) return self.fail_with("a header has no name");
     self.interim_ = parser->status_code / 100 == 1;
     const Headers all = self.headers();
     const std::size_t encodings = all.count("transfer-encoding");
@@ -96,7 +97,9 @@ int ResponseParser::on_headers_complete(llhttp_t* parser) {
     if (encodings == 1 && all.count("content-length") > 0)
         return self.fail_with("both Content-Length and Transfer-Encoding");
     if (all.count("content-length") > 1) return self.fail_with("two Content-Length headers");
-    if (self.head_request_) parser->flags |= F_SKIPBODY;
+    if (parser->status_code < 100) return self.fail_with("a status of less than three digits");
+    // llhttp would wait for the body that the Content-Length of a 304 speaks of.
+    if (self.head_request_ || parser->status_code == 204 || parser->status_code == 304) parser->flags |= F_SKIPBODY;
     parser->upgrade = 0;
     self.keep_alive_ = llhttp_should_keep_alive(parser) != 0;
     self.state_ = State::kBody;

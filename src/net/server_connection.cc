@@ -321,6 +321,7 @@ Task<void> ServerConnection::put(Outgoing out) {
         iovec one{text, total};
         std::span<iovec> rest(&one, 1);
         const Transfer sent = stream_.try_write(rest);
+        if (out.framed && !head.empty()) std::string().swap(head_);  // a stream needs it no more
         if (sent.kind == Transfer::Kind::kDone) co_return Result<void>();
         if (sent.kind != Transfer::Kind::kWouldBlock) co_return broken(ErrorCode::kClientGone);
         std::string copy(text + sent.bytes, total - sent.bytes);
