@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto foreign =
             dialect.encode_request(*request, {.model_id = "claude-3", .on_lossy = on_lossy});
         if (!foreign) {
-            ENTREPOT_CHECK(!foreign.error().field.empty());
+            ENTREPOT_CHECK(!foreign.error().message.empty());
             continue;
         }
         ENTREPOT_CHECK(Document::parse(foreign->body).has_value());

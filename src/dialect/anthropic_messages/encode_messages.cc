@@ -216,7 +216,7 @@ private:
         if (item.cache && marks_.contains(&*item.cache)) write_cache(writer, *item.cache);
         if (is_own_) {
             for (const canon::Extra& extra : item.extras) {
-                writer.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
+                writer.member_raw(key_of(extra), extra.json);
             }
         }
         writer.end_object();
@@ -426,14 +426,28 @@ void write_cache(json::Writer& writer, const canon::CacheMark& mark) {
 
 void write_extras(
     json::Writer& writer, const std::vector<canon::Extra>& extras, std::string_view prefix) {
+    // A field's own name may hold a dot; these are the objects whose members ride along.
+    static constexpr std::array<std::string_view, 6> kObjects{"thinking.", "output_config.format.",
+        "output_config.", "output_format.", "metadata.", "messages["};
     for (const canon::Extra& extra : extras) {
-        std::string_view key = extra.path;
-        if (!prefix.empty()) {
-            if (!key.starts_with(prefix) || key.substr(prefix.size()).substr(0, 1) != ".") continue;
-            key.remove_prefix(prefix.size() + 1);
+        const std::string_view path = extra.path;
+        const auto object = std::ranges::find_if(
+            kObjects, [&](std::string_view name) { return path.starts_with(name); });
+        std::string_view home;
+        std::string_view key = path;
+        if (object != kObjects.end()) {
+            const std::size_t dot =
+                object->ends_with('[') ? path.find("].") + 1 : object->size() - 1;
+            home = path.substr(0, dot);
+            key = path.substr(dot + 1);
         }
-        if (key.find_first_of(".[") == std::string_view::npos) writer.member_raw(key, extra.json);
+        if (home == prefix) writer.member_raw(key, extra.json);
     }
+}
+
+std::string_view key_of(const canon::Extra& extra) {
+    const std::string_view path = extra.path;
+    return path.substr(path.rfind("].") + 2);
 }
 
 Result<std::set<const canon::CacheMark*>> choose_marks(

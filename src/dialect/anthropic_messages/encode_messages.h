@@ -16,6 +16,9 @@ void write_cache(json::Writer& writer, const canon::CacheMark& mark);
 void write_extras(
     json::Writer& writer, const std::vector<canon::Extra>& extras, std::string_view prefix);
 
+/// The name of a field that rode along with a block or a tool (`messages[0].content[1].caller`).
+[[nodiscard]] std::string_view key_of(const canon::Extra& extra);
+
 /// Marks that are to be written: a request from elsewhere keeps its last four.
 /// Errors: as `losses` says.
 [[nodiscard]] Result<std::set<const canon::CacheMark*>> choose_marks(

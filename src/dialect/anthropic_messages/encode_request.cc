@@ -127,7 +127,7 @@ private:
         if (tool.cache && marks.contains(&*tool.cache)) write_cache(writer, *tool.cache);
         for (const canon::Extra& extra : tool.extras) {
             if (is_own_) {
-                writer.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
+                writer.member_raw(key_of(extra), extra.json);
             } else {
                 ENTREPOT_TRY_DO(losses_.of_hint(extra.path, "there is no such field there"));
             }
