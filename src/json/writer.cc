@@ -35,6 +35,50 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
+Writer& Writer::key(std::string_view name) {
+    comma();
+    append_quoted(out_, name);
+    out_ += ':';
+    after_key_ = true;
+    return *this;
+}
+
+Writer& Writer::string(std::string_view text) {
+    comma();
+    append_quoted(out_, text);
+    return *this;
+}
+
+Writer& Writer::raw(std::string_view json) {
+    comma();
+    out_ += json;
+    return *this;
+}
+
+Writer& Writer::open(char bracket) {
+    comma();
+    out_ += bracket;
+    ++depth_;
+    has_items_ &= ~(std::uint64_t{1} << depth_);
+    return *this;
+}
+
+Writer& Writer::close(char bracket) {
+    --depth_;
+    out_ += bracket;
+    return *this;
+}
+
+void Writer::comma() {
+    if (after_key_) {
+        after_key_ = false;
+        return;
+    }
+    const std::uint64_t bit = std::uint64_t{1} << depth_;
+    if ((has_items_ & bit) != 0) out_ += ',';
+    has_items_ |= bit;
+}
+
 Writer& Writer::number(std::int64_t value) {
     const fmt::format_int text(value);
     return raw({text.data(), text.size()});

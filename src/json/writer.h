@@ -20,27 +20,13 @@ public:
     Writer& end_object() { return close('}'); }
     Writer& begin_array() { return open('['); }
     Writer& end_array() { return close(']'); }
-    Writer& key(std::string_view name) {
-        comma();
-        append_quoted(out_, name);
-        out_ += ':';
-        after_key_ = true;
-        return *this;
-    }
-    Writer& string(std::string_view text) {
-        comma();
-        append_quoted(out_, text);
-        return *this;
-    }
+    Writer& key(std::string_view name);
+    Writer& string(std::string_view text);
     Writer& number(std::int64_t value);
     Writer& boolean(bool value) { return raw(value ? "true" : "false"); }
     Writer& null() { return raw("null"); }
     /// A value that is JSON already.
-    Writer& raw(std::string_view json) {
-        comma();
-        out_ += json;
-        return *this;
-    }
+    Writer& raw(std::string_view json);
 
     Writer& member(std::string_view name, std::string_view text) { return key(name).string(text); }
     Writer& member(std::string_view name, const char* text) { return key(name).string(text); }
@@ -50,27 +36,10 @@ public:
     Writer& member_null(std::string_view name) { return key(name).null(); }
 
 private:
-    Writer& open(char bracket) {
-        comma();
-        out_ += bracket;
-        ++depth_;
-        has_items_ &= ~(std::uint64_t{1} << depth_);
-        return *this;
-    }
-    Writer& close(char bracket) {
-        --depth_;
-        out_ += bracket;
-        return *this;
-    }
-    void comma() {
-        if (after_key_) {
-            after_key_ = false;
-            return;
-        }
-        const std::uint64_t bit = std::uint64_t{1} << depth_;
-        if ((has_items_ & bit) != 0) out_ += ',';
-        has_items_ |= bit;
-    }
+    // Out of line: inlined into long chains of members, g++ 12 needs gigabytes to optimise them.
+    Writer& open(char bracket);
+    Writer& close(char bracket);
+    void comma();
 
     std::string& out_;
     std::uint64_t has_items_ = 0;  // bit d: something was written at depth d
