@@ -1,0 +1,203 @@
+#include "net/tls.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "net/http_client.h"
+#include "net/testing.h"
+
+namespace entrepot::net {
+namespace {
+
+using testing::RawClient;
+using testing::TestServer;
+
+/// A self-signed certificate for `name` (and 127.0.0.1) in two files that go with the object.
+class Certificate {
+public:
+    explicit Certificate(const std::string& name) {
+        std::string pattern = (std::filesystem::temp_directory_path() / "entrepot-tls-XXXXXX").string();
+        folder_ = ::mkdtemp(pattern.data());
+        EVP_PKEY* key = EVP_EC_gen("P-256");
+        X509* certificate = X509_new();
+        X509_set_version(certificate, 2);
+        ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+        X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+        X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+        X509_set_pubkey(certificate, key);
+        X509_NAME* subject = X509_get_subject_name(certificate);
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()),
+                                   -1, -1, 0);
+        X509_set_issuer_name(certificate, subject);
+        const std::string names = "DNS:" + name + ",IP:127.0.0.1";
+        for (const auto& [kind, value] : {std::pair<int, std::string>{NID_subject_alt_name, names},
+                                          {NID_basic_constraints, "critical,CA:TRUE"}}) {
+            X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, kind, value.c_str());
+            X509_add_ext(certificate, extension, -1);
+            X509_EXTENSION_free(extension);
+        }
+        X509_sign(certificate, key, EVP_sha256());
+        FILE* file = std::fopen(cert().c_str(), "w");
+        PEM_write_X509(file, certificate);
+        std::fclose(file);
+        file = std::fopen(this->key().c_str(), "w");
+        PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+        std::fclose(file);
+        X509_free(certificate);
+        EVP_PKEY_free(key);
+    }
+    ~Certificate() { std::filesystem::remove_all(folder_); }
+    [[nodiscard]] std::string cert() const { return folder_ + "/cert.pem"; }
+    [[nodiscard]] std::string key() const { return folder_ + "/key.pem"; }
+
+private:
+    std::string folder_;
+};
+
+Co<void> echo(ServerRequest& request, ResponseWriter& response) {
+    EXPECT_TRUE(request.secure);
+    if (request.path == "/stream") {
+        response.start(200, {});
+        for (int i = 0; i < 100; ++i) {
+            const Result<void> sent = co_await response.write(std::string(10'000, static_cast<char>('a' + i % 26)));
+            EXPECT_TRUE(sent);
+        }
+        const Result<void> ended = co_await response.finish({});
+        EXPECT_TRUE(ended);
+        co_return;
+    }
+    const Result<void> sent = co_await response.send(200, {}, request.body);
+    EXPECT_TRUE(sent);
+}
+
+struct Outcome {
+    Result<std::string> body;
+    bool reused = false;
+};
+
+Outcome fetch(const Origin& origin, std::string_view target, const std::string& body, int times = 1) {
+    Core core;
+    Outcome outcome;
+    core.run_until_done([](Core& at, const Origin& to, std::string_view path, const std::string& what, int count,
+                           Outcome& out) -> Co<void> {
+        HttpClient client(at);
+        Result<OriginPool*> pool = client.origin(to);
+        if (!pool) {
+            out.body = std::unexpected(pool.error());
+            co_return;
+        }
+        for (int i = 0; i < count; ++i) {
+            ClientRequest request;
+            request.target = path;
+            request.body = what;
+            const ExchangeLimits limits;
+            ExchangeReport report;
+            Result<ClientExchange> exchange = co_await client.exchange(**pool, request, limits, &report);
+            if (!exchange) {
+                out.body = std::unexpected(exchange.error());
+                co_return;
+            }
+            out.body = co_await exchange->read_whole_body(10'000'000);
+            out.reused = report.reused;
+        }
+    }(core, origin, target, body, times, outcome));
+    return outcome;
+}
+
+struct Secured {
+    Certificate certificate{"gateway.test"};
+    Result<TlsServerContext> context = TlsServerContext::make({certificate.cert(), certificate.key(), {}});
+    TestServer server{echo, {}, &*context};
+    Origin origin;
+    Secured() {
+        origin.secure = true;
+        origin.host = "127.0.0.1";
+        origin.port = server.port();
+        origin.ca_file = certificate.cert();
+    }
+};
+
+TEST(Tls, CarriesRequestsBothWaysOverOneKeptConnection) {
+    Secured secured;
+    const std::string big(1'000'000, 'x');
+    for (const std::string& body : {std::string(), std::string("small"), big}) {
+        const Outcome outcome = fetch(secured.origin, "/", body, 3);
+        ASSERT_TRUE(outcome.body) << outcome.body.error().message << outcome.body.error().cause;
+        EXPECT_EQ(*outcome.body, body);
+        EXPECT_TRUE(outcome.reused);
+    }
+    const Outcome stream = fetch(secured.origin, "/stream", {}, 2);
+    ASSERT_TRUE(stream.body);
+    EXPECT_EQ(stream.body->size(), 1'000'000U);
+    EXPECT_TRUE(stream.reused);
+}
+
+TEST(Tls, RefusesACertificateThatNobodyTrusts) {
+    Secured secured;
+    const Certificate other("gateway.test");
+    for (const std::string& ca : {std::string(), other.cert()}) {
+        Origin origin = secured.origin;
+        origin.ca_file = ca;
+        const Outcome outcome = fetch(origin, "/", "x");
+        ASSERT_FALSE(outcome.body);
+        EXPECT_EQ(outcome.body.error().code, ErrorCode::kUpstreamUnreachable);
+        EXPECT_NE(outcome.body.error().message.find("certificate"), std::string::npos) << outcome.body.error().message;
+    }
+}
+
+TEST(Tls, RefusesACertificateOfAnotherName) {
+    Secured secured;
+    Origin origin = secured.origin;
+    origin.host = "localhost";  // the certificate is for gateway.test and 127.0.0.1
+    const Outcome outcome = fetch(origin, "/", "x");
+    ASSERT_FALSE(outcome.body);
+    EXPECT_EQ(outcome.body.error().code, ErrorCode::kUpstreamUnreachable);
+}
+
+TEST(Tls, ClearTextAndHalfAHandshakeEndTheConnectionAlone) {
+    Secured secured;
+    RawClient clear(secured.server.port());
+    clear.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)clear.read_to_end();
+    RawClient half(secured.server.port());
+    half.send("\x16\x03\x01");
+    half.close();
+    const Outcome outcome = fetch(secured.origin, "/", "still here");
+    ASSERT_TRUE(outcome.body);
+    EXPECT_EQ(*outcome.body, "still here");
+}
+
+TEST(Tls, AListenerCanAskForAClientCertificate) {
+    const Certificate certificate("gateway.test");
+    Result<TlsServerContext> context =
+        TlsServerContext::make({certificate.cert(), certificate.key(), certificate.cert()});
+    ASSERT_TRUE(context);
+    TestServer server(echo, {}, &*context);
+    Origin origin;
+    origin.secure = true;
+    origin.host = "127.0.0.1";
+    origin.port = server.port();
+    origin.ca_file = certificate.cert();
+    EXPECT_FALSE(fetch(origin, "/", "x").body);
+}
+
+TEST(Tls, NamesTheFileItCannotUse) {
+    const Certificate certificate("a.test");
+    const Certificate other("b.test");
+    const auto missing = TlsServerContext::make({"/nowhere/cert.pem", certificate.key(), {}});
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().code, ErrorCode::kBadConfiguration);
+    EXPECT_NE(missing.error().message.find("/nowhere/cert.pem"), std::string::npos);
+    EXPECT_FALSE(TlsServerContext::make({certificate.cert(), other.key(), {}}));
+    EXPECT_FALSE(TlsClientContext::make({"/nowhere/ca.pem"}));
+}
+
+}  // namespace
+}  // namespace entrepot::net
