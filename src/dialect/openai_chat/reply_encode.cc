@@ -168,15 +168,18 @@ private:
     bool is_over_ = false;
 };
 
+// A function, because a lambda inside `chunk` would be a new type for each `Fill`, without end.
+void write_role(json::Writer& writer) {
+    writer.member("role", "assistant").member("content", "");
+}
+
 template <typename Fill>
 void StreamEncoder::chunk(
     std::uint32_t index, std::string_view finish, std::string& out, Fill fill) {
     Choice& choice = choices_[index];
     if (!choice.has_role) {
         choice.has_role = true;
-        chunk(index, {}, out, [](json::Writer& writer) {
-            writer.member("role", "assistant").member("content", "");
-        });
+        chunk(index, {}, out, write_role);
     }
     std::string data;
     json::Writer writer(data);
