@@ -139,6 +139,8 @@ private:
     [[nodiscard]] const ModelFacts* facts_of(const OfferQuery& query) const;
     [[nodiscard]] Ratio uplift_of(
         const OfferQuery& query, const Offer& offer, std::string& note) const;
+    [[nodiscard]] const Availability* sold_at(
+        const OfferQuery& query, const ModelFacts* model) const;
     void build_indexes();
 
     std::vector<Offer> offers_;

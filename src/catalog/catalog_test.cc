@@ -192,6 +192,15 @@ TEST(Catalog, AServerOfOnesOwnHasNoPriceAndAKnownSellerHas) {
     EXPECT_EQ(fake.offer, nullptr);
 }
 
+// GPT-6 Astra is on Bedrock since September, but nobody published its price there.
+TEST(Catalog, AModelThatIsSoldWithoutAKnownPriceSaysSo) {
+    const Match match = find(CloudKind::kBedrock, "us-east-1", "us.openai.gpt-6-astra");
+    EXPECT_EQ(match.offer, nullptr);
+    ASSERT_NE(match.model, nullptr);
+    EXPECT_EQ(match.model->name, "openai/gpt-6-astra");
+    EXPECT_NE(match.note.find("ga since 2026-09-08"), std::string::npos) << match.note;
+}
+
 TEST(Catalog, SearchFindsAModelAtEverySeller) {
     const auto found = Catalog::embedded().search({"GPT-OSS-120B", {}, {}});
     std::set<std::string_view> sellers;

@@ -168,6 +168,19 @@ const ModelFacts* Catalog::facts_of(const OfferQuery& query) const {
     return at == normal_model_index_.end() ? nullptr : &models_[at->second];
 }
 
+const Availability* Catalog::sold_at(const OfferQuery& query, const ModelFacts* model) const {
+    if (model == nullptr) return nullptr;
+    const std::string_view seller = query.kind == CloudKind::kBedrock ? "aws"
+        : query.kind == CloudKind::kAzure                             ? "azure"
+        : query.kind == CloudKind::kVertex                            ? "gcp"
+        : query.kind == CloudKind::kOci                               ? "oci"
+                                                                      : "";
+    const auto at = std::ranges::find_if(availability_, [&](const Availability& known) {
+        return known.seller == seller && known.model == model->name;
+    });
+    return at == availability_.end() ? nullptr : &*at;
+}
+
 Ratio Catalog::uplift_of(const OfferQuery& query, const Offer& offer, std::string& note) const {
     const bool has_residency_terms =
         query.kind == CloudKind::kOpenai || query.kind == CloudKind::kAnthropic;
@@ -210,6 +223,9 @@ Match Catalog::find_offer(const OfferQuery& query) const {
                 "the catalogue has no price for '{}' at {}; state a price, or "
                 "name its model with `catalog:`",
                 query.provider_model_id, cloud_kind_name(query.kind));
+        if (const Availability* sold = sold_at(query, match.model))
+            match.note += fmt::format(". It is known to be sold there ({}{}{}: {})", sold->status,
+                sold->since.empty() ? "" : " since ", sold->since, sold->note);
         return match;
     }
     match.model = find_model(match.offer->model);
