@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "canon/usage.h"
+#include "cloudsim/control.h"
+
+namespace entrepot::cloudsim {
+
+/// What a request asks, whatever its cloud.
+struct Ask {
+    struct Tool {
+        std::string name;
+        std::string schema;  ///< JSON text; may be empty
+    };
+    enum class ToolMode : std::uint8_t { kAuto, kNone, kRequired, kNamed };
+
+    std::string model;
+    bool is_stream = false;
+    bool wants_usage = true;  ///< OpenAI kinds: streams report it only when asked
+    std::string prompt;       ///< all that counts as prompt, in order
+    std::int64_t images = 0;
+    std::string last_user_text;
+    std::vector<Tool> tools;
+    ToolMode tool_mode = ToolMode::kAuto;
+    std::string tool_named;
+    bool is_parallel_allowed = true;
+    std::optional<std::int64_t> output_tokens_max;
+    std::string schema;  ///< of the answer; empty for free text
+    bool wants_json = false;
+    bool wants_reasoning = false;
+    std::vector<std::string> stop;
+    std::int64_t choices = 1;
+    bool has_tool_blocks = false;  ///< calls or results in the history
+    /// Bytes of `prompt` up to the last cache mark; 0 for none.
+    std::size_t marked_bytes = 0;
+    bool is_mark_long = false;
+    bool is_cached_unasked = false;  ///< long prompts are, at the OpenAI kinds
+};
+
+enum class Finish : std::uint8_t { kStop, kLength, kToolCalls, kStopSequence };
+
+struct Answer {
+    std::string reasoning;
+    std::string text;
+    std::vector<SimCall> calls;
+    Finish finish = Finish::kStop;
+    std::string stop_sequence;
+    canon::Usage usage;
+    std::int64_t serial = 0;  ///< unique in this process; what ids are made of
+};
+
+inline constexpr std::int64_t kBytesPerToken = 4;
+inline constexpr std::int64_t kImageTokens = 85;
+
+/// The model behind every cloud: the same for the same question, but for ids and what its caches
+/// have seen.
+class Brain {
+public:
+    [[nodiscard]] Answer think(const Ask& ask, const Control& control);
+
+private:
+    void invent(const Ask& ask, const Control& control, Answer& answer) const;
+    void cut(const Ask& ask, Answer& answer) const;
+    void count(const Ask& ask, const Control& control, Answer& answer);
+
+    std::unordered_set<std::uint64_t> seen_;  // prefixes; at most kSeenMax
+    std::int64_t serial_ = 0;
+};
+
+[[nodiscard]] std::int64_t tokens_of(std::size_t bytes);
+/// `text` in about `chunks` pieces (0: one per 16 bytes, at most 64), never inside a UTF-8
+/// character.
+[[nodiscard]] std::vector<std::string_view> pieces_of(std::string_view text, std::int64_t chunks);
+/// 24 characters of `0-9a-z` that stand for a serial, with a prefix.
+[[nodiscard]] std::string id_of(std::string_view prefix, std::int64_t serial);
+
+}  // namespace entrepot::cloudsim
