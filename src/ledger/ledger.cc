@@ -418,7 +418,22 @@ Result<std::uint64_t> Ledger::close(const ExchangeClose& facts) {
                     attempt_name(facts.exchange, attempts_[at].hold.attempt)));
         }
     }
-    return write(CloseRecord{facts}, LogClass::kEnd);
+    CloseRecord record{facts};
+    if (const std::uint32_t last = exchanges_.find(facts.exchange); last != kNoSlot) {
+        // Names the caller left out are those of its last attempt: an exchange stands in one row
+        // with its attempts.
+        const HoldRecord& hold = attempts_[last].hold;
+        const auto fill = [](NameId& name, NameId from) {
+            if (name == NameId::kNone) name = from;
+        };
+        fill(record.facts.key, hold.key);
+        fill(record.facts.team, hold.team);
+        fill(record.facts.org, hold.org);
+        fill(record.facts.route.model, hold.route.model);
+        fill(record.facts.route.offer, hold.route.offer);
+        fill(record.facts.route.cloud, hold.route.cloud);
+    }
+    return write(record, LogClass::kEnd);
 }
 
 Result<std::uint64_t> Ledger::end_open_attempts(Instant now, std::vector<Unverified>& ended) {

@@ -13,13 +13,18 @@ Ledger::Standing Ledger::standing_of(const Budget& budget, Instant at) const {
     standing.budget = &budget.record;
     if (budget.zone == nullptr) return standing;
     standing.period = budget.zone->period_of(budget.record.period, at);
+    std::optional<Account> account;
     for (const std::uint32_t slot : budget.slots) {
-        const Account& account = accounts_[slot];
-        if (account.period.begin != standing.period.begin) continue;
-        standing.settled = account.settled;
-        standing.held = account.held;
-        standing.overdraft = account.overdraft;
-        standing.open = account.open;
+        if (accounts_[slot].period.begin == standing.period.begin) account = accounts_[slot];
+    }
+    if (!account && standing.period.end < horizon_) {
+        account = log_.recall(budget.record.id, standing.period.begin).value_or(std::nullopt);
+    }
+    if (account) {
+        standing.settled = account->settled;
+        standing.held = account->held;
+        standing.overdraft = account->overdraft;
+        standing.open = account->open;
     }
     return standing;
 }

@@ -114,7 +114,7 @@ std::unexpected<Error> Journal::full() const {
     const std::string why = last_failure();
     return fail(ErrorCode::kJournalFull,
         "the gateway's journal has no room for a new request; try again later",
-        fmt::format("no further file is ready in {}{}{}", options_.folder.string(),
+        fmt::format("the room left in {} is kept for what is open{}{}", options_.folder.string(),
             why.empty() ? "" : ": ", why));
 }
 
