@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "dialect/openai_chat/failure.h"
@@ -111,6 +112,9 @@ struct Identity {
 };
 
 class StreamEncoder : public ReplyEncoder {
+    using Fill = std::function<void(json::Writer&)>;
+    using FillCall = std::function<void(json::Writer&, const char*)>;
+
 public:
     explicit StreamEncoder(const ReplyContext& context) : context_(context), identity_(context) {}
 
@@ -153,10 +157,10 @@ private:
 
     /// Writes a chunk of one choice; `fill` writes the delta's members. The first one of a choice
     /// is preceded by its role.
-    template <typename Fill>
-    void chunk(std::uint32_t index, std::string_view finish, std::string& out, Fill fill);
-    template <typename Fill>
-    void call_chunk(std::uint32_t index, const Call& call, std::string& out, Fill fill);
+    void chunk(std::uint32_t index, std::string_view finish, std::string& out, const Fill& fill);
+    /// `fill` gets the word for the kind of call, or nullptr in the old form.
+    void call_chunk(
+        std::uint32_t index, const Call& call, std::string& out, const FillCall& fill);
 
     ReplyContext context_;
     Identity identity_;
@@ -173,9 +177,8 @@ void write_role(json::Writer& writer) {
     writer.member("role", "assistant").member("content", "");
 }
 
-template <typename Fill>
 void StreamEncoder::chunk(
-    std::uint32_t index, std::string_view finish, std::string& out, Fill fill) {
+    std::uint32_t index, std::string_view finish, std::string& out, const Fill& fill) {
     Choice& choice = choices_[index];
     if (!choice.has_role) {
         choice.has_role = true;
@@ -206,9 +209,8 @@ void StreamEncoder::chunk(
     framing::append_sse(out, {}, data);
 }
 
-template <typename Fill>
 void StreamEncoder::call_chunk(
-    std::uint32_t index, const Call& call, std::string& out, Fill fill) {
+    std::uint32_t index, const Call& call, std::string& out, const FillCall& fill) {
     chunk(index, {}, out, [&](json::Writer& writer) {
         if (context_.wants_function_call) {
             writer.key("function_call").begin_object();

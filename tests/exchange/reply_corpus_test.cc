@@ -1,0 +1,339 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+
+#include "corpus.h"
+#include "dialect/openai_chat/native.h"
+#include "dialect/registry.h"
+
+namespace entrepot::exchange {
+namespace {
+
+using canon::Meter;
+using dialect::ReplyForm;
+
+/// The files whose replies are chat completions, and the dialect that reads each.
+struct ChatFile {
+    const char* name;
+    const char* dialect;
+};
+constexpr ChatFile kChatFiles[] = {{"openai-chat", "openai-chat"},
+    {"openai-compatible", "openai-chat"}, {"azure-openai", "azure-openai"}};
+
+std::vector<Exchange> chat_exchanges(const ChatFile& file) {
+    return read_corpus(
+        file.name, [](std::string_view operation) { return operation == "chat.completions"; });
+}
+
+ReplyForm form_of(const Exchange& exchange) {
+    return exchange.is_stream ? ReplyForm::kStream : ReplyForm::kWhole;
+}
+
+/// The last usage object that the raw body states, found without the code under test: every JSON
+/// text of the body is looked through for `usage` at its top, then for Groq's own place.
+std::optional<std::string> stated_usage(const Exchange& exchange) {
+    std::optional<std::string> found;
+    const auto look = [&](std::string_view text) {
+        const auto document = json::Document::parse(std::string(text));
+        if (!document) return;
+        for (const json::Value* usage :
+            {&document->root()["usage"], &document->root()["x_groq"]["usage"]}) {
+            if (!usage->is_object() || usage->members().empty()) continue;
+            found = std::string(usage->raw());
+            return;
+        }
+    };
+    if (!exchange.is_stream) {
+        look(exchange.response);
+        return found;
+    }
+    std::size_t at = 0;
+    while (at < exchange.response.size()) {
+        std::size_t end = exchange.response.find_first_of("\r\n", at);
+        if (end == std::string::npos) end = exchange.response.size();
+        const std::string_view line = std::string_view(exchange.response).substr(at, end - at);
+        if (line.starts_with("data:")) look(line.substr(5));
+        at = end + 1;
+    }
+    return found;
+}
+
+std::int64_t number(const json::Value& value) { return value.as_int().value_or(0); }
+
+/// What must hold between a usage object and its normal form, whoever counts what inside what.
+void expect_usage(const std::string& raw, const canon::Usage& usage, const std::string& where) {
+    const auto document = json::Document::parse(raw);
+    ASSERT_TRUE(document) << where;
+    const json::Value& stated = document->root();
+    const std::int64_t prompt = number(stated["prompt_tokens"]);
+    const std::int64_t completion = number(stated["completion_tokens"]);
+    const std::int64_t total = number(stated["total_tokens"]);
+    const json::Value& in = stated["prompt_tokens_details"];
+    const json::Value& out = stated["completion_tokens_details"];
+    std::int64_t cached = number(in["cached_tokens"]);
+    if (!in["cached_tokens"].is_number())
+        cached = std::max(number(stated["prompt_cache_hit_tokens"]),
+            number(stated["cache_read_input_tokens"]));
+    std::int64_t written = number(in["cache_write_tokens"]);
+    if (!in["cache_write_tokens"].is_number())
+        written = number(stated["cache_creation_input_tokens"]);
+    EXPECT_EQ(usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead], cached) << where << raw;
+    EXPECT_EQ(usage[Meter::kCacheWrite] + usage[Meter::kCacheWriteLong], written) << where << raw;
+    EXPECT_EQ(usage[Meter::kAudioOut], number(out["audio_tokens"])) << where << raw;
+    EXPECT_GE(usage[Meter::kAudioIn] + cached, number(in["audio_tokens"])) << where << raw;
+    if (cached + written > prompt) {
+        // Read and written in one call: what is beside both is all that is new.
+        EXPECT_EQ(usage[Meter::kInput], prompt - std::max(cached, written)) << where << raw;
+        return;
+    }
+    // The total is what the supplier bills; it names every token once.
+    EXPECT_EQ(usage.prompt_tokens() + usage.answer_tokens(), total == 0 ? prompt + completion : total)
+        << where << raw;
+    EXPECT_GE(usage.prompt_tokens(), prompt) << where << raw;
+    EXPECT_GE(usage.answer_tokens(), completion) << where << raw;
+    if (number(out["reasoning_tokens"]) > 0) {
+        EXPECT_EQ(usage[Meter::kReasoning], number(out["reasoning_tokens"])) << where << raw;
+    }
+    EXPECT_LE(usage[Meter::kReasoning], usage[Meter::kOutput]) << where << raw;
+}
+
+canon::Usage last_usage(const std::vector<canon::Event>& events) {
+    canon::Usage usage;
+    for (const canon::Event& event : events)
+        if (const auto* report = std::get_if<canon::UsageReported>(&event)) usage = report->usage;
+    return usage;
+}
+
+class ReplyCorpus : public testing::Test {
+protected:
+    void SetUp() override {
+        if (corpus_folder().empty())
+            GTEST_SKIP() << "the recorded exchanges are not beside the project; set ENTREPOT_SHARED";
+    }
+};
+
+TEST_F(ReplyCorpus, EveryChatReplyIsMeteredToWhatItsBodyStates) {
+    for (const ChatFile& file : kChatFiles) {
+        int metered = 0;
+        int silent = 0;
+        for (const Exchange& exchange : chat_exchanges(file)) {
+            if (exchange.status != 200) continue;
+            const std::string where = fmt::format("{} {} ", file.name, exchange.id);
+            const auto* dialect = dialect::find_dialect(file.dialect);
+            const auto kind =
+                exchange.is_stream ? dialect::BodyKind::kStream : dialect::BodyKind::kResponse;
+            const auto usage = dialect::meter(*dialect, kind, exchange.response);
+            ASSERT_TRUE(usage) << where << usage.error().message;
+            const auto stated = stated_usage(exchange);
+            if (stated) {
+                expect_usage(*stated, *usage, where);
+                ++metered;
+            } else {
+                EXPECT_TRUE(usage->is_zero()) << where;
+                ++silent;
+            }
+        }
+        std::printf("%s: %d metered, %d state no usage\n", file.name, metered, silent);
+        EXPECT_GT(metered, 50);
+    }
+}
+
+TEST_F(ReplyCorpus, TheNativeMeterReadsWhatTheDecoderReads) {
+    int whole = 0;
+    int streams = 0;
+    for (const ChatFile& file : kChatFiles) {
+        for (const Exchange& exchange : chat_exchanges(file)) {
+            if (exchange.status != 200) continue;
+            const auto* dialect = dialect::find_dialect(file.dialect);
+            const auto decoder = dialect->reply_decoder(form_of(exchange));
+            std::vector<canon::Event> events;
+            Status status = decoder->feed(exchange.response, events);
+            if (status) status = decoder->finish(events);
+            if (!exchange.is_stream) {
+                const auto metered = dialect::openai_chat::meter_whole(exchange.response);
+                ASSERT_TRUE(metered) << exchange.id;
+                EXPECT_EQ(metered->usage, last_usage(events)) << exchange.id;
+                ++whole;
+                continue;
+            }
+            dialect::openai_chat::StreamMeter meter({});
+            std::vector<std::string_view> out;
+            ASSERT_TRUE(meter.feed(exchange.response, out)) << exchange.id;
+            const Status end = meter.finish(out);
+            EXPECT_EQ(end.has_value(), status.has_value()) << exchange.id;
+            EXPECT_EQ(meter.usage(), last_usage(events)) << exchange.id;
+            std::string passed;
+            for (const std::string_view span : out) passed += span;
+            EXPECT_EQ(passed, exchange.response) << exchange.id;
+            ++streams;
+        }
+    }
+    std::printf("native meter: %d whole, %d streams\n", whole, streams);
+}
+
+/// Relays a stream cut at `cuts` through the meter that strips; the bytes the client gets.
+std::string stripped(std::string_view bytes, const std::vector<std::size_t>& cuts) {
+    dialect::openai_chat::StreamMeter meter({.strips_usage = true});
+    std::string passed;
+    std::vector<std::string_view> out;
+    std::size_t from = 0;
+    for (std::size_t i = 0; i <= cuts.size(); ++i) {
+        const std::size_t to = i < cuts.size() ? cuts[i] : bytes.size();
+        out.clear();
+        EXPECT_TRUE(meter.feed(bytes.substr(from, to - from), out));
+        for (const std::string_view span : out) passed += span;
+        from = to;
+    }
+    out.clear();
+    (void)meter.finish(out);
+    for (const std::string_view span : out) passed += span;
+    return passed;
+}
+
+TEST_F(ReplyCorpus, StrippingUsageTakesNothingElse) {
+    int removed = 0;
+    int streams = 0;
+    for (const ChatFile& file : kChatFiles) {
+        for (const Exchange& exchange : chat_exchanges(file)) {
+            if (exchange.status != 200 || !exchange.is_stream) continue;
+            const std::string_view bytes = exchange.response;
+            std::vector<std::size_t> every;
+            for (std::size_t i = 1; i < bytes.size(); ++i) every.push_back(i);
+            const std::string passed = stripped(bytes, {});
+            ASSERT_EQ(passed, stripped(bytes, every)) << exchange.id;
+            EXPECT_EQ(passed.find("\"usage\":null"), std::string::npos) << exchange.id;
+            const auto* dialect = dialect::find_dialect(file.dialect);
+            const auto without_usage = [&](std::string_view stream) {
+                std::string out;
+                const auto decoder = dialect->reply_decoder(ReplyForm::kStream);
+                std::vector<canon::Event> events;
+                if (decoder->feed(stream, events)) (void)decoder->finish(events);
+                for (const canon::Event& event : events)
+                    if (!std::holds_alternative<canon::UsageReported>(event) &&
+                        !std::holds_alternative<canon::Aside>(event))
+                        out += describe(event) + "\n";
+                return out;
+            };
+            EXPECT_EQ(without_usage(bytes), without_usage(passed)) << exchange.id;
+            removed += passed.size() < bytes.size() ? 1 : 0;
+            ++streams;
+        }
+    }
+    std::printf("stripping: %d of %d streams changed\n", removed, streams);
+    EXPECT_GT(removed, 50);
+}
+
+// Short streams are also cut in two at every place; longer ones at random places, many at a time.
+void expect_same_when_split(
+    const dialect::Dialect& dialect, ReplyForm form, const Exchange& exchange) {
+    constexpr std::size_t kShortBytes = 2000;
+    const std::string_view bytes = exchange.response;
+    const std::string whole = decode_in_pieces(dialect, form, bytes, {});
+    ASSERT_EQ(whole, decode_byte_by_byte(dialect, form, bytes)) << exchange.id;
+    if (bytes.size() <= kShortBytes) {
+        for (std::size_t cut = 1; cut < bytes.size(); ++cut)
+            ASSERT_EQ(whole, decode_in_pieces(dialect, form, bytes, {cut}))
+                << exchange.id << " at " << cut;
+        return;
+    }
+    std::mt19937 random(static_cast<unsigned>(bytes.size()));
+    for (int round = 0; round < 4; ++round) {
+        std::vector<std::size_t> cuts;
+        const std::size_t pieces = 2 + random() % 20;
+        for (std::size_t i = 0; i < pieces; ++i) cuts.push_back(1 + random() % (bytes.size() - 1));
+        std::ranges::sort(cuts);
+        ASSERT_EQ(whole, decode_in_pieces(dialect, form, bytes, cuts)) << exchange.id;
+    }
+}
+
+TEST_F(ReplyCorpus, AStreamSplitAtEveryByteGivesTheSameEvents) {
+    int streams = 0;
+    for (const ChatFile& file : kChatFiles)
+        for (const Exchange& exchange : chat_exchanges(file)) {
+            if (!exchange.is_stream) continue;
+            expect_same_when_split(
+                *dialect::find_dialect(file.dialect), ReplyForm::kStream, exchange);
+            ++streams;
+        }
+    std::printf("split: %d streams\n", streams);
+    EXPECT_GT(streams, 200);
+}
+
+/// Carries the events to both forms of chat completions and reads them back.
+void expect_carried(const std::vector<canon::Event>& events, const std::string& where) {
+    const auto* chat = dialect::find_dialect("openai-chat");
+    const std::string expected = meaning(events);
+    for (const ReplyForm form : {ReplyForm::kWhole, ReplyForm::kStream}) {
+        const auto encoder = chat->reply_encoder(form, {.model = "m", .id = "x", .created_s = 1});
+        std::string bytes;
+        for (const canon::Event& event : events) encoder->add(event, bytes);
+        const auto back = dialect::decode_all(*chat, form, bytes);
+        ASSERT_TRUE(back) << where << back.error().message << bytes.substr(0, 400);
+        EXPECT_EQ(meaning(*back), expected) << where << (form == ReplyForm::kWhole ? "whole" : "stream");
+    }
+}
+
+TEST_F(ReplyCorpus, EveryReplyIsCarriedToChatCompletionsWholeAndStreamed) {
+    struct File {
+        const char* name;
+        const char* dialect;
+        bool (*wanted)(std::string_view operation);
+    };
+    const auto is_chat = [](std::string_view o) { return o == "chat.completions"; };
+    const File files[] = {{"openai-chat", "openai-chat", is_chat},
+        {"openai-compatible", "openai-chat", is_chat}, {"azure-openai", "azure-openai", is_chat},
+        {"anthropic-messages", "anthropic-messages",
+            [](std::string_view o) { return o == "messages"; }},
+        {"bedrock-converse", "bedrock-converse",
+            [](std::string_view o) { return o == "converse" || o == "converse-stream"; }}};
+    for (const File& file : files) {
+        int carried = 0;
+        int cut = 0;
+        for (const Exchange& exchange : read_corpus(file.name, file.wanted)) {
+            if (exchange.status != 200) continue;
+            const auto* dialect = dialect::find_dialect(file.dialect);
+            const auto decoder = dialect->reply_decoder(form_of(exchange));
+            std::vector<canon::Event> events;
+            Status status = decoder->feed(exchange.response, events);
+            if (status) status = decoder->finish(events);
+            if (!status) {  // recordings that stop early
+                ++cut;
+                continue;
+            }
+            expect_carried(events, fmt::format("{} {} ", file.name, exchange.id));
+            ++carried;
+        }
+        std::printf("%s: %d carried to openai-chat, %d recordings are cut\n", file.name, carried, cut);
+        EXPECT_GT(carried, 50) << file.name;
+        EXPECT_LE(cut, 6) << file.name;
+    }
+}
+
+TEST_F(ReplyCorpus, EveryErrorAnswerKeepsItsMessageAndStatus) {
+    int errors = 0;
+    for (const ChatFile& file : kChatFiles)
+        for (const Exchange& exchange : chat_exchanges(file)) {
+            if (exchange.status < 400) continue;
+            const auto* dialect = dialect::find_dialect(file.dialect);
+            const canon::Failure failure =
+                dialect->decode_failure(exchange.status, {}, exchange.response);
+            EXPECT_EQ(failure.status, exchange.status) << exchange.id;
+            const std::string start = failure.message.substr(0, 12);
+            EXPECT_GE(start.size(), 4u) << exchange.id << exchange.response;
+            EXPECT_NE(exchange.response.find(start.substr(0, start.find('"'))), std::string::npos)
+                << exchange.id << failure.message;
+            const std::string body = dialect->encode_failure(failure);
+            const canon::Failure back = dialect->decode_failure(exchange.status, {}, body);
+            EXPECT_EQ(back.message, failure.message) << exchange.id;
+            EXPECT_EQ(back.kind, failure.kind) << exchange.id << body;
+            ++errors;
+        }
+    std::printf("errors: %d\n", errors);
+    EXPECT_GT(errors, 40);
+}
+
+}  // namespace
+}  // namespace entrepot::exchange
