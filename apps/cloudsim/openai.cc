@@ -17,8 +17,9 @@ using json::Value;
 using json::Writer;
 
 constexpr std::string_view kSafe =
-    R"({"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},)"
-    R"("sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}})";
+    R"({"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,)"
+    R"("severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},)"
+    R"("violence":{"filtered":false,"severity":"safe"}})";
 
 struct Chunk {
     std::int64_t choice = 0;

@@ -114,7 +114,7 @@ Failure failure_of(std::string_view type, std::string_view message, int status) 
     }
     if (failure.kind == FailureKind::kInvalidRequest &&
         (says(message, "input is too long") || says(message, "prompt is too long") ||
-            says(message, "maximum context length")))
+            says(message, "maximum context length") || says(message, "input tokens exceeded")))
         failure.kind = FailureKind::kContextExceeded;
     return failure;
 }
