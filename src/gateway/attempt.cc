@@ -134,7 +134,9 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step, std::string_vie
     if (cloud.is_native_chat) {
         dialect::openai_chat::Edits edits;
         if (bench.facts.model != offer.model_at_cloud) edits.model_id = offer.model_at_cloud;
-        if (step.inject_output_cap > 0) edits.output_tokens_max = step.inject_output_cap;
+        // An unclamped hold rests on a cap that the supplier enforces by itself.
+        if (step.is_clamped && step.inject_output_cap > 0)
+            edits.output_tokens_max = step.inject_output_cap;
         edits.injects_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
         edits.asks_stream_usage =
             cloud.quirks.can_ask_stream_usage && x.is_stream && !x.wants_usage;
