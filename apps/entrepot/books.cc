@@ -1,0 +1,139 @@
+// usage, budgets, ledger verify.
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "command.h"
+#include "table.h"
+#include "target.h"
+
+namespace entrepot::cli {
+namespace {
+
+std::string count(const json::Value& value) { return std::to_string(value.as_int().value_or(0)); }
+
+std::vector<std::string> usage_row(
+    const json::Value& row, const std::vector<std::string>& by, bool is_total) {
+    std::vector<std::string> cells;
+    for (std::size_t i = 0; i < by.size(); ++i)
+        cells.emplace_back(is_total ? (i == 0 ? "total" : "") : std::string(row[by[i]].string()));
+    const json::Value& usage = row["usage"];
+    const auto prompt = [&](std::initializer_list<std::string_view> meters) {
+        std::int64_t sum = 0;
+        for (const std::string_view meter : meters) sum += usage[meter].as_int().value_or(0);
+        return std::to_string(sum);
+    };
+    cells.push_back(count(row["exchanges"]));
+    cells.push_back(count(row["attempts"]));
+    cells.push_back(prompt({"input", "audio_in", "image_in"}));
+    cells.push_back(prompt({"cache_read", "audio_cache_read"}));
+    cells.push_back(prompt({"cache_write", "cache_write_long"}));
+    cells.push_back(prompt({"output", "audio_out", "image_out"}));
+    cells.emplace_back(row["cost"].string());
+    cells.push_back(count(row["estimated"]));
+    cells.push_back(count(row["unverified"]));
+    cells.push_back(count(row["unpriced"]));
+    return cells;
+}
+
+int run_usage(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    const auto answer = ask(*target, "GET",
+        "/api/usage" +
+            query_of(arguments,
+                {{"--by", "by"}, {"--since", "since"}, {"--until", "until"}, {"--key", "key"},
+                    {"--team", "team"}, {"--org", "org"}, {"--model", "model"},
+                    {"--cloud", "cloud"}}));
+    if (!answer) return report(answer.error());
+    if (arguments.has("--json"))
+        return write_output(std::string(answer->text()) + "\n") ? kOk : kFailed;
+    const json::Value& root = answer->root();
+    std::vector<std::string> by;
+    Table table;
+    for (const json::Value& column : root["by"].items()) {
+        by.emplace_back(column.string());
+        std::string heading = by.back();
+        for (char& c : heading) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        table.columns.push_back({heading});
+    }
+    for (const char* name : {"EXCHANGES", "ATTEMPTS", "INPUT", "CACHED", "WRITTEN", "OUTPUT"})
+        table.columns.push_back({name, true});
+    table.columns.push_back({fmt::format("COST {}", root["currency"].string()), true});
+    for (const char* name : {"ESTIMATED", "UNVERIFIED", "UNPRICED"})
+        table.columns.push_back({name, true});
+    for (const json::Value& row : root["rows"].items())
+        if (!by.empty()) table.rows.push_back(usage_row(row, by, false));
+    if (arguments.has("--csv") && !by.empty()) return write_output(table.to_csv()) ? kOk : kFailed;
+    table.rows.push_back(usage_row(root["total"], by, true));
+    return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
+}
+
+int run_budgets(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    const auto answer = ask(*target, "GET", "/api/budgets");
+    if (!answer) return report(answer.error());
+    if (arguments.has("--json"))
+        return write_output(std::string(answer->text()) + "\n") ? kOk : kFailed;
+    Table table{{{"OWNER"}, {"PERIOD"}, {"RENEWS"}, {"LIMIT", true}, {"SPENT", true},
+                    {"HELD", true}, {"LEFT", true}},
+        {}};
+    for (const json::Value& budget : answer->root()["budgets"].items())
+        table.rows.push_back(
+            {fmt::format("{} {}", budget["owner_kind"].string(), budget["owner"].string()),
+                fmt::format("{} {}", budget["period"].string(), budget["timezone"].string()),
+                std::string(budget["renews"].string()), std::string(budget["limit"].string()),
+                std::string(budget["settled"].string()), std::string(budget["held"].string()),
+                std::string(budget["available"].string())});
+    return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
+}
+
+int run_verify(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    const auto answer = ask(*target, "GET", "/api/ledger/verify");
+    if (!answer) return report(answer.error());
+    const json::Value& root = answer->root();
+    const bool ok = root["ok"].as_bool().value_or(false);
+    if (arguments.has("--json")) {
+        write_output(std::string(answer->text()) + "\n");
+        return ok ? kOk : kDifferences;
+    }
+    for (const json::Value& difference : root["differences"].items())
+        write_output(std::string(difference.string()) + "\n");
+    write_output(
+        fmt::format("{}: {} accounts, {} open attempts, debits {}, credits {}, {} records read\n",
+            ok ? "the books add up" : "THE BOOKS DO NOT ADD UP", count(root["accounts"]),
+            count(root["open_attempts"]), root["debits"].string(), root["credits"].string(),
+            count(root["records_audited"])));
+    if (const auto unverified = root["unverified"].items().size(); unverified > 0)
+        fmt::print(stderr, "{} attempts stand at their hold because a crash hid what they used\n",
+            unverified);
+    return ok ? kOk : kDifferences;
+}
+
+}  // namespace
+
+std::vector<Command> books_commands() {
+    const Option as_json{"--json", "", "JSON as the API gives it."};
+    const Option as_csv{"--csv", "", "Comma-separated."};
+    return {
+        {"usage", "Spend and tokens.",
+            target_options({{"--by", "COLUMNS",
+                                "Group by any of day, org, team, key, model, offer, cloud."},
+                {"--since", "TIME", "From that UTC day on."},
+                {"--until", "TIME", "Up to that UTC day, without it."},
+                {"--key", "NAME", "Of this key alone."}, {"--team", "NAME", "Of this team alone."},
+                {"--org", "NAME", "Of this org alone."},
+                {"--model", "NAME", "Of this model alone."},
+                {"--cloud", "NAME", "Of this cloud alone."}, as_json, as_csv}),
+            run_usage},
+        {"budgets list", "Every budget: limit, spent, held, left.",
+            target_options({as_json, as_csv}), run_budgets},
+        {"ledger verify", "Prove the invariants over the books; exit 4 when they do not hold.",
+            target_options({as_json}), run_verify},
+    };
+}
+
+}  // namespace entrepot::cli

@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "command.h"
+#include "table.h"
+
+namespace entrepot::cli {
+namespace {
+
+std::string read_all(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+struct Outcome {
+    int code = -1;
+    std::string out, err;
+};
+
+// Runs the program itself, as a script would.
+Outcome run_program(const std::string& arguments, const std::string& input = {}) {
+    const auto folder = std::filesystem::temp_directory_path();
+    const std::string id = "entrepot-cli-" + std::to_string(::getpid());
+    const auto in = folder / (id + ".in"), out = folder / (id + ".out"),
+               err = folder / (id + ".err");
+    std::ofstream(in) << input;
+    const std::string line = std::string(ENTREPOT_PROGRAM) + " " + arguments + " <" + in.string() +
+        " >" + out.string() + " 2>" + err.string();
+    const int status = std::system(line.c_str());
+    Outcome outcome{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+    for (const auto& path : {in, out, err}) std::filesystem::remove(path);
+    return outcome;
+}
+
+TEST(Table, AlignsNumbersToTheRightAndCountsCharactersNotBytes) {
+    const Table table{{{"NAME"}, {"COST", true}}, {{"é", "1.00"}, {"long", "10.00"}}};
+    EXPECT_EQ(table.to_text(), "NAME   COST\né      1.00\nlong  10.00\n");
+}
+
+TEST(Table, CsvQuotesAndDisarmsFormulas) {
+    const Table table{{{"A"}, {"B", true}}, {{"x,\"y\"", "-1"}, {"=HYPERLINK()", "2"}}};
+    EXPECT_EQ(table.to_csv(), "A,B\n\"x,\"\"y\"\"\",-1\n'=HYPERLINK(),2\n");
+}
+
+TEST(Commands, HaveNamesAndOptionsOfTheirOwn) {
+    std::set<std::string_view> names;
+    for (const Command& command : commands()) {
+        EXPECT_TRUE(names.insert(command.name).second) << command.name;
+        EXPECT_NE(command.run, nullptr);
+        EXPECT_TRUE(
+            command.help.ends_with('.') || command.help.ends_with(')') || !command.help.empty());
+        std::set<std::string_view> options;
+        for (const Option& option : command.options)
+            EXPECT_TRUE(options.insert(option.name).second) << command.name << option.name;
+    }
+    for (const char* promised : {"dev", "serve", "validate", "explain", "translate", "meter",
+             "keys list", "keys get", "keys create", "keys rotate", "keys disable", "models",
+             "prices", "usage", "ledger verify", "version", "completion"})
+        EXPECT_TRUE(names.contains(promised)) << promised;
+}
+
+TEST(Reference, IsTheCommittedPage) {
+    EXPECT_EQ(
+        read_all(std::string(ENTREPOT_SOURCE_DIR) + "/docs/reference/cli.md"), reference_markdown())
+        << "run: entrepot completion markdown > docs/reference/cli.md";
+}
+
+TEST(Program, TellsUsageErrorsWithCodeTwoAndTheNearestCommand) {
+    const Outcome outcome = run_program("validat x");
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_NE(outcome.err.find("did you mean 'validate'?"), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(run_program("").code, 2);
+    EXPECT_EQ(run_program("meter --dialect nonsense --kind response").code, 2);
+    EXPECT_EQ(run_program("explain --model m").code, 2);
+    EXPECT_EQ(run_program("version").out.substr(0, 9), "entrepot ");
+    EXPECT_EQ(run_program("--help").code, 0);
+}
+
+TEST(Program, ValidateListsEveryProblemAndExitsThree) {
+    const auto path = std::filesystem::temp_directory_path() /
+        ("entrepot-bad-" + std::to_string(::getpid()) + ".yaml");
+    std::ofstream(path) << "threads: x\nlisten: nowhere\n";
+    const Outcome outcome = run_program("validate " + path.string());
+    std::filesystem::remove(path);
+    EXPECT_EQ(outcome.code, 3);
+    EXPECT_NE(outcome.out.find(path.string() + ":1:10: error: threads"), std::string::npos)
+        << outcome.out;
+    EXPECT_NE(outcome.out.find(path.string() + ":2:9: error: listen"), std::string::npos);
+    EXPECT_EQ(run_program("serve --config /nonexistent.yaml").code, 3);
+}
+
+TEST(Program, MetersAReplyFromStdin) {
+    const Outcome outcome = run_program("meter --dialect openai-chat --kind response",
+        R"({"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":)"
+        R"({"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,)"
+        R"("completion_tokens":3,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":4}}})");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, "{\"input\":6,\"cache_read\":4,\"output\":3}\n");
+}
+
+class WithBooks : public testing::Test {
+protected:
+    void SetUp() override {
+        folder_ = std::filesystem::temp_directory_path() /
+            ("entrepot-books-" + std::to_string(::getpid()));
+        std::filesystem::create_directories(folder_ / "data");
+        std::ofstream(folder_ / "e.yaml")
+            << "data: data\nclouds: {lab: {kind: openai_compatible, endpoint: "
+               "'http://127.0.0.1:9/v1'},\n"
+               "  hq: {kind: openai, api_key: '${env:NOT_SET_HERE}'}}\n"
+               "models: {m: {offers: {lab: {cloud: lab, context_tokens: 1000, max_output_tokens: "
+               "500,\n"
+               "    price: {input: '1', output: '2'}},\n"
+               "  hq: {cloud: hq, context_tokens: 1000, max_output_tokens: 500, price: {input: "
+               "'3', output: '4'}}}}}\n"
+               "orgs: {o: {}}\nteams: {t: {org: o}}\n"
+               "keys: {filed: {team: t, secret: s-1, clouds: [hq]}}\n";
+        config_ = " --config " + (folder_ / "e.yaml").string();
+    }
+    void TearDown() override { std::filesystem::remove_all(folder_); }
+    std::filesystem::path folder_;
+    std::string config_;
+};
+
+// Without a running gateway the commands work under the lock; looking needs no credentials.
+TEST_F(WithBooks, KeysAreMadeRotatedDisabledAndListed) {
+    const Outcome made =
+        run_program("keys create ci --team t --budget 5.00/day --tag cost=1" + config_);
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_EQ(made.out.substr(0, 3), "ek-");
+    const Outcome rotated = run_program("keys rotate ci" + config_);
+    ASSERT_EQ(rotated.code, 0) << rotated.err;
+    EXPECT_NE(rotated.out, made.out);
+    ASSERT_EQ(run_program("keys disable ci" + config_).code, 0);
+    const Outcome listed = run_program("keys list --csv" + config_);
+    EXPECT_NE(listed.out.find("filed,t,o,file,live,*,hq,*,"), std::string::npos)
+        << listed.out << listed.err;
+    EXPECT_NE(listed.out.find("ci,t,o,store,disabled,*,*,*,"), std::string::npos) << listed.out;
+    const Outcome got = run_program("keys get ci" + config_);
+    EXPECT_NE(got.out.find("\"live_secrets\":2"), std::string::npos) << got.out;
+    // No secret is ever shown again.
+    EXPECT_EQ(got.out.find(made.out.substr(3, 20)), std::string::npos);
+    const Outcome twice = run_program("keys create ci --team t" + config_);
+    EXPECT_EQ(twice.code, 1);
+    EXPECT_NE(twice.err.find("already"), std::string::npos);
+    EXPECT_NE(run_program("keys rotate filed" + config_).err.find("configuration file"),
+        std::string::npos);
+    EXPECT_NE(
+        run_program("keys create x --team u" + config_).err.find("no team 'u'"), std::string::npos);
+    EXPECT_NE(
+        run_program("keys get cy" + config_).err.find("did you mean 'ci'"), std::string::npos);
+}
+
+TEST_F(WithBooks, EmptyBooksAddUpAndHaveNoUsage) {
+    const Outcome verified = run_program("ledger verify" + config_);
+    EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
+    EXPECT_NE(verified.out.find("the books add up"), std::string::npos);
+    const Outcome usage = run_program("usage --by model --json" + config_);
+    EXPECT_EQ(usage.code, 0) << usage.err;
+    EXPECT_NE(usage.out.find("\"rows\":[]"), std::string::npos) << usage.out;
+    EXPECT_EQ(run_program("usage --by nonsense" + config_).code, 1);
+    EXPECT_EQ(run_program("usage --data /nonexistent/place").code, 1);
+}
+
+TEST_F(WithBooks, ModelsAndExplainTellPricesAndReasons) {
+    const Outcome models = run_program("models --csv" + config_);
+    EXPECT_NE(models.out.find("m,m/lab,lab,,m,1000,500,1.00"), std::string::npos)
+        << models.out << models.err;
+    const Outcome plan = run_program("explain --model m --in 100 --out 50 --json" + config_);
+    EXPECT_EQ(plan.code, 0) << plan.err;
+    const auto lab = plan.out.find("m/lab"), hq = plan.out.find("m/hq");
+    EXPECT_LT(lab, hq) << plan.out;
+    // The key may not go to the cheaper one.
+    const Outcome keyed =
+        run_program("explain --model m --in 100 --out 50 --key filed --json" + config_);
+    EXPECT_NE(keyed.out.find("cloud_not_allowed"), std::string::npos) << keyed.out << keyed.err;
+    const Outcome request = run_program("explain --request -" + config_,
+        R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(request.code, 0) << request.err;
+    EXPECT_EQ(run_program("explain --model nn --in 1 --out 1" + config_).code, 1);
+}
+
+}  // namespace
+}  // namespace entrepot::cli

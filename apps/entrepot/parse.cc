@@ -1,0 +1,111 @@
+// The command line, read by CLI11 from our table.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <list>
+
+#include "base/text.h"
+#include "command.h"
+
+namespace entrepot::cli {
+namespace {
+
+// Where CLI11 puts what it reads; the addresses must stay.
+struct Slot {
+    const Command* command = nullptr;
+    const Option* option = nullptr;
+    std::vector<std::string> values;
+    bool is_set = false;
+};
+
+void add_option(CLI::App& app, Slot& slot) {
+    const Option& option = *slot.option;
+    const std::string name(option.name);
+    const std::string help(option.help);
+    if (option.name.starts_with("--") && option.value.empty()) {
+        app.add_flag(name, slot.is_set, help);
+        return;
+    }
+    // CLI11 takes a name without dashes for a positional.
+    CLI::Option* added = app.add_option(name, slot.values, help);
+    added->expected(1)->option_text(std::string(option.value));
+    if (option.is_repeatable) {
+        added->expected(1, 1000)->allow_extra_args(false)->multi_option_policy(
+            CLI::MultiOptionPolicy::TakeAll);
+    }
+    if (option.is_required) added->required();
+    if (!option.choices.empty())
+        added->check(
+            CLI::IsMember(std::vector<std::string>(option.choices.begin(), option.choices.end())));
+}
+
+std::string nearest_command(std::string_view word) {
+    std::vector<std::string> names;
+    for (const Command& command : commands())
+        names.emplace_back(command.name.substr(0, command.name.find(' ')));
+    return std::string(nearest(word, names));
+}
+
+int run_parsed(const Command& command, const std::list<Slot>& slots) {
+    Arguments arguments;
+    for (const Slot& slot : slots) {
+        if (slot.command != &command) continue;
+        if (slot.is_set) arguments.add(slot.option->name, "");
+        for (const std::string& value : slot.values) arguments.add(slot.option->name, value);
+    }
+    return command.run(arguments);
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+    CLI::App app{"Entrepot: one endpoint for every AI supplier, routed by price, billed exactly."};
+    app.name("entrepot");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", ENTREPOT_VERSION);
+    std::list<Slot> slots;
+    std::map<std::string, CLI::App*> groups;
+    std::vector<std::pair<CLI::App*, const Command*>> leaves;
+    for (const Command& command : commands()) {
+        const auto space = command.name.find(' ');
+        CLI::App* parent = &app;
+        std::string word(command.name);
+        if (space != std::string_view::npos) {
+            const std::string group(command.name.substr(0, space));
+            word = std::string(command.name.substr(space + 1));
+            if (!groups.contains(group)) {
+                groups[group] = app.add_subcommand(group, fmt::format("Commands on {}", group));
+                groups[group]->require_subcommand(1);
+            }
+            parent = groups[group];
+        }
+        CLI::App* leaf = parent->add_subcommand(word, std::string(command.help));
+        leaves.emplace_back(leaf, &command);
+        for (const Option& option : command.options) {
+            slots.push_back({&command, &option, {}, false});
+            add_option(*leaf, slots.back());
+        }
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        fmt::print(stderr, "entrepot: {}\n", error.what());
+        if (argc > 1) {
+            const std::string close = nearest_command(argv[1]);
+            const std::string word = argv[1];
+            const bool known = std::any_of(leaves.begin(), leaves.end(), [&](const auto& leaf) {
+                return leaf.second->name.substr(0, leaf.second->name.find(' ')) == word;
+            });
+            if (!known && !close.empty()) fmt::print(stderr, "did you mean '{}'?\n", close);
+        }
+        fmt::print(stderr, "'entrepot --help' lists the commands; each has a --help of its own.\n");
+        return kUsage;
+    }
+    for (const auto& [leaf, command] : leaves)
+        if (leaf->parsed()) return run_parsed(*command, slots);
+    return kUsage;
+}
+
+}  // namespace entrepot::cli

@@ -1,0 +1,145 @@
+#include "target.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "base/text.h"
+#include "config/load.h"
+#include "control/socket_client.h"
+#include "control/stored_keys.h"
+#include "gateway/state.h"
+
+namespace entrepot::cli {
+namespace {
+
+// Looking needs no credentials: a variable that is not set here stands for itself.
+config::Environment lenient_environment() {
+    config::Environment environment = config::Environment::of_process();
+    const auto variable = environment.variable;
+    environment.variable = [variable](const std::string& name) -> std::optional<std::string> {
+        const auto value = variable(name);
+        return value ? value : std::optional("unset:" + name);
+    };
+    const auto file = environment.file;
+    environment.file = [file](const std::string& path) -> Result<std::string> {
+        auto content = file(path);
+        return content ? content : Result<std::string>("unread:" + path);
+    };
+    return environment;
+}
+
+/// The API's answers without a running gateway: under the lock, for one command.
+class LocalBackend final : public control::Backend {
+public:
+    static Result<std::unique_ptr<LocalBackend>> open(const Target& target) {
+        auto backend = std::unique_ptr<LocalBackend>(new LocalBackend(target));
+        ENTREPOT_TRY(backend->offers_, gateway::compile_offers(target.settings));
+        ENTREPOT_TRY(backend->store_, store::SettingsStore::open(target.data));
+        store::BooksOptions options;
+        options.data = target.data;
+        ENTREPOT_TRY(backend->books_, store::Books::open(options, wall_now()));
+        return backend;
+    }
+
+    const config::Settings& settings() override { return target_.settings; }
+    const routing::OfferTable& offers() override { return offers_; }
+    void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
+    store::SettingsStore& store() override { return *store_; }
+    Status apply_stored_keys() override { return {}; }  // the next start reads them
+    std::string metrics() override { return {}; }
+    bool draining() override { return false; }
+    Instant now() override { return wall_now(); }
+
+private:
+    explicit LocalBackend(const Target& target) : target_(target) {}
+    const Target& target_;
+    routing::OfferTable offers_;
+    std::unique_ptr<store::SettingsStore> store_;
+    std::unique_ptr<store::Books> books_;
+};
+
+Result<json::Document> parse_answer(int status, std::string body) {
+    ENTREPOT_TRY(json::Document document, json::Document::parse(std::move(body)));
+    if (status < 300) return document;
+    const json::Value& error = document.root()["error"];
+    const auto message = std::string(error["message"].string());
+    return fail(status == 400 ? ErrorCode::kInvalidField : ErrorCode::kNotFound, message);
+}
+
+Result<config::Settings> load_for_looking(const std::filesystem::path& file) {
+    config::Loaded loaded = config::load_file(file.string(), lenient_environment());
+    if (loaded.ok()) return std::move(*loaded.settings);
+    return fail(ErrorCode::kBadConfiguration,
+        fmt::format(
+            "'{}' is not valid:\n{}", file.string(), config::format_problems(loaded.problems)));
+}
+
+}  // namespace
+
+std::filesystem::path config_note(const std::filesystem::path& data) {
+    return data / "config.path";
+}
+
+std::vector<Option> target_options(std::vector<Option> own) {
+    own.push_back({"--config", "FILE", "The configuration; its data folder holds the books."});
+    own.push_back({"--data", "DIR", "The data folder of a gateway."});
+    return own;
+}
+
+Result<Target> open_target(const Arguments& arguments) {
+    Target target;
+    if (arguments.has("--config")) {
+        ENTREPOT_TRY(target.settings, load_for_looking(arguments.get("--config")));
+        target.data = arguments.has("--data") ? std::filesystem::path(arguments.get("--data"))
+                                              : std::filesystem::path(target.settings.data);
+        target.has_settings = true;
+        return target;
+    }
+    if (!arguments.has("--data"))
+        return fail(ErrorCode::kInvalidField,
+            "say what to look at: --config FILE, or --data DIR of a gateway");
+    target.data = arguments.get("--data");
+    std::ifstream note(config_note(target.data));
+    std::string file;
+    if (std::getline(note, file) && std::filesystem::exists(file)) {
+        ENTREPOT_TRY(target.settings, load_for_looking(file));
+        target.has_settings = true;
+    }
+    target.settings.data = target.data;
+    return target;
+}
+
+Result<json::Document> ask(
+    const Target& target, std::string_view method, const std::string& path, std::string_view body) {
+    ENTREPOT_TRY(auto running, control::ask_running_gateway(target.data, method, path, body));
+    if (running) return parse_answer(running->status, std::move(running->body));
+    if (!std::filesystem::is_directory(target.data))
+        return fail(ErrorCode::kNotFound,
+            fmt::format(
+                "there are no books at '{}'; start 'entrepot serve' or 'entrepot dev' first, or "
+                "name another folder",
+                target.data.string()));
+    ENTREPOT_TRY(const auto backend, LocalBackend::open(target));
+    const auto question = path.find('?');
+    control::AdminRequest request;
+    request.method = method;
+    request.path = std::string_view(path).substr(0, question);
+    if (question != std::string::npos) request.query = std::string_view(path).substr(question + 1);
+    request.body = body;
+    request.is_trusted = true;
+    control::AdminResponse answer = control::handle(*backend, Secret(), request);
+    return parse_answer(answer.status, std::move(answer.body));
+}
+
+std::string query_of(const Arguments& arguments,
+    std::initializer_list<std::pair<std::string_view, std::string_view>> names) {
+    std::string query;
+    for (const auto& [option, name] : names)
+        if (arguments.has(option))
+            query += fmt::format(
+                "{}{}={}", query.empty() ? "?" : "&", name, percent_encode(arguments.get(option)));
+    return query;
+}
+
+}  // namespace entrepot::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "command.h"
+#include "config/settings.h"
+#include "control/admin_api.h"
+#include "json/value.h"
+
+namespace entrepot::cli {
+
+/// What a look-up command works on: `--config FILE`, or `--data DIR` whose configuration is found
+/// there.
+struct Target {
+    config::Settings settings;
+    std::filesystem::path data;
+    bool has_settings = false;  ///< false: only the books are known
+};
+
+/// The options by which a command takes its target.
+[[nodiscard]] std::vector<Option> target_options(std::vector<Option> own);
+
+/// Errors: kBadConfiguration (with every problem), kInvalidField (neither option given).
+/// Secrets that stand in variables of another process are not needed to look: they may be unset
+/// here.
+[[nodiscard]] Result<Target> open_target(const Arguments& arguments);
+
+/// Asks the gateway that runs on the data, else answers under the books' lock. Errors: what the API
+/// refused with, kIo, kStoreLocked, kNotFound (no books there).
+[[nodiscard]] Result<json::Document> ask(const Target& target, std::string_view method,
+    const std::string& path, std::string_view body = {});
+
+/// `?a=b&c=d` of those options that were given: {"--since", "since"}, ...
+[[nodiscard]] std::string query_of(const Arguments& arguments,
+    std::initializer_list<std::pair<std::string_view, std::string_view>> names);
+
+/// Where a running gateway notes the configuration that it was started with.
+[[nodiscard]] std::filesystem::path config_note(const std::filesystem::path& data);
+
+}  // namespace entrepot::cli

@@ -1,0 +1,274 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "config/load.h"
+#include "control/admin_api.h"
+#include "control/admin_server.h"
+#include "control/socket_client.h"
+#include "control/stored_keys.h"
+#include "control/token.h"
+#include "control/watch.h"
+#include "json/value.h"
+
+namespace entrepot::control {
+namespace {
+
+constexpr Instant kNow{1'800'000'000'000'000'000};
+
+std::filesystem::path fresh_folder(const char* name) {
+    const auto folder = std::filesystem::temp_directory_path() /
+        (std::string("entrepot-") + name + "-" + std::to_string(::getpid()));
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    return folder;
+}
+
+config::Settings settings_of(const std::string& text) {
+    config::Environment none;
+    none.variable = [](const std::string&) { return std::nullopt; };
+    none.file = [](const std::string&) -> Result<std::string> {
+        return fail(ErrorCode::kIo, "none");
+    };
+    config::Loaded loaded = config::load_text(text, "test.yaml", none);
+    EXPECT_TRUE(loaded.ok()) << config::format_problems(loaded.problems);
+    return *loaded.settings;
+}
+
+class FakeBackend final : public Backend {
+public:
+    explicit FakeBackend(const std::filesystem::path& data)
+        : settings_(settings_of(
+              "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h', region: eu}}\n"
+              "models: {m: {offers: {lab: {cloud: lab}}}}\n"
+              "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
+              "keys: {filed: {team: t, secret: s-1}}\n")) {
+        store_ = *store::SettingsStore::open(data);
+        store::BooksOptions options;
+        options.data = data;
+        books_ = *store::Books::open(options, kNow);
+    }
+    const config::Settings& settings() override { return settings_; }
+    const routing::OfferTable& offers() override { return offers_; }
+    void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
+    store::SettingsStore& store() override { return *store_; }
+    Status apply_stored_keys() override {
+        ++applied;
+        return {};
+    }
+    std::string metrics() override { return "entrepot_up 1\n"; }
+    bool draining() override { return is_draining; }
+    Instant now() override { return kNow; }
+
+    int applied = 0;
+    bool is_draining = false;
+
+private:
+    config::Settings settings_;
+    routing::OfferTable offers_;
+    std::unique_ptr<store::SettingsStore> store_;
+    std::unique_ptr<store::Books> books_;
+};
+
+class AdminApi : public testing::Test {
+protected:
+    AdminApi() : folder_(fresh_folder("admin")), backend_(folder_) {}
+    ~AdminApi() override { std::filesystem::remove_all(folder_); }
+
+    AdminResponse ask(std::string_view method, std::string_view path, std::string_view body = {},
+        std::string_view query = {}) {
+        return handle(backend_, token_,
+            {.method = method,
+                .path = path,
+                .query = query,
+                .body = body,
+                .authorization = "Bearer the-admin-token-1",
+                .is_trusted = false});
+    }
+    static std::string member(const AdminResponse& response, std::string_view name) {
+        const auto document = json::Document::parse(response.body);
+        return document ? std::string(document->root()[name].string())
+                        : "no JSON: " + response.body;
+    }
+
+    std::filesystem::path folder_;
+    FakeBackend backend_;
+    Secret token_{"the-admin-token-1"};
+};
+
+TEST_F(AdminApi, NeedsItsTokenForEverythingButTheProbes) {
+    const AdminRequest without{.method = "GET", .path = "/api/keys"};
+    EXPECT_EQ(handle(backend_, token_, without).status, 401);
+    AdminRequest wrong = without;
+    wrong.authorization = "Bearer the-admin-token-2";
+    EXPECT_EQ(handle(backend_, token_, wrong).status, 401);
+    // An empty token opens nothing, also when none was presented.
+    EXPECT_EQ(handle(backend_, Secret(), without).status, 401);
+    EXPECT_EQ(handle(backend_, token_, {.method = "GET", .path = "/metrics"}).status, 401);
+    EXPECT_EQ(handle(backend_, token_, {.method = "GET", .path = "/livez"}).status, 200);
+    EXPECT_EQ(ask("GET", "/api/keys").status, 200);
+    EXPECT_EQ(ask("GET", "/metrics").body, "entrepot_up 1\n");
+    AdminRequest by_socket = without;
+    by_socket.is_trusted = true;
+    EXPECT_EQ(handle(backend_, token_, by_socket).status, 200);
+}
+
+TEST_F(AdminApi, IsNotReadyWhileDrainingButAlive) {
+    EXPECT_EQ(ask("GET", "/readyz").status, 200);
+    backend_.is_draining = true;
+    EXPECT_EQ(ask("GET", "/readyz").status, 503);
+    EXPECT_EQ(ask("GET", "/livez").status, 200);
+}
+
+TEST_F(AdminApi, TellsUnknownPathsMethodsAndArgumentsApart) {
+    EXPECT_EQ(ask("GET", "/api/kyes").status, 404);
+    EXPECT_EQ(ask("DELETE", "/api/keys").status, 405);
+    const AdminResponse argument = ask("GET", "/api/usage", {}, "by=key&sinse=2026-01-01");
+    EXPECT_EQ(argument.status, 400);
+    EXPECT_NE(argument.body.find("'sinse' is no argument"), std::string::npos) << argument.body;
+    EXPECT_EQ(ask("GET", "/api/exchanges/not-a-uuid").status, 400);
+    EXPECT_EQ(ask("GET", "/api/exchanges/01890a5d-ac96-774b-bcce-b302099a8057").status, 404);
+}
+
+TEST_F(AdminApi, DescribesEveryRouteInItsOpenApiDocument) {
+    const AdminResponse response = ask("GET", "/api/openapi.json");
+    const auto document = json::Document::parse(response.body);
+    ASSERT_TRUE(document) << response.body;
+    const json::Value& paths = document->root()["paths"];
+    for (const char* path : {"/api/keys", "/api/keys/{name}/rotate", "/api/usage",
+             "/api/exchanges/{id}", "/api/ledger/verify", "/api/models", "/api/prices"})
+        EXPECT_NE(paths.find(path), nullptr) << path;
+    EXPECT_NE(paths["/api/keys"].find("post"), nullptr);
+    EXPECT_EQ(paths.members().size(), 12U);
+}
+
+TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
+    const AdminResponse made =
+        ask("POST", "/api/keys", R"({"name":"ci","team":"t","budgets":[{"limit":"1.00"}]})");
+    ASSERT_EQ(made.status, 201) << made.body;
+    EXPECT_EQ(backend_.applied, 1);
+    const std::string secret = member(made, "secret");
+    const auto stored = load_stored_keys(backend_.store(), backend_.settings());
+    ASSERT_TRUE(stored);
+    ASSERT_EQ(stored->size(), 1U);
+    EXPECT_EQ(stored->at(0).digests, std::vector{auth::digest_of(secret)});
+    EXPECT_EQ((*backend_.store().get("key", "ci"))->json.find(secret), std::string::npos);
+
+    const std::string second = member(ask("POST", "/api/keys/ci/rotate"), "secret");
+    const std::string third = member(ask("POST", "/api/keys/ci/rotate"), "secret");
+    const auto rotated = *load_stored_keys(backend_.store(), backend_.settings());
+    EXPECT_EQ(rotated[0].digests, (std::vector{auth::digest_of(second), auth::digest_of(third)}));
+    EXPECT_EQ(rotated[0].budgets[0].limit, *Money::parse("1.00"));
+    const std::string fourth =
+        member(ask("POST", "/api/keys/ci/rotate", {}, "drop_old=true"), "secret");
+    EXPECT_EQ((*load_stored_keys(backend_.store(), backend_.settings()))[0].digests,
+        std::vector{auth::digest_of(fourth)});
+
+    EXPECT_EQ(member(ask("POST", "/api/keys/ci/disable"), "state"), "disabled");
+    EXPECT_EQ(member(ask("POST", "/api/keys/ci/enable"), "state"), "live");
+    EXPECT_EQ(ask("GET", "/api/keys").body.find(fourth), std::string::npos);
+    EXPECT_EQ(ask("GET", "/api/keys").body.find("sha256"), std::string::npos);
+}
+
+TEST_F(AdminApi, RefusesKeysThatCannotBeAndTellsWhy) {
+    const struct {
+        const char* body;
+        int status;
+        const char* message;
+    } kBad[] = {
+        {"{", 400, ""},
+        {"[]", 400, "must be an object"},
+        {R"({"team":"t"})", 400, "'name' is missing"},
+        {R"({"name":"a","team":"x"})", 400, "there is no team 'x'"},
+        {R"({"name":"a","team":"t","regions":["us"]})", 400, "wider than what the team"},
+        {R"({"name":"a","team":"t","secret":"mine"})", 400, "The gateway makes the secret"},
+        {R"({"name":"filed","team":"t"})", 400, "the file has a key 'filed' already"},
+        {R"({"name":"a","team":"t","expires":"${env:HOME}"})", 400, "is not set"},
+    };
+    for (const auto& bad : kBad) {
+        const AdminResponse response = ask("POST", "/api/keys", bad.body);
+        EXPECT_EQ(response.status, bad.status) << bad.body << response.body;
+        EXPECT_NE(response.body.find(bad.message), std::string::npos) << response.body;
+    }
+    EXPECT_EQ(backend_.applied, 0);
+    EXPECT_EQ(ask("POST", "/api/keys/filed/disable").status, 409);
+    EXPECT_EQ(ask("POST", "/api/keys/nobody/disable").status, 404);
+    ASSERT_EQ(ask("POST", "/api/keys", R"({"name":"a","team":"t"})").status, 201);
+    EXPECT_EQ(ask("POST", "/api/keys", R"({"name":"a","team":"t"})").status, 409);
+}
+
+TEST_F(AdminApi, EmptyBooksAddUp) {
+    const AdminResponse verified = ask("GET", "/api/ledger/verify");
+    EXPECT_NE(verified.body.find("\"ok\":true"), std::string::npos) << verified.body;
+    const AdminResponse usage = ask("GET", "/api/usage", {}, "by=key,model");
+    EXPECT_NE(usage.body.find("\"by\":[\"key\",\"model\"],\"rows\":[]"), std::string::npos)
+        << usage.body;
+    EXPECT_NE(ask("GET", "/api/prices", {}, "model=gpt-4o-mini&limit=3").body.find("\"input\""),
+        std::string::npos);
+}
+
+// The whole way: HTTP over the Unix socket, without a token; over TCP, with one.
+TEST_F(AdminApi, IsServedByTheSocketOfTheDataFolder) {
+    config::ListenSettings listen;
+    auto server = AdminServer::start(listen, folder_, token_, backend_);
+    ASSERT_TRUE(server) << server.error().message;
+    EXPECT_NE((*server)->port(), 0);
+    struct stat facts{};
+    ASSERT_EQ(::stat((folder_ / "control.sock").c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_mode & 0777, 0600U);
+    const auto answer =
+        ask_running_gateway(folder_, "POST", "/api/keys", R"({"name":"s","team":"t"})");
+    ASSERT_TRUE(answer && *answer) << (answer ? "none" : answer.error().message);
+    EXPECT_EQ((*answer)->status, 201) << (*answer)->body;
+    server->reset();
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "control.sock"));
+    const auto gone = ask_running_gateway(folder_, "GET", "/livez");
+    ASSERT_TRUE(gone);
+    EXPECT_FALSE(*gone);
+}
+
+TEST(AdminToken, IsMadeOnceAndMustBePrivate) {
+    const auto folder = fresh_folder("token");
+    const auto made = load_or_make_admin_token(folder);
+    ASSERT_TRUE(made);
+    const auto again = load_or_make_admin_token(folder);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(made->reveal(), again->reveal());
+    struct stat facts{};
+    ::stat((folder / "admin.token").c_str(), &facts);
+    EXPECT_EQ(facts.st_mode & 0777, 0600U);
+    ::chmod((folder / "admin.token").c_str(), 0644);
+    const auto open = load_or_make_admin_token(folder);
+    ASSERT_FALSE(open);
+    EXPECT_NE(open.error().message.find("chmod 600"), std::string::npos);
+    std::filesystem::remove_all(folder);
+}
+
+TEST(ChangeWatch, SeesNewContentANewInodeAndSignals) {
+    const auto folder = fresh_folder("watch");
+    const auto file = folder / "e.yaml";
+    std::ofstream(file) << "a";
+    auto watch = ChangeWatch::open(file);
+    ASSERT_TRUE(watch);
+    EXPECT_EQ((*watch)->wait(milliseconds(0)), std::nullopt);
+    std::ofstream(file) << "bb";
+    EXPECT_EQ((*watch)->wait(milliseconds(5000)), ChangeEvent::kChanged);
+    std::ofstream(folder / "new") << "ccc";
+    std::filesystem::rename(folder / "new", file);
+    EXPECT_EQ((*watch)->wait(milliseconds(5000)), ChangeEvent::kChanged);
+    // Another file of the folder is nobody's business.
+    std::ofstream(folder / "other") << "x";
+    EXPECT_EQ((*watch)->wait(milliseconds(300)), std::nullopt);
+    ::kill(::getpid(), SIGHUP);
+    EXPECT_EQ((*watch)->wait(milliseconds(5000)), ChangeEvent::kHangUp);
+    ::kill(::getpid(), SIGTERM);
+    EXPECT_EQ((*watch)->wait(milliseconds(5000)), ChangeEvent::kStop);
+    std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace entrepot::control
