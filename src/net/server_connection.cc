@@ -310,6 +310,7 @@ Task<void> ServerConnection::put(Outgoing out) {
         }
         char* at = text;
         const auto add = [&at](std::string_view piece) {
+            if (piece.empty()) return;  // whose data() may be null, which memcpy must not see
             std::memcpy(at, piece.data(), piece.size());
             at += piece.size();
         };

@@ -187,7 +187,7 @@ Transfer Stream::tls_write(std::span<iovec>& pieces) {
             size = 0;
             for (const iovec& piece : pieces) {
                 const std::size_t take = std::min(piece.iov_len, kRecordBytes - size);
-                std::memcpy(record.data() + size, piece.iov_base, take);
+                if (take > 0) std::memcpy(record.data() + size, piece.iov_base, take);
                 size += take;
                 if (size == kRecordBytes) break;
             }
