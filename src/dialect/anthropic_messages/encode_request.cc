@@ -81,7 +81,6 @@ public:
         ENTREPOT_TRY_DO(lose_the_rest());
         if (is_own_) write_extras(writer, request_.extras, "");
         writer.end_object();
-        encoded.headers.push_back({"anthropic-version", "2023-06-01"});
         encoded.dropped = losses_.take();
         return encoded;
     }
