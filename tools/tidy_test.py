@@ -71,6 +71,11 @@ class Awaits(unittest.TestCase):
         self.assertTrue(self.bad("co_await send(Request{.path = p});\n"))
         self.assertTrue(self.bad("ENTREPOT_CO_TRY(auto x, co_await send(io, {a, b}));\n"))
 
+    def test_a_conditional_expression_never_awaits(self):
+        self.assertTrue(self.bad("x = over ? co_await finish(out) : co_await write(out);\n"))
+        self.assertTrue(self.bad("x = over ? y : co_await write(out);\n"))
+        self.assertFalse(self.bad("y = a ? b : c;\nx = co_await write(out);\n"))
+
     def test_what_is_sound_passes(self):
         self.assertFalse(self.bad("if (co_await ready(x)) { go(); }\n"))
         self.assertFalse(self.bad("for (auto x : co_await all()) { go(); }\n"))

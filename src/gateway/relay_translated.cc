@@ -176,7 +176,11 @@ Co<std::optional<AttemptFailure>> Worker::relay_translated_stream(
             const Consumption consumption{seen.usage, seen.has_usage, seen.answer_bytes, false};
             co_await settle(x, consumption);
         }
-        wrote = is_over ? co_await response.finish(out) : co_await response.write(out);
+        // Not `a ? co_await b : co_await c`: g++ 12.2 destroys the branch that was not taken.
+        if (is_over)
+            wrote = co_await response.finish(out);
+        else
+            wrote = co_await response.write(out);
         out.clear();
     }
     if (broken && seen.failure) broken = std::unexpected(stated(*seen.failure));
