@@ -14,8 +14,8 @@ namespace entrepot::dialect {
 namespace {
 
 constexpr std::array<std::string_view, 13> kNames{"openai-chat", "openai-responses",
-    "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse",
-    "bedrock-invoke", "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "ollama"};
+    "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse", "bedrock-invoke",
+    "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "ollama"};
 
 std::vector<std::string> built_in_names() {
     std::vector<std::string> names;
@@ -30,8 +30,8 @@ bool has_failure(const std::vector<canon::Event>& events) {
         [](const canon::Event& event) { return std::holds_alternative<canon::Failed>(event); });
 }
 
-Result<Translated> translate_request(const Dialect& from, const Dialect& to,
-    std::string_view bytes, const TranslateOptions& options) {
+Result<Translated> translate_request(const Dialect& from, const Dialect& to, std::string_view bytes,
+    const TranslateOptions& options) {
     ENTREPOT_TRY(const json::Document document, json::Document::parse(std::string(bytes)));
     ENTREPOT_TRY(const canon::Request request, from.decode_request(document));
     EncodeTarget target;
@@ -67,8 +67,7 @@ Result<Translated> translate_reply(
 
 const Dialect* find_dialect(std::string_view name) {
     const std::array<const Dialect*, 4> built_in{&openai_chat::openai_chat(),
-        &openai_chat::azure_openai(), &anthropic_messages::dialect(),
-        &bedrock_converse::kDialect};
+        &openai_chat::azure_openai(), &anthropic_messages::dialect(), &bedrock_converse::kDialect};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

@@ -40,8 +40,8 @@ struct Exchange {
 [[nodiscard]] std::string describe(const std::vector<canon::Event>& events);
 
 /// Feeds `bytes` cut at the given offsets (ascending) and describes what came, errors included.
-[[nodiscard]] std::string decode_in_pieces(const dialect::Dialect& dialect,
-    dialect::ReplyForm form, std::string_view bytes, const std::vector<std::size_t>& cuts);
+[[nodiscard]] std::string decode_in_pieces(const dialect::Dialect& dialect, dialect::ReplyForm form,
+    std::string_view bytes, const std::vector<std::size_t>& cuts);
 /// The same, byte by byte.
 [[nodiscard]] std::string decode_byte_by_byte(
     const dialect::Dialect& dialect, dialect::ReplyForm form, std::string_view bytes);

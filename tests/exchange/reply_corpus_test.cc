@@ -75,8 +75,8 @@ void expect_usage(const std::string& raw, const canon::Usage& usage, const std::
     const json::Value& out = stated["completion_tokens_details"];
     std::int64_t cached = number(in["cached_tokens"]);
     if (!in["cached_tokens"].is_number())
-        cached = std::max(number(stated["prompt_cache_hit_tokens"]),
-            number(stated["cache_read_input_tokens"]));
+        cached = std::max(
+            number(stated["prompt_cache_hit_tokens"]), number(stated["cache_read_input_tokens"]));
     std::int64_t written = number(in["cache_write_tokens"]);
     if (!in["cache_write_tokens"].is_number())
         written = number(stated["cache_creation_input_tokens"]);
@@ -86,18 +86,24 @@ void expect_usage(const std::string& raw, const canon::Usage& usage, const std::
     EXPECT_GE(usage[Meter::kAudioIn] + cached, number(in["audio_tokens"])) << where << raw;
     if (cached + written > prompt) {
         // Read and written in one call: what is beside both is all that is new.
-        EXPECT_EQ(usage[Meter::kInput], prompt - std::max(cached, written)) << where << raw;
+        // Grok on Azure counts its own hidden prompt as cached and not as prompt: nothing is new.
+        EXPECT_EQ(
+            usage[Meter::kInput], std::max<std::int64_t>(0, prompt - std::max(cached, written)))
+            << where << raw;
         return;
     }
     // The total is what the supplier bills; it names every token once.
-    EXPECT_EQ(usage.prompt_tokens() + usage.answer_tokens(), total == 0 ? prompt + completion : total)
-        << where << raw;
+    const std::int64_t reasoning = number(out["reasoning_tokens"]);
+    // Unless it leaves out thoughts, which then outnumber the whole answer.
+    const std::int64_t billed = (total == 0 ? prompt + completion : total) +
+        (reasoning > completion && total <= prompt + completion ? reasoning : 0);
+    EXPECT_EQ(usage.prompt_tokens() + usage.answer_tokens(), billed) << where << raw;
     EXPECT_GE(usage.prompt_tokens(), prompt) << where << raw;
     EXPECT_GE(usage.answer_tokens(), completion) << where << raw;
-    if (number(out["reasoning_tokens"]) > 0) {
-        EXPECT_EQ(usage[Meter::kReasoning], number(out["reasoning_tokens"])) << where << raw;
+    if (reasoning > 0) {
+        EXPECT_EQ(usage[Meter::kReasoning], reasoning) << where << raw;
     }
-    EXPECT_LE(usage[Meter::kReasoning], usage[Meter::kOutput]) << where << raw;
+    EXPECT_LE(usage[Meter::kReasoning], usage.answer_tokens()) << where << raw;
 }
 
 canon::Usage last_usage(const std::vector<canon::Event>& events) {
@@ -111,7 +117,8 @@ class ReplyCorpus : public testing::Test {
 protected:
     void SetUp() override {
         if (corpus_folder().empty())
-            GTEST_SKIP() << "the recorded exchanges are not beside the project; set ENTREPOT_SHARED";
+            GTEST_SKIP()
+                << "the recorded exchanges are not beside the project; set ENTREPOT_SHARED";
     }
 };
 
@@ -265,14 +272,19 @@ TEST_F(ReplyCorpus, AStreamSplitAtEveryByteGivesTheSameEvents) {
 /// Carries the events to both forms of chat completions and reads them back.
 void expect_carried(const std::vector<canon::Event>& events, const std::string& where) {
     const auto* chat = dialect::find_dialect("openai-chat");
-    const std::string expected = meaning(events);
+    const bool has_failed = std::ranges::any_of(
+        events, [](const canon::Event& e) { return std::holds_alternative<canon::Failed>(e); });
     for (const ReplyForm form : {ReplyForm::kWhole, ReplyForm::kStream}) {
         const auto encoder = chat->reply_encoder(form, {.model = "m", .id = "x", .created_s = 1});
         std::string bytes;
         for (const canon::Event& event : events) encoder->add(event, bytes);
         const auto back = dialect::decode_all(*chat, form, bytes);
         ASSERT_TRUE(back) << where << back.error().message << bytes.substr(0, 400);
-        EXPECT_EQ(meaning(*back), expected) << where << (form == ReplyForm::kWhole ? "whole" : "stream");
+        // A whole body is an answer or an error; a stream can be the one and then the other.
+        const bool is_error_body = has_failed && form == ReplyForm::kWhole;
+        const std::string expected = is_error_body ? meaning({events.back()}) : meaning(events);
+        EXPECT_EQ(meaning(*back), expected)
+            << where << (form == ReplyForm::kWhole ? "whole" : "stream");
     }
 }
 
@@ -306,7 +318,8 @@ TEST_F(ReplyCorpus, EveryReplyIsCarriedToChatCompletionsWholeAndStreamed) {
             expect_carried(events, fmt::format("{} {} ", file.name, exchange.id));
             ++carried;
         }
-        std::printf("%s: %d carried to openai-chat, %d recordings are cut\n", file.name, carried, cut);
+        std::printf(
+            "%s: %d carried to openai-chat, %d recordings are cut\n", file.name, carried, cut);
         EXPECT_GT(carried, 50) << file.name;
         EXPECT_LE(cut, 6) << file.name;
     }

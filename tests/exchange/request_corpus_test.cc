@@ -20,8 +20,8 @@ constexpr const char* kFiles[] = {"openai-chat", "openai-compatible", "azure-ope
 std::vector<Exchange> requests() {
     std::vector<Exchange> all;
     for (const char* file : kFiles)
-        for (Exchange& exchange : read_corpus(file,
-                 [](std::string_view operation) { return operation == "chat.completions"; }))
+        for (Exchange& exchange : read_corpus(
+                 file, [](std::string_view operation) { return operation == "chat.completions"; }))
             if (!exchange.request.empty()) all.push_back(std::move(exchange));
     return all;
 }
@@ -41,21 +41,23 @@ private:
         if (key == "max_tokens" && parent.empty()) return "max_completion_tokens";
         if (key == "reasoning" && parent == "messages") return "reasoning_content";
         if (key == "safety_identifier") return "user";
+        if (key == "function_call" && parent.empty()) return "tool_choice";
         return key;
     }
 
     /// One text part and nothing beside it is a string; one word of `stop` is a list.
-    void write_member(std::string_view key, const Value& value, std::string& out,
-        std::string_view parent) {
+    void write_member(
+        std::string_view key, const Value& value, std::string& out, std::string_view parent) {
         if (key == "content" && value.items().size() == 1) {
             const Value& part = value.items()[0];
-            if (part["type"].string() == "text" && part.members().size() == 2) {
+            const std::size_t marks = part["cache_control"].is_object() ? 1 : 0;
+            if (part["type"].string() == "text" && part.members().size() == 2 + marks) {
                 json::append_quoted(out, part["text"].string());
                 return;
             }
         }
         if (key == "stop" && value.is_string()) {
-            out += "[" + json::quoted(value.string()) + "]";
+            out += "[" + json::quoted(value.string()) + ",]";
             return;
         }
         if (key == "arguments" && parent == "function" && value.string().empty()) {
@@ -79,12 +81,16 @@ private:
                 const bool is_default = (member.key == "stream" && member.value.raw() == "false") ||
                     member.key == "stream_options" ||
                     ((member.key == "tool_calls" || member.key == "tools" ||
-                         member.key == "annotations") &&
+                         member.key == "annotations" || member.key == "stop") &&
                         member.value.is_array() && member.value.items().empty()) ||
                     (member.key == "index" && name == "tool_calls") ||
-                    (member.key == "refusal" && member.value.string().empty() &&
-                        member.value.is_string());
+                    ((member.key == "refusal" || member.key == "description") &&
+                        member.value.string().empty() && member.value.is_string());
                 if (member.value.is_null() || is_default) continue;
+                // A mark on a message of one text is a mark on the text.
+                if (member.key == "content" && member.value.items().size() == 1 &&
+                    member.value.items()[0]["cache_control"].is_object())
+                    write(member.value.items()[0]["cache_control"], members["cache_control"], "");
                 std::string text;
                 write_member(member.key, member.value, text, name);
                 members[std::string(renamed(member.key, name))] = std::move(text);
@@ -108,7 +114,8 @@ class RequestCorpus : public testing::Test {
 protected:
     void SetUp() override {
         if (corpus_folder().empty())
-            GTEST_SKIP() << "the recorded exchanges are not beside the project; set ENTREPOT_SHARED";
+            GTEST_SKIP()
+                << "the recorded exchanges are not beside the project; set ENTREPOT_SHARED";
     }
 };
 

@@ -33,8 +33,8 @@ FailureKind kind_of_status(int status) {
 }
 
 /// What the supplier's own words refine in what the status says.
-FailureKind kind_of(int status, std::string_view code, std::string_view type,
-    std::string_view message) {
+FailureKind kind_of(
+    int status, std::string_view code, std::string_view type, std::string_view message) {
     const auto says = [&](std::string_view word) { return code == word || type == word; };
     if (says("insufficient_quota") || says("billing_hard_limit_reached"))
         return FailureKind::kQuotaExhausted;
@@ -90,7 +90,8 @@ std::optional<std::chrono::milliseconds> retry_after_of(std::span<const Header> 
     const std::string_view seconds = trim(header_value(headers, "retry-after"));
     // Some write fractions of seconds; a date is left to the caller, who knows the time.
     const auto whole = number_in(seconds.substr(0, seconds.find('.')));
-    if (whole && *whole >= 0) return std::chrono::milliseconds(std::min(*whole, kMsMax / 1000) * 1000);
+    if (whole && *whole >= 0)
+        return std::chrono::milliseconds(std::min(*whole, kMsMax / 1000) * 1000);
     return std::nullopt;
 }
 

@@ -4,8 +4,8 @@
 
 namespace entrepot::dialect::openai_chat {
 
-/// Why `url` cannot be an image's address, or empty when it can: it must be `https:`, `http:` with a
-/// host, or `data:<type>;base64,<base64>`.
+/// Why `url` cannot be an image's address, or empty when it can: it must be `https:`, `http:` with
+/// a host, or `data:<type>;base64,<base64>`.
 [[nodiscard]] std::string_view url_problem(std::string_view url);
 
 /// The base64 of a `data:` URL, or empty for other URLs.

@@ -32,9 +32,9 @@ struct Span {
 /// What planning, holding and sending need to know of a request, read in one pass. Reuse one value
 /// for many requests: its strings keep their capacity.
 struct RequestFacts {
-    std::string model;  ///< the name the client used, unescaped, never empty
-    std::string user;   ///< `safety_identifier`, else `user`, unescaped; empty when absent
-    std::string service_tier;      ///< as sent; empty when absent
+    std::string model;         ///< the name the client used, unescaped, never empty
+    std::string user;          ///< `safety_identifier`, else `user`, unescaped; empty when absent
+    std::string service_tier;  ///< as sent; empty when absent
     std::string prompt_cache_key;  ///< as sent; empty when absent
 
     bool is_stream = false;
@@ -170,22 +170,22 @@ struct StreamMeterOptions {
 struct Chunk;
 
 /// Sits in the relay of a streamed reply: passes bytes through, reads what they say. Where nothing
-/// is to be removed a byte is passed on in the very call that brought it; else what waits is at most
-/// one unfinished event.
+/// is to be removed a byte is passed on in the very call that brought it; else what waits is at
+/// most one unfinished event.
 class StreamMeter {
 public:
     explicit StreamMeter(const StreamMeterOptions& options)
         : options_(options),
           parser_({.event_bytes_max = options.event_bytes_max, .reports_empty = true}) {}
 
-    /// Appends to `out` the spans to send on, in order. They view `in` or this meter, until the next
-    /// call. Errors: kUpstreamProtocol when an event exceeds `event_bytes_max`; what was appended
-    /// before it stands.
+    /// Appends to `out` the spans to send on, in order. They view `in` or this meter, until the
+    /// next call. Errors: kUpstreamProtocol when an event exceeds `event_bytes_max`; what was
+    /// appended before it stands.
     [[nodiscard]] Status feed(std::string_view in, std::vector<std::string_view>& out);
 
-    /// The upstream body has ended: appends what was held. Errors: kUpstreamProtocol when the stream
-    /// is incomplete (no `[DONE]`, no error event, a choice without its finish reason), or an event
-    /// was no JSON.
+    /// The upstream body has ended: appends what was held. Errors: kUpstreamProtocol when the
+    /// stream is incomplete (no `[DONE]`, no error event, a choice without its finish reason), or
+    /// an event was no JSON.
     [[nodiscard]] Status finish(std::vector<std::string_view>& out);
 
     [[nodiscard]] const canon::Usage& usage() const { return usage_; }  ///< the last one reported

@@ -22,10 +22,32 @@ constexpr std::int64_t kTokensMax = std::int64_t{1} << 31;
 
 /// Members that are read; the bit of each tells that it was there.
 enum class Known : std::uint8_t {
-    kModel, kMessages, kStream, kStreamOptions, kMaxTokens, kMaxCompletionTokens, kChoices, kTools,
-    kFunctions, kResponseFormat, kTemperature, kTopP, kFrequencyPenalty, kPresencePenalty, kStop,
-    kServiceTier, kUser, kSafetyIdentifier, kPromptCacheKey, kPrediction, kModalities, kLogprobs,
-    kReasoningEffort, kWebSearchOptions, kStore, kOther,
+    kModel,
+    kMessages,
+    kStream,
+    kStreamOptions,
+    kMaxTokens,
+    kMaxCompletionTokens,
+    kChoices,
+    kTools,
+    kFunctions,
+    kResponseFormat,
+    kTemperature,
+    kTopP,
+    kFrequencyPenalty,
+    kPresencePenalty,
+    kStop,
+    kServiceTier,
+    kUser,
+    kSafetyIdentifier,
+    kPromptCacheKey,
+    kPrediction,
+    kModalities,
+    kLogprobs,
+    kReasoningEffort,
+    kWebSearchOptions,
+    kStore,
+    kOther,
 };
 
 Known known(std::string_view key) {
@@ -60,7 +82,8 @@ Known known(std::string_view key) {
             if (key == "frequency_penalty") return Known::kFrequencyPenalty;
             return key == "safety_identifier" ? Known::kSafetyIdentifier : Known::kOther;
         case 18: return key == "web_search_options" ? Known::kWebSearchOptions : Known::kOther;
-        case 21: return key == "max_completion_tokens" ? Known::kMaxCompletionTokens : Known::kOther;
+        case 21:
+            return key == "max_completion_tokens" ? Known::kMaxCompletionTokens : Known::kOther;
         default: return Known::kOther;
     }
 }
@@ -84,7 +107,7 @@ private:
     bool wrong(std::string field, std::string_view seen, std::string_view accepted) {
         if (!error_ && !cursor_.has_failed()) {
             error_ = Error{ErrorCode::kInvalidField,
-                fmt::format("'{}' is {}; it must be {}", field, excerpt(seen, 60), accepted), {},
+                fmt::format("'{}' is {}; it must be {}", field, excerpt(seen, 120), accepted), {},
                 field};
         }
         return false;
@@ -142,10 +165,10 @@ private:
     std::string scratch_;
     std::string key_scratch_;
     Span tools_span_;
-    std::size_t opening_end_ = 0;         // where the leading instructions end
+    std::size_t opening_end_ = 0;  // where the leading instructions end
     std::size_t last_assistant_begin_ = 0;
     bool is_opening_ = true;
-    std::uint64_t seen_ = 0;              // bit per Known
+    std::uint64_t seen_ = 0;  // bit per Known
 };
 
 std::string part_path(std::uint32_t message, std::uint32_t index, std::string_view rest) {
@@ -155,7 +178,8 @@ std::string part_path(std::uint32_t message, std::uint32_t index, std::string_vi
 Status Inspector::run() {
     if (body_.size() > 0xFFFF'FFFFu)
         return fail(ErrorCode::kBodyTooLarge, "the body is larger than 4 GiB");
-    if (trim(body_).empty()) return fail(ErrorCode::kBadRequest, "the body is empty; send a JSON object");
+    if (trim(body_).empty())
+        return fail(ErrorCode::kBadRequest, "the body is empty; send a JSON object");
     if (cursor_.peek() != Kind::kObject) {
         ENTREPOT_TRY_DO(cursor_.status());
         return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
@@ -287,12 +311,12 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
     const auto [at, code] = std::from_chars(text.data(), end, value);
     if (code != std::errc()) return std::nullopt;
     std::string_view rest(at, static_cast<std::size_t>(end - at));
-    if (rest.starts_with('.')) rest.remove_prefix(std::min(rest.find_first_not_of('0', 1), rest.size()));
+    if (rest.starts_with('.'))
+        rest.remove_prefix(std::min(rest.find_first_not_of('0', 1), rest.size()));
     return rest.empty() ? std::optional(value) : std::nullopt;
 }
 
-void Inspector::read_cap(
-    std::string_view name, std::optional<std::int64_t>& out, Span& span) {
+void Inspector::read_cap(std::string_view name, std::optional<std::int64_t>& out, Span& span) {
     const std::size_t begin = value_begin();
     const Kind kind = cursor_.peek();
     const std::string_view seen = cursor_.skip();
@@ -481,8 +505,7 @@ void Inspector::read_message(std::uint32_t index) {
         return;
     }
     const std::size_t begin = value_begin();
-    constexpr std::string_view kRoles =
-        "one of system, developer, user, assistant, tool, function";
+    constexpr std::string_view kRoles = "one of system, developer, user, assistant, tool, function";
     bool has_role = false;
     bool is_assistant = false;
     bool is_instruction = false;
@@ -512,8 +535,7 @@ void Inspector::read_message(std::uint32_t index) {
             cursor_.skip();
         }
     }
-    if (!stopped() && !has_role)
-        wrong(fmt::format("messages[{}].role", index), "missing", kRoles);
+    if (!stopped() && !has_role) wrong(fmt::format("messages[{}].role", index), "missing", kRoles);
     if (is_assistant) last_assistant_begin_ = begin;
     is_opening_ = is_opening_ && is_instruction;
     if (is_opening_) opening_end_ = cursor_.offset();
@@ -583,7 +605,8 @@ void Inspector::read_part(std::uint32_t message, std::uint32_t index) {
         }
     }
     if (stopped()) return;
-    if (!has_type) wrong(part_path(message, index, ".type"), "missing", "a string such as \"text\"");
+    if (!has_type)
+        wrong(part_path(message, index, ".type"), "missing", "a string such as \"text\"");
     if (is_image && !has_image)
         wrong(part_path(message, index, ".image_url"), "missing", "an object with a 'url'");
     if (!is_known) ++facts_.unknown_parts;
@@ -671,8 +694,10 @@ void Inspector::read_file(std::uint32_t message, std::uint32_t index) {
         if (kind != Kind::kString) continue;
         has_id = has_id || is_id;
         // A document by URL is as unbounded as a stored one: only data inside counts as data.
-        if (is_data && seen.substr(1).starts_with("http")) has_id = true;
-        else if (is_data) bytes += seen.size() - 2;
+        if (is_data && seen.substr(1).starts_with("http"))
+            has_id = true;
+        else if (is_data)
+            bytes += seen.size() - 2;
     }
     if (has_id)
         ++facts_.file_ids;
@@ -697,8 +722,9 @@ void Inspector::hash_prompt() {
     const auto digest_at = [&](std::size_t offset) {
         // What separates messages is not content: `, ` today may be `,` in the next turn.
         std::size_t end = offset;
-        while (end > from && (turns[end - 1] == ' ' || turns[end - 1] == ',' ||
-                                 turns[end - 1] == '\n' || turns[end - 1] == '\r' || turns[end - 1] == '\t'))
+        while (end > from &&
+            (turns[end - 1] == ' ' || turns[end - 1] == ',' || turns[end - 1] == '\n' ||
+                turns[end - 1] == '\r' || turns[end - 1] == '\t'))
             --end;
         XXH3_64bits_update(&state, turns.data() + from, end - from);
         from = end;

@@ -269,8 +269,9 @@ void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_
         return;
     }
     const bool has_content = chunk.choices > chunk.bare_choices || chunk.finished.any();
-    if (!has_content && (chunk.has_usage ? options_.strips_usage && chunk.choices == 0
-                                         : options_.hides_filter_chunks))
+    if (!has_content &&
+        (chunk.has_usage ? options_.strips_usage && chunk.choices == 0
+                         : options_.hides_filter_chunks))
         return;
     const bool is_in_raw = event.data.data() >= raw.data() &&
         event.data.data() + event.data.size() <= raw.data() + raw.size();
@@ -322,7 +323,8 @@ Status StreamMeter::finish(std::vector<std::string_view>& out) {
             "the supplier sent a stream event that is not a JSON object");
     if (is_done_) return {};
     if (seen_choices_.none() || (seen_choices_ & ~finished_choices_).any())
-        return fail(ErrorCode::kUpstreamProtocol, "the supplier's stream ended before its answer did");
+        return fail(
+            ErrorCode::kUpstreamProtocol, "the supplier's stream ended before its answer did");
     return {};
 }
 

@@ -87,8 +87,7 @@ void Splice::append_to(std::string& out) const {
     for (std::size_t i = 0; i < count_; ++i) out += segment(i);
 }
 
-void splice(
-    std::string_view body, const RequestFacts& facts, const Edits& edits, Splice& out) {
+void splice(std::string_view body, const RequestFacts& facts, const Edits& edits, Splice& out) {
     out.body_ = body;
     out.owned_.clear();
     out.count_ = 0;

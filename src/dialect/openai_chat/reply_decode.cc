@@ -60,6 +60,7 @@ private:
         std::vector<Call> calls;                                 // in order of their start
         std::map<std::int64_t, std::size_t> call_at;             // a delta's index -> calls
         std::optional<std::size_t> legacy_call;
+        bool has_plain_thought = false;  // so `reasoning_details` only repeats it
         bool is_finished = false;
     };
 
@@ -85,6 +86,7 @@ private:
     void report_usage(const Value& chunk, std::vector<Event>& events);
 
     bool is_whole_;
+    std::string id_;
     bool is_started_ = false;
     bool has_failed_ = false;
     bool has_ended_ = false;
@@ -111,6 +113,7 @@ void ReplyReader::start(const Value& chunk, std::vector<Event>& events) {
     started.id = chunk["id"].string();
     started.model = chunk["model"].string();
     started.created_s = chunk["created"].as_int().value_or(0);
+    id_ = started.id;
     events.emplace_back(std::move(started));
     for (Event& aside : waiting_asides_) events.push_back(std::move(aside));
     waiting_asides_.clear();
@@ -127,17 +130,17 @@ void ReplyReader::report_usage(const Value& chunk, std::vector<Event>& events) {
 void ReplyReader::read(const Value& chunk, std::vector<Event>& events) {
     if (has_failed_ || has_ended_) return;
     // Azure's first chunk has filter results and nothing else: no id, no model, no choices.
-    const bool says_something = !chunk["id"].string().empty() || !chunk["choices"].items().empty() ||
-        chunk["usage"].is_object();
+    const bool says_something = !chunk["id"].string().empty() ||
+        !chunk["choices"].items().empty() || chunk["usage"].is_object();
     const auto failure = failure_in(chunk, 200);
     if (!is_started_ && says_something && !failure) start(chunk, events);
     for (const json::Member& member : chunk.members())
-        if (!is_one_of(member.key, {"id", "object", "created", "model", "choices", "usage",
-                                      "obfuscation", "p", "error", "stream_options", "detail"}))
+        if (!is_one_of(member.key,
+                {"id", "object", "created", "model", "choices", "usage", "obfuscation", "p",
+                    "error", "stream_options", "detail"}))
             add_aside(std::string(member.key), member.value, std::nullopt, events);
     std::uint32_t position = 0;
-    for (const Value& choice : chunk["choices"].items())
-        read_choice(choice, position++, events);
+    for (const Value& choice : chunk["choices"].items()) read_choice(choice, position++, events);
     report_usage(chunk, events);
     if (failure) fail_with(*failure, events);
 }
@@ -152,8 +155,7 @@ void ReplyReader::read_choice(
         if (!is_one_of(member.key, {"index", "delta", "message", "finish_reason"}))
             add_aside(std::string(member.key), member.value, index, events);
     const Value& message = value[is_whole_ ? "message" : "delta"];
-    const Value& answer =
-        message.is_object() ? message : value[is_whole_ ? "delta" : "message"];
+    const Value& answer = message.is_object() ? message : value[is_whole_ ? "delta" : "message"];
     const Value& reason = value["finish_reason"];
     const bool is_finish = reason.is_string() && !reason.string().empty();
     if (!answer.is_object() && !is_finish) return;  // a late filter result
@@ -172,11 +174,12 @@ void ReplyReader::read_choice(
 void ReplyReader::read_message(
     std::uint32_t index, Choice& choice, const Value& message, std::vector<Event>& events) {
     for (const json::Member& member : message.members())
-        if (!is_one_of(member.key, {"role", "content", "refusal", "tool_calls", "function_call",
-                                      "reasoning_content", "reasoning", "index"}) &&
+        if (!is_one_of(member.key,
+                {"role", "content", "refusal", "tool_calls", "function_call", "reasoning_content",
+                    "reasoning", "index"}) &&
             !(member.value.is_array() && member.value.items().empty()))
-            add_aside(std::string(kMessageAside) + std::string(member.key), member.value, index,
-                events);
+            add_aside(
+                std::string(kMessageAside) + std::string(member.key), member.value, index, events);
     read_thought(index, choice, message, events);
     read_content(index, choice, message["content"], events);
     add_text(index, choice, PartKind::kRefusal, message["refusal"].string(), events);
@@ -197,9 +200,11 @@ void ReplyReader::read_thought(
     for (const std::string_view key : {"reasoning_content", "reasoning"}) {
         const std::string_view text = message[key].string();
         if (text.empty()) continue;
+        choice.has_plain_thought = true;
         add_text(index, choice, PartKind::kThought, text, events);
         return;
     }
+    if (choice.has_plain_thought) return;
     for (const Value& detail : message["reasoning_details"].items()) {
         const Value& text = detail["text"].is_string() ? detail["text"] : detail["summary"];
         add_text(index, choice, PartKind::kThought, text.string(), events);
@@ -225,8 +230,8 @@ void ReplyReader::read_content(
             started.choice = index;
             started.part = choice.next_part++;
             started.kind = PartKind::kOpaque;
-            started.opaque = canon::Opaque{
-                std::string(kName), std::string(type), std::string(part.raw())};
+            started.opaque =
+                canon::Opaque{std::string(kName), std::string(type), std::string(part.raw())};
             const canon::PartEnded ended{index, started.part};
             events.emplace_back(std::move(started));
             events.emplace_back(ended);
@@ -274,8 +279,8 @@ void ReplyReader::read_calls(
     }
 }
 
-void ReplyReader::add_to_call(std::uint32_t index, Choice&, Call& call, const Value& function,
-    std::vector<Event>& events) {
+void ReplyReader::add_to_call(
+    std::uint32_t index, Choice&, Call& call, const Value& function, std::vector<Event>& events) {
     if (call.name.empty()) call.name = function["name"].string();
     const Value& arguments = function[call.is_custom ? "input" : "arguments"];
     // Ollama and a few more write the object itself.
@@ -283,6 +288,8 @@ void ReplyReader::add_to_call(std::uint32_t index, Choice&, Call& call, const Va
     if (call.name.empty()) return;
     if (!call.is_started) {
         call.is_started = true;
+        // The old form has no ids, and the answer to a call must name it.
+        if (call.id.empty()) call.id = fmt::format("call_{}_{}_{}", id_, index, call.part);
         canon::PartStarted started;
         started.choice = index;
         started.part = call.part;
@@ -312,8 +319,7 @@ void ReplyReader::add_text(std::uint32_t index, Choice& choice, PartKind kind,
     events.emplace_back(canon::PartDelta{index, choice.open->second, std::string(text)});
 }
 
-void ReplyReader::close_text(
-    std::uint32_t index, Choice& choice, std::vector<Event>& events) {
+void ReplyReader::close_text(std::uint32_t index, Choice& choice, std::vector<Event>& events) {
     if (!choice.open) return;
     events.emplace_back(canon::PartEnded{index, choice.open->second});
     choice.open.reset();

@@ -92,7 +92,8 @@ std::string media_url(const canon::Media& media) {
     return fmt::format("data:{};base64,{}", media.media_type, media.data);
 }
 
-/// Who the reply says it is: the supplier's id and time where it gave them, the client's model name.
+/// Who the reply says it is: the supplier's id and time where it gave them, the client's model
+/// name.
 struct Identity {
     std::string id;
     std::string model;
@@ -159,8 +160,7 @@ private:
     /// is preceded by its role.
     void chunk(std::uint32_t index, std::string_view finish, std::string& out, const Fill& fill);
     /// `fill` gets the word for the kind of call, or nullptr in the old form.
-    void call_chunk(
-        std::uint32_t index, const Call& call, std::string& out, const FillCall& fill);
+    void call_chunk(std::uint32_t index, const Call& call, std::string& out, const FillCall& fill);
 
     ReplyContext context_;
     Identity identity_;
@@ -172,17 +172,21 @@ private:
     bool is_over_ = false;
 };
 
-// A function, because a lambda inside `chunk` would be a new type for each `Fill`, without end.
-void write_role(json::Writer& writer) {
-    writer.member("role", "assistant").member("content", "");
-}
+void write_role(json::Writer& writer) { writer.member("role", "assistant").member("content", ""); }
 
 void StreamEncoder::chunk(
     std::uint32_t index, std::string_view finish, std::string& out, const Fill& fill) {
     Choice& choice = choices_[index];
     if (!choice.has_role) {
         choice.has_role = true;
+        // What waits belongs to the content that follows.
+        Asides of_choice;
+        Asides of_message;
+        of_choice.swap(choice.waiting);
+        of_message.swap(choice.waiting_message);
         chunk(index, {}, out, write_role);
+        of_choice.swap(choice.waiting);
+        of_message.swap(choice.waiting_message);
     }
     std::string data;
     json::Writer writer(data);
@@ -275,8 +279,8 @@ void StreamEncoder::on(const canon::PartDelta& e, std::string& out) {
         return;
     }
     const std::string_view key = part->second == PartKind::kThought ? "reasoning_content"
-        : part->second == PartKind::kRefusal                       ? "refusal"
-                                                                   : "content";
+        : part->second == PartKind::kRefusal                        ? "refusal"
+                                                                    : "content";
     chunk(e.choice, {}, out, [&](json::Writer& writer) { writer.member(key, e.text); });
 }
 
@@ -399,8 +403,8 @@ Asides WholeEncoder::collect(const std::vector<canon::Aside>& asides, bool of_me
         }
         const bool is_message = aside.key.starts_with(kMessageAside);
         if (is_message != of_message) continue;
-        merge_aside(collected, is_message ? aside.key.substr(kMessageAside.size()) : aside.key,
-            aside.json);
+        merge_aside(
+            collected, is_message ? aside.key.substr(kMessageAside.size()) : aside.key, aside.json);
     }
     return collected;
 }

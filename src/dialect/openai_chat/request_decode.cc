@@ -15,10 +15,9 @@ using canon::Media;
 using canon::Role;
 using json::Value;
 
-std::unexpected<Error> wrong(
-    std::string field, std::string_view seen, std::string_view accepted) {
+std::unexpected<Error> wrong(std::string field, std::string_view seen, std::string_view accepted) {
     std::string message =
-        fmt::format("'{}' is {}; it must be {}", field, excerpt(seen, 60), accepted);
+        fmt::format("'{}' is {}; it must be {}", field, excerpt(seen, 120), accepted);
     return fail_field(ErrorCode::kInvalidField, std::move(field), std::move(message));
 }
 
@@ -80,9 +79,7 @@ Status set_number(const Value& value, std::string_view field, NumberRange range,
     return {};
 }
 
-canon::CacheMark cache_mark(const Value& control) {
-    return {std::string(control["ttl"].string())};
-}
+canon::CacheMark cache_mark(const Value& control) { return {std::string(control["ttl"].string())}; }
 
 void keep_extra(std::vector<canon::Extra>& extras, std::string path, const Value& value) {
     extras.push_back({std::move(path), std::string(value.raw())});
@@ -270,21 +267,19 @@ Status MessagesDecoder::decode(const Value& messages) {
     if (!messages.is_array()) return wrong("messages", messages.raw(), kAccepted);
     if (messages.items().empty()) return wrong("messages", "empty", kAccepted);
     std::size_t index = 0;
-    for (const Value& message : messages.items())
-        ENTREPOT_TRY_DO(decode_message(message, index++));
+    for (const Value& message : messages.items()) ENTREPOT_TRY_DO(decode_message(message, index++));
     return {};
 }
 
 Status MessagesDecoder::decode_message(const Value& message, std::size_t index) {
     const std::string path = fmt::format("messages[{}]", index);
-    constexpr std::string_view kRoles =
-        "one of system, developer, user, assistant, tool, function";
+    constexpr std::string_view kRoles = "one of system, developer, user, assistant, tool, function";
     if (!message.is_object()) return wrong(path, message.raw(), "an object");
     if (!is_given(message["role"])) return missing(path + ".role", kRoles);
     ENTREPOT_TRY(const std::string role, text_of(message["role"], path + ".role"));
-    constexpr std::array<std::pair<std::string_view, Role>, 6> kKnown{{
-        {"system", Role::kSystem}, {"developer", Role::kDeveloper}, {"user", Role::kUser},
-        {"assistant", Role::kAssistant}, {"tool", Role::kTool}, {"function", Role::kTool}}};
+    constexpr std::array<std::pair<std::string_view, Role>, 6> kKnown{
+        {{"system", Role::kSystem}, {"developer", Role::kDeveloper}, {"user", Role::kUser},
+            {"assistant", Role::kAssistant}, {"tool", Role::kTool}, {"function", Role::kTool}}};
     const auto found = std::ranges::find(kKnown, role, &std::pair<std::string_view, Role>::first);
     if (found == kKnown.end()) return wrong(path + ".role", fmt::format("'{}'", role), kRoles);
     role_ = found->second;
@@ -296,7 +291,8 @@ Status MessagesDecoder::decode_message(const Value& message, std::size_t index) 
     } else {
         ENTREPOT_TRY_DO(set_text(message["name"], path + ".name", author_));
         if (role_ == Role::kAssistant) ENTREPOT_TRY_DO(decode_assistant(message, path));
-        ENTREPOT_TRY(std::vector<Item> items, decode_content(message["content"], path + ".content"));
+        ENTREPOT_TRY(
+            std::vector<Item> items, decode_content(message["content"], path + ".content"));
         for (Item& item : items) add(std::move(item));
         if (role_ == Role::kAssistant)
             ENTREPOT_TRY_DO(decode_tool_calls(message["tool_calls"], path + ".tool_calls"));
@@ -320,33 +316,36 @@ Status MessagesDecoder::decode_message(const Value& message, std::size_t index) 
     }
     for (const json::Member& member : message.members()) {
         if (!is_given(member.value) ||
-            is_one_of(member.key, {"role", "content", "name", "tool_calls", "tool_call_id",
-                                      "function_call", "refusal", "reasoning_content", "reasoning",
-                                      "reasoning_details"}))
+            is_one_of(member.key,
+                {"role", "content", "name", "tool_calls", "tool_call_id", "function_call",
+                    "refusal", "reasoning_content", "reasoning", "reasoning_details"}))
             continue;
         if (member.key == "cache_control" && member.value.is_object())
             request_.items.back().cache = cache_mark(member.value);
         else
-            keep_extra(request_.items[first].extras, fmt::format("{}.{}", path, member.key),
-                member.value);
+            keep_extra(
+                request_.items[first].extras, fmt::format("{}.{}", path, member.key), member.value);
     }
     return {};
 }
 
 Status MessagesDecoder::decode_assistant(const Value& message, const std::string& path) {
+    // The same text may stand under both names. DeepSeek wants it back even where it is empty.
+    std::optional<std::string> thought;
     for (const std::string_view key : {"reasoning_content", "reasoning"}) {
-        std::string thought;
-        ENTREPOT_TRY_DO(set_text(message[key], fmt::format("{}.{}", path, key), thought));
-        if (thought.empty()) continue;
+        std::string text;
+        ENTREPOT_TRY_DO(set_text(message[key], fmt::format("{}.{}", path, key), text));
+        if (message[key].is_string() && (!thought || thought->empty())) thought = std::move(text);
+    }
+    if (thought) {
         Item item;
-        item.body = canon::Thought{std::move(thought)};
+        item.body = canon::Thought{*std::move(thought)};
         add(std::move(item));
-        break;  // the same text under both names
     }
     if (const Value& details = message["reasoning_details"]; is_given(details)) {
         Item item;
-        item.body = canon::Opaque{
-            std::string(kName), "reasoning_details", std::string(details.raw())};
+        item.body =
+            canon::Opaque{std::string(kName), "reasoning_details", std::string(details.raw())};
         add(std::move(item));
     }
     std::string refusal;
@@ -415,8 +414,7 @@ Status MessagesDecoder::decode_tool_result(
     } else {
         if (!is_given(message["tool_call_id"]))
             return missing(path + ".tool_call_id", "the id of a call in an earlier message");
-        ENTREPOT_TRY(
-            result.call_id, text_of(message["tool_call_id"], path + ".tool_call_id"));
+        ENTREPOT_TRY(result.call_id, text_of(message["tool_call_id"], path + ".tool_call_id"));
     }
     ENTREPOT_TRY(result.content, decode_content(message["content"], path + ".content"));
     for (Item& part : result.content) {
@@ -547,11 +545,10 @@ Status decode_format(const Value& root, canon::Request& request) {
     } else if (type == "json_schema") {
         const Value& schema = format["json_schema"];
         if (!schema.is_object())
-            return wrong("response_format.json_schema",
-                is_given(schema) ? schema.raw() : "missing", "an object with 'name' and 'schema'");
+            return wrong("response_format.json_schema", is_given(schema) ? schema.raw() : "missing",
+                "an object with 'name' and 'schema'");
         made.kind = Kind::kJsonSchema;
-        ENTREPOT_TRY_DO(
-            set_text(schema["name"], "response_format.json_schema.name", made.name));
+        ENTREPOT_TRY_DO(set_text(schema["name"], "response_format.json_schema.name", made.name));
         ENTREPOT_TRY_DO(set_text(
             schema["description"], "response_format.json_schema.description", made.description));
         ENTREPOT_TRY_DO(
@@ -588,8 +585,7 @@ Status decode_stream(const Value& root, canon::Request& request) {
     request.is_stream = flag.value_or(false);
     const Value& options = root["stream_options"];
     if (!is_given(options)) return {};
-    if (!options.is_object())
-        return wrong("stream_options", options.raw(), "an object or null");
+    if (!options.is_object()) return wrong("stream_options", options.raw(), "an object or null");
     flag.reset();
     ENTREPOT_TRY_DO(set_flag(options["include_usage"], "stream_options.include_usage", flag));
     request.wants_usage = flag.value_or(false);
@@ -604,7 +600,8 @@ Status decode_reasoning(const Value& root, canon::Request& request) {
         request.reasoning.emplace();
         ENTREPOT_TRY(request.reasoning->effort, text_of(effort, "reasoning_effort"));
     }
-    // Claude's own switch, which its users send through OpenAI's SDK; DeepSeek and Z.ai have it too.
+    // Claude's own switch, which its users send through OpenAI's SDK; DeepSeek and Z.ai have it
+    // too.
     const Value& thinking = root["thinking"];
     if (!is_given(thinking)) return {};
     const std::string_view type = thinking["type"].string();
@@ -624,8 +621,8 @@ Status decode_caps(const Value& root, canon::Request& request) {
     constexpr WholeRange kCap{1, std::int64_t{1} << 31};
     std::optional<std::int64_t> old_cap;
     ENTREPOT_TRY_DO(set_whole(root["max_tokens"], "max_tokens", kCap, old_cap));
-    ENTREPOT_TRY_DO(set_whole(root["max_completion_tokens"], "max_completion_tokens", kCap,
-        request.output_tokens_max));
+    ENTREPOT_TRY_DO(set_whole(
+        root["max_completion_tokens"], "max_completion_tokens", kCap, request.output_tokens_max));
     if (!request.output_tokens_max) request.output_tokens_max = old_cap;
     return {};
 }
@@ -633,16 +630,16 @@ Status decode_caps(const Value& root, canon::Request& request) {
 Status decode_sampling(const Value& root, canon::Request& request) {
     ENTREPOT_TRY_DO(set_number(root["temperature"], "temperature", {0, 2}, request.temperature));
     ENTREPOT_TRY_DO(set_number(root["top_p"], "top_p", {0, 1}, request.top_p));
-    ENTREPOT_TRY_DO(set_number(root["frequency_penalty"], "frequency_penalty", {-2, 2},
-        request.frequency_penalty));
+    ENTREPOT_TRY_DO(set_number(
+        root["frequency_penalty"], "frequency_penalty", {-2, 2}, request.frequency_penalty));
     ENTREPOT_TRY_DO(set_number(
         root["presence_penalty"], "presence_penalty", {-2, 2}, request.presence_penalty));
     ENTREPOT_TRY_DO(set_whole(root["seed"], "seed", {INT64_MIN, INT64_MAX}, request.seed));
     ENTREPOT_TRY_DO(set_whole(root["n"], "n", {1, 128}, request.choices));
     ENTREPOT_TRY_DO(set_flag(root["logprobs"], "logprobs", request.logprobs));
     ENTREPOT_TRY_DO(set_whole(root["top_logprobs"], "top_logprobs", {0, 20}, request.top_logprobs));
-    for (const auto& [field, out] : {std::pair{"logit_bias", &request.logit_bias},
-             std::pair{"metadata", &request.metadata}}) {
+    for (const auto& [field, out] :
+        {std::pair{"logit_bias", &request.logit_bias}, std::pair{"metadata", &request.metadata}}) {
         const Value& value = root[field];
         if (!is_given(value)) continue;
         if (!value.is_object()) return wrong(field, value.raw(), "an object or null");
@@ -664,27 +661,25 @@ Status decode_names(const Value& root, canon::Request& request) {
     ENTREPOT_TRY_DO(
         set_text(root["prompt_cache_key"], "prompt_cache_key", request.prompt_cache_key));
     ENTREPOT_TRY_DO(set_flag(root["store"], "store", request.store));
-    return set_flag(root["parallel_tool_calls"], "parallel_tool_calls",
-        request.parallel_tool_calls);
+    return set_flag(
+        root["parallel_tool_calls"], "parallel_tool_calls", request.parallel_tool_calls);
 }
 
 bool is_read(std::string_view key) {
-    return is_one_of(key, {"model", "messages", "tools", "functions", "tool_choice",
-                              "function_call", "parallel_tool_calls", "max_tokens",
-                              "max_completion_tokens", "temperature", "top_p",
-                              "frequency_penalty", "presence_penalty", "seed", "logit_bias",
-                              "logprobs", "top_logprobs", "n", "stop", "response_format",
-                              "reasoning_effort", "thinking", "verbosity", "service_tier", "user",
-                              "safety_identifier", "prompt_cache_key", "metadata", "store",
-                              "stream", "stream_options"});
+    return is_one_of(key,
+        {"model", "messages", "tools", "functions", "tool_choice", "function_call",
+            "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature", "top_p",
+            "frequency_penalty", "presence_penalty", "seed", "logit_bias", "logprobs",
+            "top_logprobs", "n", "stop", "response_format", "reasoning_effort", "thinking",
+            "verbosity", "service_tier", "user", "safety_identifier", "prompt_cache_key",
+            "metadata", "store", "stream", "stream_options"});
 }
 
 }  // namespace
 
 Result<canon::Request> decode_request(const json::Document& body) {
     const Value& root = body.root();
-    if (!root.is_object())
-        return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
+    if (!root.is_object()) return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
     canon::Request request;
     request.origin = kName;
     if (!is_given(root["model"])) return missing("model", "a string that names a model");

@@ -86,8 +86,9 @@ private:
 };
 
 bool is_plain_part(const Item& item) {
-    return !item.cache && std::ranges::none_of(item.extras,
-                              [](const canon::Extra& e) { return is_part_extra(e.path); });
+    return !item.cache && std::ranges::none_of(item.extras, [](const canon::Extra& e) {
+        return is_part_extra(e.path);
+    });
 }
 
 Status RequestEncoder::write_cache_mark(const std::optional<canon::CacheMark>& cache) {
@@ -124,6 +125,8 @@ Status RequestEncoder::write_media(const Item& item, const Media& media) {
         writer_.member("type", "image_url").key("image_url").begin_object().member("url", url());
         if (!media.detail.empty()) writer_.member("detail", media.detail);
         writer_.end_object();
+    } else if (media.kind == Media::Kind::kAudio && is_native() && media.media_type.empty()) {
+        writer_.member("type", "input_audio").member("input_audio", media.data);  // Mistral's form
     } else if (media.kind == Media::Kind::kAudio && is_base64) {
         const std::size_t slash = media.media_type.find('/');
         std::string_view format = std::string_view(media.media_type).substr(slash + 1);
@@ -223,7 +226,7 @@ Status RequestEncoder::write_tool_message(const Item& item) {
             std::get<Media>(part.body).source != Media::Source::kText && !is_native())
             held_media_.push_back(&part);
         else if (const auto* opaque = std::get_if<canon::Opaque>(&part.body);
-                 opaque != nullptr && !is_ours(opaque->origin))
+            opaque != nullptr && !is_ours(opaque->origin))
             ENTREPOT_TRY_DO(losses_.lose(opaque->kind, Weight::kMeaning));
         else
             parts.push_back(&part);
@@ -235,9 +238,8 @@ Status RequestEncoder::write_tool_message(const Item& item) {
         writer_.member("content", "");
     else
         ENTREPOT_TRY_DO(write_content(parts));
-    ENTREPOT_TRY_DO(write_extras(item.extras, [](std::string_view path) {
-        return !is_part_extra(path) && !is_call_extra(path);
-    }));
+    ENTREPOT_TRY_DO(write_extras(item.extras,
+        [](std::string_view path) { return !is_part_extra(path) && !is_call_extra(path); }));
     writer_.end_object();
     return {};
 }
@@ -255,7 +257,7 @@ Status RequestEncoder::write_held_media() {
 Status RequestEncoder::write_message(std::span<const Item> turn) {
     std::vector<const Item*> parts;
     std::vector<const Item*> calls;
-    std::string thought;
+    std::optional<std::string> thought;
     const canon::Refusal* refusal = nullptr;
     const canon::Opaque* reasoning_details = nullptr;
     for (const Item& item : turn) {
@@ -270,24 +272,24 @@ Status RequestEncoder::write_message(std::span<const Item> turn) {
             calls.push_back(&item);
         } else if (const auto* seen = std::get_if<canon::Thought>(&item.body)) {
             // What one maker's model thought proves nothing to another's.
-            if (!is_native())
+            if (is_native())
+                thought = thought.value_or("") + seen->text;
+            else if (!seen->text.empty())
                 ENTREPOT_TRY_DO(losses_.lose("thinking", Weight::kHint));
-            else
-                thought += seen->text;
         } else if (const auto* words = std::get_if<canon::Refusal>(&item.body);
-                   words != nullptr && item.role == Role::kAssistant && is_plain_part(item)) {
+            words != nullptr && item.role == Role::kAssistant && is_plain_part(item)) {
             refusal = words;
         } else {
             parts.push_back(&item);
         }
     }
     const Item& first = turn.front();
-    if (parts.empty() && calls.empty() && refusal == nullptr && thought.empty() &&
+    if (parts.empty() && calls.empty() && refusal == nullptr && !thought &&
         reasoning_details == nullptr)
         return {};
     writer_.begin_object().member("role", canon::role_name(first.role));
     if (!first.author.empty()) writer_.member("name", first.author);
-    if (!thought.empty()) writer_.member("reasoning_content", thought);
+    if (thought) writer_.member("reasoning_content", *thought);
     if (reasoning_details != nullptr)
         writer_.member_raw("reasoning_details", reasoning_details->json);
     // A lone empty text beside calls is no content; some servers refuse it.
@@ -307,9 +309,8 @@ Status RequestEncoder::write_message(std::span<const Item> turn) {
         writer_.end_array();
     }
     for (const Item& item : turn)
-        ENTREPOT_TRY_DO(write_extras(item.extras, [](std::string_view path) {
-            return !is_part_extra(path) && !is_call_extra(path);
-        }));
+        ENTREPOT_TRY_DO(write_extras(item.extras,
+            [](std::string_view path) { return !is_part_extra(path) && !is_call_extra(path); }));
     writer_.end_object();
     return {};
 }
@@ -371,7 +372,6 @@ Status RequestEncoder::write_tool(const canon::Tool& tool) {
 
 Status RequestEncoder::write_tools() {
     if (request_.tools.empty()) return {};
-    std::string tools;
     writer_.key("tools").begin_array();
     for (const canon::Tool& tool : request_.tools) ENTREPOT_TRY_DO(write_tool(tool));
     writer_.end_array();
@@ -385,8 +385,7 @@ void RequestEncoder::write_tool_choice() {
     if (!request_.tool_choice) return;
     const canon::ToolChoice& choice = *request_.tool_choice;
     if (choice.mode == Mode::kNamed) {
-        const auto named =
-            std::ranges::find(request_.tools, choice.name, &canon::Tool::name);
+        const auto named = std::ranges::find(request_.tools, choice.name, &canon::Tool::name);
         const bool is_custom = named != request_.tools.end() && named->is_custom;
         const std::string_view kind = is_custom ? "custom" : "function";
         writer_.key("tool_choice").begin_object().member("type", kind).key(kind).begin_object();
@@ -394,7 +393,9 @@ void RequestEncoder::write_tool_choice() {
         return;
     }
     writer_.member("tool_choice",
-        choice.mode == Mode::kAuto ? "auto" : choice.mode == Mode::kNone ? "none" : "required");
+        choice.mode == Mode::kAuto       ? "auto"
+            : choice.mode == Mode::kNone ? "none"
+                                         : "required");
 }
 
 void RequestEncoder::write_format() {
@@ -404,7 +405,9 @@ void RequestEncoder::write_format() {
     writer_.key("response_format").begin_object();
     if (format.kind == Kind::kJsonSchema) {
         writer_.member("type", "json_schema").key("json_schema").begin_object();
-        writer_.member("name", format.name.empty() ? "response" : format.name);
+        // OpenAI demands a name; Perplexity's clients have none.
+        if (!format.name.empty() || !is_native())
+            writer_.member("name", format.name.empty() ? "response" : format.name);
         if (!format.description.empty()) writer_.member("description", format.description);
         if (!format.schema.empty()) writer_.member_raw("schema", format.schema);
         if (format.is_strict) writer_.member_bool("strict", *format.is_strict);
@@ -525,8 +528,7 @@ Result<EncodedRequest> RequestEncoder::encode() {
 
 }  // namespace
 
-Result<EncodedRequest> encode_request(
-    const canon::Request& request, const EncodeTarget& target) {
+Result<EncodedRequest> encode_request(const canon::Request& request, const EncodeTarget& target) {
     return RequestEncoder(request, target).encode();
 }
 

@@ -149,9 +149,9 @@ void read_member(json::Cursor& cursor, Stated& stated) {
 void include_what_was_left_out(Stated& stated) {
     const std::int64_t extra = stated.total - stated.prompt - stated.completion;
     if (extra <= 0) {
-        // No total to tell by: what is larger than the whole cannot be a part of it.
-        if (stated.total == 0 && stated.reasoning > stated.completion)
-            stated.completion += stated.reasoning;
+        // What is larger than the whole is no part of it: Vercel's gateway leaves Gemini's thoughts
+        // out of both sums, and its `cost` has them.
+        if (stated.reasoning > stated.completion) stated.completion += stated.reasoning;
         return;
     }
     if (extra == stated.reasoning) {
@@ -182,15 +182,14 @@ canon::Usage to_normal_form(Stated stated) {
         (overlaps ? std::max(stated.cached, stated.cache_write)
                   : stated.cached + stated.cache_write);
     // Sound that was read from the cache is counted as read; what remains is fresh.
-    usage[Meter::kAudioIn] = std::clamp<std::int64_t>(
-        std::min(stated.audio_in, beside_caches), 0, stated.audio_in);
+    usage[Meter::kAudioIn] =
+        std::clamp<std::int64_t>(std::min(stated.audio_in, beside_caches), 0, stated.audio_in);
     usage[Meter::kInput] = std::max<std::int64_t>(0, beside_caches - usage[Meter::kAudioIn]);
     usage[Meter::kAudioOut] = std::min(stated.audio_out, stated.completion);
     usage[Meter::kImageOut] =
         std::min(stated.image_out, stated.completion - usage[Meter::kAudioOut]);
-    usage[Meter::kOutput] =
-        stated.completion - usage[Meter::kAudioOut] - usage[Meter::kImageOut];
-    usage[Meter::kReasoning] = std::min(stated.reasoning, usage[Meter::kOutput]);
+    usage[Meter::kOutput] = stated.completion - usage[Meter::kAudioOut] - usage[Meter::kImageOut];
+    usage[Meter::kReasoning] = std::min(stated.reasoning, stated.completion);
     usage[Meter::kSearches] = stated.searches;
     usage[Meter::kAudioSeconds] = stated.audio_seconds;
     return usage;
