@@ -22,7 +22,7 @@ void authenticate(benchmark::State& state) {
     const auto keys = static_cast<std::uint64_t>(state.range(0));
     for (std::uint64_t i = 0; i < 65'536; ++i)
         secrets.push_back("ek-0123456789012345678901234567890123456789012" +
-                          std::to_string(i * 2'654'435'761 % keys));
+            std::to_string(i * 2'654'435'761 % keys));
     std::size_t at = 0;
     for (auto _ : state) {
         benchmark::DoNotOptimize(index->authenticate(secrets[at], Instant{0}));

@@ -7,14 +7,14 @@
 // Any bytes are either settings or at least one error with a place; nothing throws, nothing grows
 // without bound.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    using namespace entrepot;
+    namespace config = entrepot::config;
     static const config::Environment environment = [] {
         config::Environment fixed;
         fixed.variable = [](const std::string& name) -> std::optional<std::string> {
             if (name.size() > 3) return std::nullopt;
             return "value";
         };
-        fixed.file = [](const std::string&) -> Result<std::string> { return "content"; };
+        fixed.file = [](const std::string&) -> entrepot::Result<std::string> { return "content"; };
         return fixed;
     }();
     const config::Loaded loaded =

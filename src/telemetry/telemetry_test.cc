@@ -82,9 +82,7 @@ std::string read_all(const std::filesystem::path& path) {
     return text.str();
 }
 
-long count_lines(const std::string& text) {
-    return std::count(text.begin(), text.end(), '\n');
-}
+long count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
 AccessRecord record_of(std::string_view model) {
     AccessRecord record;
