@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ledger/exchange_hash.h"
 #include "ledger/flat_index.h"
 #include "ledger/log.h"
 #include "ledger/state.h"
@@ -114,11 +115,6 @@ private:
         mutable std::uint32_t count = 0;
         mutable std::array<std::uint32_t, kAccountsPerPathMax> budgets{};
     };
-    struct IdHash {
-        std::size_t operator()(const ExchangeId& id) const {
-            return std::hash<ExchangeId>{}(id) * 0x9e3779b97f4a7c15ULL >> 16;
-        }
-    };
     struct NumberHash {
         std::size_t operator()(std::uint32_t id) const { return id * 0x9e3779b97f4a7c15ULL >> 24; }
     };
@@ -186,7 +182,7 @@ private:
 
     std::vector<Attempt> attempts_;
     std::vector<std::uint32_t> free_attempts_;
-    FlatIndex<ExchangeId, IdHash> exchanges_;  ///< to the slot of the last attempt
+    FlatIndex<ExchangeId, ExchangeHash> exchanges_;  ///< to the slot of the last attempt
     std::size_t open_ = 0;
 
     std::vector<Balance> balances_;

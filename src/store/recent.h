@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "ledger/exchange_hash.h"
 #include "ledger/flat_index.h"
 
 namespace entrepot::store {
@@ -37,13 +38,8 @@ public:
     }
 
 private:
-    struct Hash {
-        std::size_t operator()(const ExchangeId& id) const {
-            return std::hash<ExchangeId>{}(id) * 0x9e3779b97f4a7c15ULL >> 16;
-        }
-    };
     std::vector<Entry> entries_;
-    ledger::FlatIndex<ExchangeId, Hash> index_;
+    ledger::FlatIndex<ExchangeId, ledger::ExchangeHash> index_;
     std::uint32_t next_ = 0;
 };
 
