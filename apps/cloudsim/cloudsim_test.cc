@@ -189,6 +189,10 @@ TEST_F(Sim, VerifiesCredentialsWithEachCloudsOwnError) {
             "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21",
         "{" + kSay + "}", {{"api-key", cloud("azure").api_key}}};
     EXPECT_THAT(send(azure).body, HasSubstr("prompt_filter_results"));
+    Call old = azure;
+    old.url.replace(old.url.find("2024-10-21"), 10, "2024-02-01");
+    old.body = "{" + kSay + R"(,"stream":true,"stream_options":{"include_usage":true}})";
+    EXPECT_THAT(send(old).body, HasSubstr("stream_options"));
     azure.url.resize(azure.url.find('?'));
     EXPECT_EQ(send(azure).status, 404);  // without its version Azure knows no such resource
 }

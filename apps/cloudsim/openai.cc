@@ -83,6 +83,9 @@ public:
         const auto parsed = json::Document::parse(std::string(in.body));
         if (!parsed || !parsed->root().is_object())
             return std::unexpected(bad("We could not parse the JSON body of your request.", ""));
+        if (is_azure() && !parsed->root()["stream_options"].is_null() && !knows_usage(in.query))
+            return std::unexpected(error(400,
+                "Unrecognized request argument supplied: stream_options", "invalid_request_error"));
         return read_body(parsed->root(), deployment);
     }
 
@@ -212,6 +215,15 @@ public:
 
 private:
     [[nodiscard]] bool is_azure() const { return kind_ == OpenAiKind::kAzure; }
+
+    /// Versions before 2024-09-01 reject `stream_options`; v1 has no version.
+    static bool knows_usage(std::string_view query) {
+        constexpr std::string_view kName = "api-version=";
+        for (const std::string_view pair : split(query, '&'))
+            if (pair.starts_with(kName) && pair.size() >= kName.size() + 10)
+                return pair.substr(kName.size(), 10) >= "2024-09-01";
+        return true;
+    }
 
     /// False when Azure has no such resource.
     static bool route_azure(
