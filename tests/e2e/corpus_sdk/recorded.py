@@ -79,10 +79,12 @@ def said_by(exchange):
 
 def said_by_openai(exchange):
     if not exchange["stream"]:
-        message = exchange["response"]["body"]["choices"][0]["message"]
+        message = exchange["response"]["body"]["choices"][0].get("message") or {}
         texts = [message.get("content")]
-        calls = [(call["function"]["name"], call["function"]["arguments"])
-                 for call in message.get("tool_calls") or [] if "function" in call]
+        called = [call["function"] for call in message.get("tool_calls") or []
+                  if "function" in call]
+        called += [message["function_call"]] if message.get("function_call") else []  # the old form
+        calls = [(function["name"], function["arguments"]) for function in called]
         return Said([t for t in texts if isinstance(t, str)], calls)
     text, calls = "", collections.OrderedDict()
     for event in events_of(exchange):
@@ -91,7 +93,8 @@ def said_by_openai(exchange):
             if choice.get("index", 0) != 0:
                 continue
             text += delta["content"] if isinstance(delta.get("content"), str) else ""
-            for place, call in enumerate(delta.get("tool_calls") or []):
+            old_form = [{"function": delta["function_call"]}] if delta.get("function_call") else []
+            for place, call in enumerate(delta.get("tool_calls") or old_form):
                 function = call.get("function") or {}
                 kept = calls.setdefault(call.get("index", place), ["", ""])
                 kept[0] = kept[0] or function.get("name") or ""
@@ -122,18 +125,23 @@ def said_by_anthropic(exchange):
     return Said(list(texts.values()), [tuple(call) for call in calls.values()])
 
 
+def is_clients_call(tool_use):
+    """A call that the client has to answer; AWS runs its own tools (`server_tool_use`) itself."""
+    return tool_use is not None and tool_use.get("type") != "server_tool_use"
+
+
 def said_by_converse(exchange):
     if not exchange["stream"]:
         message = (exchange["response"]["body"].get("output") or {}).get("message") or {}
         blocks = message.get("content") or []
         return Said([b["text"] for b in blocks if "text" in b],
                     [(b["toolUse"]["name"], json.dumps(b["toolUse"]["input"]))
-                     for b in blocks if "toolUse" in b])
+                     for b in blocks if is_clients_call(b.get("toolUse"))])
     texts, calls = collections.defaultdict(str), collections.OrderedDict()
     for event in events_of(exchange):
         (kind, payload), = event.items()
         index = payload.get("contentBlockIndex", 0) if isinstance(payload, dict) else 0
-        if kind == "contentBlockStart" and "toolUse" in payload.get("start", {}):
+        if kind == "contentBlockStart" and is_clients_call(payload["start"].get("toolUse")):
             calls[index] = [payload["start"]["toolUse"]["name"], ""]
         elif kind == "contentBlockDelta":
             delta = payload["delta"]
