@@ -1,6 +1,7 @@
 // Where the request may go: offers in the order of what it will probably cost there.
 #include <functional>
 
+#include "gateway/plan.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -45,19 +46,24 @@ routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) 
 
 }  // namespace
 
+routing::RequestFacts routing_facts(const dialect::openai_chat::RequestFacts& facts) {
+    routing::RequestFacts request;
+    request.model = facts.model;
+    request.shape = shape_of(facts);
+    request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
+    request.needs = needs_of(facts);
+    request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
+    return request;
+}
+
 Status Worker::plan(Exchange& x) {
     x.phase = ledger::Phase::kPlan;
     const auto& facts = x.bench->facts;
     x.prompt_hash = facts.prompt_hash;
     x.length_key = std::hash<std::string_view>()(x.model) * 31 + x.principal->index;
 
-    routing::RequestFacts request;
-    request.model = x.model;
-    request.shape = shape_of(facts);
+    routing::RequestFacts request = routing_facts(facts);
     request.length_key = x.length_key;
-    request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
-    request.needs = needs_of(facts);
-    request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
     request.on_unbounded = x.principal->policy.on_unbounded == auth::OnUnbounded::kClamp
         ? routing::OnUnbounded::kClamp
         : routing::OnUnbounded::kRefuse;
