@@ -691,6 +691,7 @@ void Inspector::read_file(std::uint32_t message, std::uint32_t index) {
         if ((is_id || is_data) && kind != Kind::kString && kind != Kind::kNull)
             wrong(part_path(message, index, is_id ? ".file.file_id" : ".file.file_data"), seen,
                 "a string");
+        if (stopped()) return;
         if (kind != Kind::kString) continue;
         has_id = has_id || is_id;
         // A document by URL is as unbounded as a stored one: only data inside counts as data.

@@ -113,6 +113,7 @@ TEST(Inspect, NamesTheFieldTheValueAndWhatIsAccepted) {
 TEST(Inspect, RefusesWhatIsNoJsonAndWhatIsSaidTwice) {
     for (const char* body : {"", "  ", "[]", "{", R"({"model":"m",})", R"({"model":"m"} x)",
              "{\"model\":\"\x01\"}", "{\"model\":\"\xff\"}", R"({"model":"\q"})",
+             "{\"messages\":[{\"content\":[{\"file\":{\"file_data\":\"\x02\"}}]}]}",
              R"({"model":"m","messages":[{"role":"user","content":01}]})"})
         EXPECT_EQ(refused(body).code, ErrorCode::kBadRequest) << body;
     // The last one wins at most suppliers: two models would be authorised and billed apart.
