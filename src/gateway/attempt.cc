@@ -79,7 +79,8 @@ Task<void> Worker::attempts(
         const bool may_be_billed = failure->has_usage || failure->answer_bytes > 0 ||
             (x.attempt.report.sent && failure->status < 400);
         if (may_be_billed) {
-            const Consumption consumption{failure->usage, failure->has_usage, failure->answer_bytes,
+            const Consumption consumption{failure->usage,
+                failure->has_usage && failure->is_usage_final, failure->answer_bytes,
                 failure->error.code == ErrorCode::kClientGone};
             co_await settle(x, consumption);
         } else {

@@ -62,6 +62,7 @@ struct AttemptFailure {
     /// What was consumed all the same.
     canon::Usage usage;
     bool has_usage = false;
+    bool is_usage_final = true;  ///< false: a report of a stream's beginning, which is no usage
     std::int64_t answer_bytes = 0;
 };
 

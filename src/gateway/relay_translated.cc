@@ -52,6 +52,7 @@ AttemptFailure failure_from(const Seen& seen, Error error) {
     failure.error = std::move(error);
     failure.usage = seen.usage;
     failure.has_usage = seen.has_usage;
+    failure.is_usage_final = seen.has_ended;
     failure.answer_bytes = seen.answer_bytes;
     if (seen.failure) {
         failure.failure = *seen.failure;
