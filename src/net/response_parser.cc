@@ -151,7 +151,7 @@ ResponseParser::Fed ResponseParser::feed(std::span<char> bytes) {
             const std::size_t body = body_bytes_ - body_before;
             body_total_ += body;
             framing_bytes_ += consumed - body;
-            if (state_ == State::kBody && framing_bytes_ > limits_->header_bytes_max + 16 * body_total_)
+            if (state_ != State::kFailed && framing_bytes_ > limits_->header_bytes_max + 16 * body_total_)
                 fail_with("the chunked body is mostly framing");
         }
         if (state_ == State::kComplete && interim_) {

@@ -90,7 +90,6 @@ private:
     bool head_waits_ = false;
     bool chunked_ = false;
     bool bodyless_ = false;    // HEAD, 204, 304
-    bool close_written_ = false;
 };
 
 }  // namespace entrepot::net
