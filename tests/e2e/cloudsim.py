@@ -16,6 +16,7 @@ class Served:
     usage: dict
     reported: bool
     completed: bool
+    fault: str
 
 
 class Cloudsim:
@@ -53,7 +54,8 @@ class Cloudsim:
             for line in reply:
                 entry = json.loads(line)
                 entries.append(Served(entry["cloud"], entry["exchange"], entry["status"],
-                                      entry["usage"], entry["reported"], entry["completed"]))
+                                      entry["usage"], entry["reported"], entry["completed"],
+                                      entry["fault"]))
         return entries
 
     # ---- behaviours of the simulations ----

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -78,10 +79,13 @@ private:
     }
     static Money money(const std::string& text) { return Money::parse(text).value(); }
     static std::uint16_t attempt(const std::vector<std::string>& words) {
-        const std::size_t dot = words.at(1).find('.');
-        return dot == std::string::npos
-            ? 1
-            : static_cast<std::uint16_t>(std::stoi(words[1].substr(dot + 1)));
+        const std::string& word = words.at(1);
+        const std::size_t dot = word.find('.');
+        std::uint16_t number = 1;
+        if (dot != std::string::npos) {
+            std::from_chars(word.data() + dot + 1, word.data() + word.size(), number);
+        }
+        return number;
     }
     ExchangeId exchange(const std::vector<std::string>& words) {
         const std::string name = words.at(1).substr(0, words[1].find('.'));

@@ -89,8 +89,11 @@ def compare(scene, answers):
             continue
         booked = [a for a in report["attempts"] if a["state"] == "settled"]
         billed = [e for e in entries if e.status == 200]
-        if len(booked) < len(billed) or len(report["attempts"]) < len(entries):
-            missing.append(f"{exchange}: {len(billed)} of {len(entries)} billed, booked {booked}")
+        # What closed without a byte may have been sent again on a fresh connection, as one attempt.
+        answered = [e for e in entries if e.status]
+        if len(booked) < len(billed) or len(report["attempts"]) < len(answered):
+            missing.append(f"{exchange}: served {[(e.cloud, e.status, e.fault) for e in entries]}, "
+                           f"booked {[(a['offer'], a['state']) for a in report['attempts']]}")
         reported = [e for e in billed if e.reported and e.completed]
         certain = [a for a in booked if not is_doubtful(a)]
         doubtful = [a for a in booked if is_doubtful(a)]
@@ -99,7 +102,9 @@ def compare(scene, answers):
             usage = tuple(sorted(attempt["usage"].items()))
             if usage not in [tuple(sorted(e.usage.items())) for e in billed]:
                 wrong.append(f"{exchange}: booked {usage}, served {[e.usage for e in billed]}")
-        if len(certain) < len(reported) and not any("unverified" in a for a in doubtful):
+        # What left cloudsim is lost when the gateway died, or the client left, before it was read.
+        excused = any("unverified" in a or "client_gone" in a for a in doubtful)
+        if len(certain) < len(reported) and not excused:
             unmarked.append(f"{exchange}: {len(reported)} reported, {len(certain)} booked exactly")
         above += [f"{exchange}: {a['cost']} of {a['held']}" for a in doubtful
                   if a["cost"] is None or D(a["cost"]) > D(a["held"])]

@@ -122,6 +122,8 @@ def said_by_anthropic(exchange):
                 texts[event["index"]] += delta["text"]
             elif delta.get("type") == "input_json_delta" and event["index"] in calls:
                 calls[event["index"]][1] += delta["partial_json"]
+        elif event.get("type") == "message_stop":
+            break  # two recordings hold several replies, one after the other
     return Said(list(texts.values()), [tuple(call) for call in calls.values()])
 
 
