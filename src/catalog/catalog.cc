@@ -135,6 +135,27 @@ const Offer* Catalog::find_offer_id(std::string_view id) const {
     return at == offers_.end() ? nullptr : &*at;
 }
 
+bool Catalog::knows(std::string_view name) const {
+    const bool is_offer_id = name.find(':') != std::string_view::npos;
+    return is_offer_id ? find_offer_id(name) != nullptr : find_model(name) != nullptr;
+}
+
+std::string Catalog::nearest_name(std::string_view name) const {
+    const std::string wanted = to_lower(name);
+    std::vector<std::string> names;
+    if (wanted.find(':') != std::string::npos) {
+        for (const Offer& offer : offers_) names.push_back(offer.id());
+        return std::string(nearest(wanted, names));
+    }
+    const bool has_author = wanted.find('/') != std::string::npos;
+    for (const ModelFacts& model : models_)
+        names.emplace_back(has_author ? model.name : model.name.substr(model.name.find('/') + 1));
+    const std::string_view near = nearest(wanted, names);
+    if (near.empty()) return {};
+    const auto at = std::ranges::find(names, near) - names.begin();
+    return std::string(models_[static_cast<std::size_t>(at)].name);
+}
+
 std::vector<const Offer*> Catalog::search(const Filter& filter) const {
     const std::string wanted = to_lower(filter.model);
     std::vector<const Offer*> found;

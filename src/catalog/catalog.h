@@ -121,6 +121,11 @@ public:
     [[nodiscard]] const ModelFacts* find_model(std::string_view name) const;
     /// The offer with exactly this id (`seller:surface:region:author.model[:variant]`), or null.
     [[nodiscard]] const Offer* find_offer_id(std::string_view id) const;
+    /// Whether `offers.<name>.catalog` may say this: a model's name or an offer's id.
+    [[nodiscard]] bool knows(std::string_view name) const;
+    /// What `name`, which is not known, was probably meant to be: for "did you mean". An author
+    /// that was left out is found too. Empty when nothing is close.
+    [[nodiscard]] std::string nearest_name(std::string_view name) const;
     /// The row that prices a configured offer. Rules by cloud kind stand in src/catalog/README.md.
     [[nodiscard]] Match find_offer(const OfferQuery& query) const;
     /// Offers that pass the filter, in the order of the data (by id).

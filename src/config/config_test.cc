@@ -246,6 +246,23 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
             "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
             "models: {m: {offers: {a: {cloud: lab, context_tokens: 10, max_output_tokens: 11}}}}\n",
             2, 78, "does not fit a context of 10", "lower max_output_tokens"},
+        BadCase{"CatalogModel",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, catalog: openai/gpt-4o-mni}}}}\n",
+            2, 48, "the catalogue has no 'openai/gpt-4o-mni'", "'openai/gpt-4o-mini'"},
+        BadCase{"CatalogModelWithoutItsAuthor",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, catalog: gpt-4o-mini}}}}\n",
+            2, 48, "the catalogue has no 'gpt-4o-mini'", "'openai/gpt-4o-mini'"},
+        BadCase{"CatalogOffer",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, catalog: "
+            "'azure:foundry:datazone-eu:openai.gpt-4o-mni'}}}}\n",
+            2, 48, "the catalogue has no", "'azure:foundry:datazone-eu:openai.gpt-4o-mini'"},
+        BadCase{"CatalogUnlikeAnything",
+            "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
+            "models: {m: {offers: {a: {cloud: lab, catalog: qqqqqqqqqqqqqqqqqqqqqqqq}}}}\n",
+            2, 48, "the catalogue has no", "entrepot prices"},
         BadCase{"TeamOrg", "orgs: {acme: {}}\nteams: {t: {org: acmee}}\n", 2, 18,
             "there is no org 'acmee'", "'acme'"},
         BadCase{"KeyTeam", PEOPLE "keys: {k: {team: u, secret: s}}\n", 3, 18,
@@ -361,6 +378,17 @@ TEST(Load, RegionsOfOffersComeFromTheProfileThenTheCloud) {
         regions.push_back(offer.region);
     EXPECT_EQ(
         regions, (std::vector<std::string>{"eu-central-1", "eu", "global", "eu-west-3", "us"}));
+}
+
+TEST(Load, AnOfferMaySayWhatItIsInTheCatalogue) {
+    const Loaded loaded = load(
+        "clouds: {a: {kind: azure, endpoint: 'https://x', api_key: k}}\n"
+        "models: {m: {offers: {model: {cloud: a, id: ours, catalog: openai/gpt-4o-mini},\n"
+        "  offer: {cloud: a, catalog: 'azure:foundry:datazone-eu:openai.gpt-4o-mini'}}}}\n");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    EXPECT_EQ(loaded.settings->models[0].offers[0].catalog, "openai/gpt-4o-mini");
+    EXPECT_EQ(loaded.settings->models[0].offers[1].catalog,
+        "azure:foundry:datazone-eu:openai.gpt-4o-mini");
 }
 
 TEST(Load, AliasesAreReadButCannotGrowWithoutBound) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "catalog/catalog.h"
 #include "catalog/region.h"
 #include "config/schema.h"
 
@@ -142,6 +143,13 @@ private:
                         "bedrock, or remove the offer");
                 if (offer.region.empty()) offer.region = region_of(offer, cloud);
             }
+        }
+        if (!offer.catalog.empty() && !catalog::Catalog::embedded().knows(offer.catalog)) {
+            const std::string near = catalog::Catalog::embedded().nearest_name(offer.catalog);
+            reader_.error_at(path + ".catalog",
+                fmt::format("the catalogue has no '{}'", excerpt(offer.catalog)),
+                near.empty() ? "`entrepot prices` lists its models and offers"
+                             : fmt::format("did you mean '{}'?", near));
         }
         if (offer.price) check_price(path + ".price", *offer.price);
         if (offer.context_tokens > 0 && offer.max_output_tokens > offer.context_tokens)

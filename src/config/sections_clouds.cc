@@ -254,6 +254,10 @@ void read_offer_region(Reader& reader, const Node& node, OfferSettings& out) {
     if (auto value = reader.text(node)) out.region = std::move(*value);
 }
 
+void read_offer_catalog(Reader& reader, const Node& node, OfferSettings& out) {
+    if (auto value = reader.text(node)) out.catalog = std::move(*value);
+}
+
 template <std::int64_t OfferSettings::* Member>
 void read_tokens(Reader& reader, const Node& node, OfferSettings& out) {
     if (const auto value = reader.integer(node, 1, 100'000'000)) out.*Member = *value;
@@ -274,6 +278,11 @@ constexpr Field<OfferSettings> kOfferFields[] = {
         "Where requests to this offer are processed. Write `global` for a deployment that may "
         "process anywhere.",
         read_offer_region},
+    {"catalog", "`author/model`, or an offer's id in the catalogue", "found by the id",
+        "What it is in the catalogue, where the id does not say: an azure deployment, a proxy. "
+        "Prices and sizes come from there. With an offer's id the price is that offer's, wherever "
+        "it is; `entrepot prices` lists them.",
+        read_offer_catalog},
     {"context_tokens", "integer, 1 to 100000000", "the catalogue's", "Prompt and answer together.",
         read_tokens<&OfferSettings::context_tokens>},
     {"max_output_tokens", "integer, 1 to 100000000", "the catalogue's",

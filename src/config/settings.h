@@ -94,6 +94,7 @@ struct OfferSettings {
     CloudId cloud;
     std::string model_at_cloud;          ///< `id` in the file; the model's own name when absent
     std::string region;                  ///< overrides the cloud's
+    std::string catalog;  ///< catalogue model (`author/model`) or offer id; empty: by the id
     std::int64_t context_tokens = 0;     ///< 0: the catalogue's
     std::int64_t max_output_tokens = 0;  ///< 0: the catalogue's
     std::optional<PriceOverride> price;

@@ -129,7 +129,7 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
             const catalog::Match match = book.find_offer({.kind = out.kind,
                 .region = region,
                 .provider_model_id = offer.model_at_cloud,
-                .catalog_model = {},
+                .catalog_model = offer.catalog,
                 .endpoint_host = host_of(cloud->endpoint)});
             auto card = rate_card_of(offer, match, settings);
             if (!card) {
