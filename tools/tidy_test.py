@@ -59,6 +59,8 @@ class Bans(unittest.TestCase):
         self.assertIn("50 ms", messages("src/net/a_test.cc", "sleep_for(seconds(1));\n")[0])
         self.assertIn("50 ms", messages("src/net/a_test.cc", "sleep_for(milliseconds(51));\n")[0])
         self.assertEqual([], messages("src/net/a_test.cc", "sleep_for(milliseconds(50));\n"))
+        self.assertEqual([], messages("src/net/a_test.cc", "usleep(30'000);\n"))
+        self.assertIn("50 ms", messages("src/net/a_test.cc", "usleep(90'000);\n")[0])
 
 
 class Awaits(unittest.TestCase):

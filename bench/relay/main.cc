@@ -50,7 +50,11 @@ public:
         std::string().swap(lines);
         while (piece && !piece->empty()) {
             const bool last = exchange->body_ended();
-            const Result<void> sent = last ? co_await response.finish(*piece) : co_await response.write(*piece);
+            Result<void> sent;  // never a conditional expression: see the ADR on the compiler
+            if (last)
+                sent = co_await response.finish(*piece);
+            else
+                sent = co_await response.write(*piece);
             if (!sent || last) co_return;
             piece = co_await exchange->read_body();
         }
