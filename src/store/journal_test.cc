@@ -279,7 +279,7 @@ TEST(Journal, ForPowerTellsHowFarItWouldSurvive) {
         const std::uint64_t end = journal.append(payload(n), LogClass::kBegin, 0).value();
         for (int wait = 0; journal.durable_up_to() < end; ++wait) {
             ASSERT_LT(wait, 20'000) << "record " << n << " was never forced to the disk";
-            std::this_thread::sleep_for(std::chrono::microseconds(500));
+            std::this_thread::sleep_for(milliseconds(1));
         }
     }
     EXPECT_GT(told.load(), 0);
