@@ -36,6 +36,7 @@ Health Health::carried_to(const OfferTable& before, const OfferTable& after) con
         // Attempts under way end in the table they began in.
         carried.states_[i].in_flight = 0;
         carried.states_[i].probing = false;
+        carried.states_[i].is_taken_out = false;
     }
     return carried;
 }
@@ -48,7 +49,7 @@ Breaker Health::breaker(std::uint32_t offer, MonotonicTime now) const {
 
 bool Health::is_available(std::uint32_t offer, MonotonicTime now) const {
     const State& state = states_[offer];
-    if (now < state.cool_until) return false;
+    if (state.is_taken_out || now < state.cool_until) return false;
     if (state.breaker == Breaker::kClosed) [[likely]]
         return true;
     return breaker(offer, now) == Breaker::kHalfOpen && !state.probing;

@@ -43,6 +43,7 @@ public:
         std::int32_t in_flight = 0;
         Breaker breaker = Breaker::kClosed;
         bool probing = false;  ///< half-open: the one probe is on its way
+        bool is_taken_out = false;
         nanoseconds open_for{0};
         MonotonicTime open_until{};
         MonotonicTime cool_until{};  ///< a 429 asked us to wait
@@ -51,17 +52,22 @@ public:
     Health() = default;
     explicit Health(const OfferTable& table, const BreakerPolicy& policy = {});
     /// The state for a new table, keeping what is known of offers that are still there (by
-    /// stable_key). Attempts under way are counted where they began; end them there, or here: an
-    /// end without a beginning is harmless.
+    /// stable_key); what was taken out is back. Attempts under way are counted where they began;
+    /// end them there, or here: an end without a beginning is harmless.
     [[nodiscard]] Health carried_to(const OfferTable& before, const OfferTable& after) const;
 
     [[nodiscard]] const State& of(std::uint32_t offer) const { return states_[offer]; }
     /// Closed, open, or half-open once the time of the open breaker is over.
     [[nodiscard]] Breaker breaker(std::uint32_t offer, MonotonicTime now) const;
-    /// May be sent to now: breaker closed, or half-open with no probe in flight, and no cool-down.
+    /// May be sent to now: not taken out, breaker closed, or half-open with no probe in flight, and
+    /// no cool-down.
     [[nodiscard]] bool is_available(std::uint32_t offer, MonotonicTime now) const;
     /// When it is available again, at the earliest; `now` when it is.
     [[nodiscard]] MonotonicTime available_at(std::uint32_t offer, MonotonicTime now) const;
+
+    /// Its usage went beyond its hold, so nothing bounds what the next request would cost there: no
+    /// plan holds it, also not as the last resort, until somebody has looked and configured anew.
+    void take_out(std::uint32_t offer) { states_[offer].is_taken_out = true; }
 
     /// An attempt goes out. Every `began` is followed by exactly one `ended`.
     void began(std::uint32_t offer, MonotonicTime now);

@@ -125,6 +125,15 @@ TEST(Health, WhatIsKnownOfAnOfferSurvivesAReload) {
     EXPECT_EQ(carried.of(1).in_flight, 0);
 }
 
+TEST(Health, WhatWasTakenOutStaysOutUntilTheNextConfiguration) {
+    Scene scene;
+    scene.health.take_out(0);
+    scene.call(Outcome::kServed);
+    scene.now = scene.now + seconds(86'400);
+    EXPECT_EQ(scene.state(), "closed!");
+    EXPECT_TRUE(scene.health.carried_to(scene.table, scene.table).is_available(0, scene.now));
+}
+
 TEST(OutputLengths, FollowsTheMeanAndKeepsKeysApart) {
     OutputLengths lengths;
     EXPECT_EQ(lengths.expect(1, 256), 256);

@@ -52,12 +52,16 @@ bool is_before(const Candidate& a, const Candidate& b) {
     return a.attempt.offer < b.attempt.offer;
 }
 
-/// The gates that have nothing to do with money or health; nothing when the offer passes.
-std::optional<Reason> gate(const RequestFacts& facts, const Offer& offer) {
+/// The gates that have nothing to do with this request's money or with health that may recover;
+/// nothing when the offer passes.
+std::optional<Reason> gate(
+    const RequestFacts& facts, const OfferTable& table, std::uint32_t index, const Health* health) {
+    const Offer& offer = table.offer(index);
     if (facts.reach != nullptr) {
         if (!facts.reach->allows_cloud(offer.cloud.view())) return Reason::kCloudNotAllowed;
         if (!facts.reach->allows_region(offer.residency)) return Reason::kRegionNotAllowed;
     }
+    if (health != nullptr && health->of(index).is_taken_out) return Reason::kTakenOut;
     if ((facts.needs & ~offer.features) != 0) return Reason::kFeatureMissing;
     return std::nullopt;
 }
@@ -236,6 +240,7 @@ std::string_view reason_name(Reason reason) {
         case Reason::kUnbounded: return "unbounded";
         case Reason::kBreakerOpen: return "breaker_open";
         case Reason::kCoolingDown: return "cooling_down";
+        case Reason::kTakenOut: return "taken_out";
     }
     return "unknown";
 }
@@ -259,6 +264,8 @@ std::string_view reason_text(Reason reason) {
         case Reason::kUnbounded: return "its cost would have no upper bound";
         case Reason::kBreakerOpen: return "its circuit breaker is open after failures";
         case Reason::kCoolingDown: return "it asked us to wait";
+        case Reason::kTakenOut:
+            return "its usage went beyond what was held; it does not enforce the cap it was given";
     }
     return "unknown";
 }
@@ -279,7 +286,7 @@ Status fill(
     Candidates candidates;
     for (const std::uint32_t index : indexes) {
         const Offer& offer = table.offer(index);
-        std::optional<Reason> refused = gate(facts, offer);
+        std::optional<Reason> refused = gate(facts, table, index, memory.health);
         if (!refused) {
             Candidate& candidate = candidates.emplace_back();
             candidate.attempt.offer = index;

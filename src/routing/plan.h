@@ -49,6 +49,7 @@ enum class Reason : std::uint8_t {
     kUnbounded,
     kBreakerOpen,
     kCoolingDown,
+    kTakenOut,  ///< never the last resort either
 };
 /// Short and stable: `cheapest`, `region_not_allowed`.
 [[nodiscard]] std::string_view reason_name(Reason reason);

@@ -66,6 +66,27 @@ void fail_times(Health& health, std::uint32_t offer, int times, MonotonicTime no
     }
 }
 
+// The promise of a budget rests on caps that are enforced: such an offer must not serve again, also
+// when everything else is down.
+TEST(Plan, AnOfferThatWentBeyondItsHoldIsNoLastResort) {
+    const OfferTable table({offer("loose", "1", "1"), offer("strict", "2", "2")});
+    Health health(table);
+    health.take_out(0);
+    const Memory memory{&health, nullptr, nullptr};
+    EXPECT_EQ(order(make_plan(chat(), table, memory, kNow), table), "strict -loose:taken_out");
+    fail_times(health, 1, 5, kNow.steady);
+    EXPECT_EQ(order(make_plan(chat(), table, memory, kNow), table),
+        "strict:last_resort -loose:taken_out");
+    health.take_out(1);
+    const auto plan = make_plan(chat(), table, memory, kNow);
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(plan.error().code, ErrorCode::kNoOffer);
+    EXPECT_NE(plan.error().cause.find("does not enforce the cap"), std::string::npos)
+        << plan.error().cause;
+    Health after = health.carried_to(table, table);
+    EXPECT_TRUE(make_plan(chat(), table, {&after, nullptr, nullptr}, kNow));
+}
+
 TEST(Plan, GoesWhereTheRequestIsExpectedToCostLeast) {
     const OfferTable table(
         {offer("dear", "2", "8"), offer("cheap", "1", "4"), offer("middle", "1", "5")});
