@@ -1,5 +1,6 @@
-// The network core and nothing else: an HTTP server whose handler passes each request to one upstream over pooled
-// connections. What it costs is the floor under the gateway's figures. usage: net_relay LISTEN_PORT UPSTREAM_PORT
+// The network core and nothing else: an HTTP server whose handler passes each request to one
+// upstream over pooled connections. What it costs is the floor under the gateway's figures. usage:
+// net_relay LISTEN_PORT UPSTREAM_PORT
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -37,7 +38,8 @@ public:
             if (!sent) response.abort();
             co_return;
         }
-        const auto type = exchange->headers().find("content-type").value_or("application/octet-stream");
+        const auto type =
+            exchange->headers().find("content-type").value_or("application/octet-stream");
         std::string lines = "content-type: ";
         lines.append(type).append("\r\n");
         Result<std::string_view> piece = co_await exchange->read_body();

@@ -23,9 +23,14 @@ void ClientConnection::drop_buffer() {
 }
 
 void ClientConnection::render(const ClientRequest& request) {
-    const std::string_view host = request.host.empty() ? std::string_view(pool_.authority()) : request.host;
+    const std::string_view host =
+        request.host.empty() ? std::string_view(pool_.authority()) : request.host;
     head_.clear();
-    head_.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\nhost: ").append(host);
+    head_.append(request.method)
+        .append(" ")
+        .append(request.target)
+        .append(" HTTP/1.1\r\nhost: ")
+        .append(host);
     head_.append("\r\n").append(request.header_lines);
     if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
         const fmt::format_int length(request.body.size());
@@ -39,7 +44,8 @@ void ClientConnection::render(const ClientRequest& request) {
 
 Error ClientConnection::failed(const Wake& wake, std::string_view what) const {
     if (wake.reason == ErrorCode::kRequestTimeout)
-        return Error{ErrorCode::kUpstreamTimeout, fmt::format("the upstream {} in time", what), {}, {}};
+        return Error{
+            ErrorCode::kUpstreamTimeout, fmt::format("the upstream {} in time", what), {}, {}};
     return Error{wake.reason, fmt::format("stopped before the upstream {}", what), {}, {}};
 }
 
@@ -50,19 +56,22 @@ Result<void> ClientConnection::read_available() {
     if (got.kind == Transfer::Kind::kDone) {
         const ResponseParser::Fed fed = parser_.feed({buffer_.get(), got.bytes});
         waiting_body_ = fed.body;
-        if (parser_.state() == ResponseParser::State::kComplete && fed.consumed < got.bytes) surplus_ = true;
+        if (parser_.state() == ResponseParser::State::kComplete && fed.consumed < got.bytes)
+            surplus_ = true;
     } else if (got.kind == Transfer::Kind::kEnd) {
         parser_.end_of_stream();
     } else if (got.kind == Transfer::Kind::kFailed) {
-        return fail(ErrorCode::kUpstreamProtocol, "the connection to the upstream broke", std::strerror(got.error));
+        return fail(ErrorCode::kUpstreamProtocol, "the connection to the upstream broke",
+            std::strerror(got.error));
     }
     if (parser_.state() == ResponseParser::State::kFailed)
-        return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer is not sound HTTP", parser_.error());
+        return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer is not sound HTTP",
+            parser_.error());
     return {};
 }
 
-Co<ClientConnection::Attempt> ClientConnection::perform(const ClientRequest& request, const ExchangeLimits& limits,
-                                                        ExchangeReport* report) {
+Co<ClientConnection::Attempt> ClientConnection::perform(
+    const ClientRequest& request, const ExchangeLimits& limits, ExchangeReport* report) {
     Core& core = pool_.shared().core;
     cancel_ = limits.cancel;
     idle_timeout_ = limits.idle_timeout;
@@ -77,10 +86,11 @@ Co<ClientConnection::Attempt> ClientConnection::perform(const ClientRequest& req
     }
 
     std::array<iovec, 2> vector{iovec{head_.data(), head_.size()},
-                                iovec{const_cast<char*>(request.body.data()), request.body.size()}};  // NOLINT
+        iovec{const_cast<char*>(request.body.data()), request.body.size()}};  // NOLINT
     std::span<iovec> rest = std::span(vector).first(body_in_head_ ? 1 : 2);
     report->sent_at = core.now();
-    const Deadline until_head = Deadline::after(core.now(), limits.first_byte_timeout).sooner(limits.deadline);
+    const Deadline until_head =
+        Deadline::after(core.now(), limits.first_byte_timeout).sooner(limits.deadline);
     while (!rest.empty()) {
         const Transfer sent = stream_.try_write(rest);
         if (sent.bytes > 0) attempt.sent = true;
@@ -89,8 +99,8 @@ Co<ClientConnection::Attempt> ClientConnection::perform(const ClientRequest& req
             // The answer may be there although the rest of the request was not wanted: read for it.
             if (stream_.readable() && attempt.sent) break;
             attempt.stale = true;
-            attempt.result = fail(ErrorCode::kUpstreamUnreachable, "the upstream closed the connection",
-                                  std::strerror(sent.error));
+            attempt.result = fail(ErrorCode::kUpstreamUnreachable,
+                "the upstream closed the connection", std::strerror(sent.error));
             co_return attempt;
         }
         const Until until{until_head, cancel_};
@@ -117,7 +127,8 @@ Co<ClientConnection::Attempt> ClientConnection::perform(const ClientRequest& req
             if (!parser_.begun()) {
                 attempt.stale = true;
                 attempt.result.error().code = ErrorCode::kUpstreamUnreachable;
-                attempt.result.error().message = "the upstream closed the connection without an answer";
+                attempt.result.error().message =
+                    "the upstream closed the connection without an answer";
             }
             co_return attempt;
         }
@@ -131,16 +142,20 @@ Task<std::string_view> ClientConnection::read_body() {
         if (!waiting_body_.empty()) co_return std::exchange(waiting_body_, std::string_view());
         if (parser_.state() == ResponseParser::State::kComplete) co_return std::string_view();
         if (parser_.state() == ResponseParser::State::kFailed || !stream_.open())
-            co_return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer was cut short", parser_.error());
+            co_return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer was cut short",
+                parser_.error());
         if (!stream_.readable()) {
             drop_buffer();
-            if (head_.capacity() != 0) std::string().swap(head_);  // a stream keeps nothing of its request
+            if (head_.capacity() != 0)
+                std::string().swap(head_);  // a stream keeps nothing of its request
             streak_ = 0;
             const Until until{pool_.shared().core.after(idle_timeout_), cancel_};
             const Wake wake = co_await stream_.wait_readable(until);
-            if (!wake.ready) co_return std::unexpected(failed(wake, "did not go on with its answer"));
+            if (!wake.ready)
+                co_return std::unexpected(failed(wake, "did not go on with its answer"));
         } else if (++streak_ % 32 == 0) {
-            co_await pool_.shared().core.yield();  // a fast upstream must not starve the other streams
+            co_await pool_.shared()
+                .core.yield();  // a fast upstream must not starve the other streams
         }
         Result<void> read = read_available();
         // What was sound before the flaw is handed out first; the flaw follows at the next call.
@@ -149,8 +164,8 @@ Task<std::string_view> ClientConnection::read_body() {
 }
 
 void ClientConnection::release() {
-    const bool reusable = parser_.state() == ResponseParser::State::kComplete && parser_.keep_alive() && !surplus_ &&
-                          stream_.open() && !stream_.hung_up();
+    const bool reusable = parser_.state() == ResponseParser::State::kComplete &&
+        parser_.keep_alive() && !surplus_ && stream_.open() && !stream_.hung_up();
     drop_buffer();
     cancel_ = nullptr;
     if (reusable) {

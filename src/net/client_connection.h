@@ -61,8 +61,8 @@ private:
     std::size_t open_count_ = 0;
 };
 
-/// One upstream connection and the exchange it carries. It holds a read buffer only while the caller looks at the
-/// bytes in it: a stream that waits for its next event owns none.
+/// One upstream connection and the exchange it carries. It holds a read buffer only while the
+/// caller looks at the bytes in it: a stream that waits for its next event owns none.
 class ClientConnection final : public ListNode {
 public:
     explicit ClientConnection(OriginPool& pool)
@@ -80,8 +80,8 @@ public:
         bool stale = false;  // broken before any byte of an answer
     };
     /// Sends and awaits the head.
-    [[nodiscard]] Co<Attempt> perform(const ClientRequest& request, const ExchangeLimits& limits,
-                                      ExchangeReport* report);
+    [[nodiscard]] Co<Attempt> perform(
+        const ClientRequest& request, const ExchangeLimits& limits, ExchangeReport* report);
     [[nodiscard]] Task<std::string_view> read_body();
     [[nodiscard]] bool body_ended() const {
         return parser_.state() == ResponseParser::State::kComplete && waiting_body_.empty();
@@ -103,7 +103,7 @@ private:
     OriginPool& pool_;
     Stream stream_;
     ResponseParser parser_;
-    std::string head_;               // rendered request head
+    std::string head_;  // rendered request head
     ReadBuffer buffer_;
     std::string_view waiting_body_;  // decoded, not yet handed out; inside buffer_
     Cancel* cancel_ = nullptr;

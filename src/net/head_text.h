@@ -9,7 +9,8 @@
 
 namespace entrepot::net {
 
-/// The head of a message as llhttp's callbacks deliver it, gathered into one string: target, then names and values.
+/// The head of a message as llhttp's callbacks deliver it, gathered into one string: target, then
+/// names and values.
 class HeadText {
 public:
     void clear() {
@@ -66,8 +67,8 @@ private:
     bool sound_ = true;
 };
 
-/// Finds what llhttp 8 lets pass in a head and we do not: a line that ends without CR, and folded lines. Fed with
-/// the head's bytes in any pieces.
+/// Finds what llhttp 8 lets pass in a head and we do not: a line that ends without CR, and folded
+/// lines. Fed with the head's bytes in any pieces.
 class LineGuard {
 public:
     void reset() { *this = LineGuard(); }
@@ -75,9 +76,11 @@ public:
     [[nodiscard]] bool accepts(std::string_view bytes) {
         if (bytes.empty()) return true;
         if (after_lf_ && (bytes[0] == ' ' || bytes[0] == '\t')) return false;
-        for (std::size_t at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+        for (std::size_t at = bytes.find('\n'); at != std::string_view::npos;
+            at = bytes.find('\n', at + 1)) {
             if ((at == 0 ? last_ : bytes[at - 1]) != '\r') return false;
-            if (at + 1 < bytes.size() && (bytes[at + 1] == ' ' || bytes[at + 1] == '\t')) return false;
+            if (at + 1 < bytes.size() && (bytes[at + 1] == ' ' || bytes[at + 1] == '\t'))
+                return false;
         }
         last_ = bytes.back();
         after_lf_ = last_ == '\n';

@@ -1,5 +1,5 @@
-// The HTTP/1 glue of both directions. The first byte chooses the direction and the size of the pieces; what is read
-// in pieces must equal what is read at once.
+// The HTTP/1 glue of both directions. The first byte chooses the direction and the size of the
+// pieces; what is read in pieces must equal what is read at once.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -17,7 +17,9 @@ constexpr std::string_view kFraming = "the chunked body is mostly framing";
 
 std::string failure(const std::string& message) { return message == kFraming ? message : "failed"; }
 
-bool same(const std::string& a, const std::string& b) { return a == b || a == kFraming || b == kFraming; }
+bool same(const std::string& a, const std::string& b) {
+    return a == b || a == kFraming || b == kFraming;
+}
 
 std::string request_in_pieces(std::string_view text, std::size_t piece) {
     RequestLimits limits;
@@ -26,7 +28,8 @@ std::string request_in_pieces(std::string_view text, std::size_t piece) {
     RequestParser parser(limits);
     using State = RequestParser::State;
     std::size_t done = 0;
-    while (done < text.size() && parser.state() != State::kComplete && parser.state() != State::kFailed) {
+    while (done < text.size() && parser.state() != State::kComplete &&
+        parser.state() != State::kFailed) {
         const std::string copy(text.substr(done, piece));
         done += parser.feed(copy);
     }
@@ -34,7 +37,10 @@ std::string request_in_pieces(std::string_view text, std::size_t piece) {
     if (parser.state() == State::kHead) return "head";
     std::string read(parser.target());
     for (std::size_t i = 0; i < parser.headers().size(); ++i)
-        read.append(parser.headers()[i].name).append("=").append(parser.headers()[i].value).append(";");
+        read.append(parser.headers()[i].name)
+            .append("=")
+            .append(parser.headers()[i].value)
+            .append(";");
     return read + parser.body() + (parser.state() == State::kComplete ? "!" : "?");
 }
 
@@ -44,10 +50,13 @@ std::string response_in_pieces(std::string_view text, std::size_t piece) {
     using State = ResponseParser::State;
     std::size_t done = 0;
     std::string body;
-    while (done < text.size() && parser.state() != State::kComplete && parser.state() != State::kFailed) {
+    while (done < text.size() && parser.state() != State::kComplete &&
+        parser.state() != State::kFailed) {
         std::string copy(text.substr(done, piece));
         const ResponseParser::Fed fed = parser.feed(copy);
-        if (fed.consumed == 0 && parser.state() != State::kComplete && parser.state() != State::kFailed) std::abort();
+        if (fed.consumed == 0 && parser.state() != State::kComplete &&
+            parser.state() != State::kFailed)
+            std::abort();
         body.append(fed.body);
         done += fed.consumed;
     }
@@ -55,7 +64,10 @@ std::string response_in_pieces(std::string_view text, std::size_t piece) {
     if (parser.state() == State::kFailed) return failure(parser.error());
     std::string read;
     for (std::size_t i = 0; i < parser.headers().size(); ++i)
-        read.append(parser.headers()[i].name).append("=").append(parser.headers()[i].value).append(";");
+        read.append(parser.headers()[i].name)
+            .append("=")
+            .append(parser.headers()[i].value)
+            .append(";");
     return read + body;
 }
 

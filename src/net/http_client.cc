@@ -39,7 +39,9 @@ int ClientExchange::status() const { return connection_->parser().status(); }
 Headers ClientExchange::headers() const { return connection_->parser().headers(); }
 Task<std::string_view> ClientExchange::read_body() { return connection_->read_body(); }
 bool ClientExchange::body_ended() const { return connection_->body_ended(); }
-void ClientExchange::set_idle_timeout(milliseconds timeout) { connection_->set_idle_timeout(timeout); }
+void ClientExchange::set_idle_timeout(milliseconds timeout) {
+    connection_->set_idle_timeout(timeout);
+}
 void ClientExchange::set_cancel(Cancel* cancel) { connection_->set_cancel(cancel); }
 
 Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
@@ -50,10 +52,11 @@ Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
         if (piece->empty()) break;
         if (whole.size() + piece->size() > bytes_max)
             co_return fail(ErrorCode::kUpstreamProtocol,
-                           fmt::format("the upstream's answer is longer than {} bytes", bytes_max));
+                fmt::format("the upstream's answer is longer than {} bytes", bytes_max));
         if (whole.capacity() < whole.size() + piece->size() + kPaddingBytes)
-            whole.reserve(whole.empty() ? piece->size() + kPaddingBytes
-                                        : std::max(whole.size() + piece->size() + kPaddingBytes, whole.size() * 2));
+            whole.reserve(whole.empty()
+                    ? piece->size() + kPaddingBytes
+                    : std::max(whole.size() + piece->size() + kPaddingBytes, whole.size() * 2));
         whole.append(*piece);
     }
     whole.reserve(whole.size() + kPaddingBytes);
@@ -65,7 +68,7 @@ Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
 struct HttpClient::State {
     State(Core& core, const ClientOptions& options)
         : shared{core, options, ResponseLimits{options.header_bytes_max, options.headers_max},
-                 Resolver(core, {options.dns_positive_ttl, options.dns_negative_ttl, 1024})} {
+              Resolver(core, {options.dns_positive_ttl, options.dns_negative_ttl, 1024})} {
         sweep.owner = this;
         sweep.fire = [](TimerNode& node) { static_cast<Sweep&>(node).owner->sweep_idle(); };
     }
@@ -75,7 +78,8 @@ struct HttpClient::State {
         if (!sweep.linked()) shared.core.timers().arm(sweep, shared.core.now() + kSweepEvery);
     }
     void sweep_idle() {
-        const MonotonicTime since{shared.core.now().ns - nanoseconds(shared.options.idle_timeout).count()};
+        const MonotonicTime since{
+            shared.core.now().ns - nanoseconds(shared.options.idle_timeout).count()};
         for (auto& pool : pools) pool->close_older_than(since);
         if (shared.open > 0) arm_sweep();
     }
@@ -87,7 +91,8 @@ struct HttpClient::State {
     } sweep;
 };
 
-HttpClient::HttpClient(Core& core, ClientOptions options) : state_(std::make_unique<State>(core, options)) {}
+HttpClient::HttpClient(Core& core, ClientOptions options)
+    : state_(std::make_unique<State>(core, options)) {}
 
 HttpClient::~HttpClient() {
     state_->pools.clear();
@@ -104,7 +109,7 @@ Result<OriginPool*> HttpClient::origin(const Origin& origin) {
 }
 
 Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientRequest& request,
-                                          const ExchangeLimits& limits, ExchangeReport* report) {
+    const ExchangeLimits& limits, ExchangeReport* report) {
     ExchangeReport unread;
     if (report == nullptr) report = &unread;
     *report = ExchangeReport{};
@@ -113,8 +118,9 @@ Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientReques
     report->reused = connection != nullptr;
     for (;;) {
         if (connection == nullptr) {
-            const Until until{Deadline::after(core.now(), limits.connect_timeout).sooner(limits.deadline),
-                              limits.cancel};
+            const Until until{
+                Deadline::after(core.now(), limits.connect_timeout).sooner(limits.deadline),
+                limits.cancel};
             Result<ClientConnection*> made = co_await origin.connect(until);
             if (!made) co_return std::unexpected(std::move(made).error());
             connection = *made;

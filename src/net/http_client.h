@@ -14,15 +14,17 @@ namespace entrepot::net {
 /// Where requests go. Two equal origins share connections.
 struct Origin {
     bool secure = false;
-    std::string host;      ///< name or literal address, without brackets
+    std::string host;  ///< name or literal address, without brackets
     std::uint16_t port = 0;
-    std::string ca_file;   ///< PEM bundle; empty: the system's
-    std::string proxy;     ///< `http://egress:3128`: reached by CONNECT (TLS) or CONNECT too for clear text
+    std::string ca_file;  ///< PEM bundle; empty: the system's
+    std::string
+        proxy;  ///< `http://egress:3128`: reached by CONNECT (TLS) or CONNECT too for clear text
     friend bool operator==(const Origin&, const Origin&) = default;
 
-    /// From `https://host:port/base` (port optional); the base path is returned in `*base_path` without a trailing
-    /// slash. Errors: kBadConfiguration.
-    [[nodiscard]] static Result<Origin> parse(std::string_view url, std::string* base_path = nullptr);
+    /// From `https://host:port/base` (port optional); the base path is returned in `*base_path`
+    /// without a trailing slash. Errors: kBadConfiguration.
+    [[nodiscard]] static Result<Origin> parse(
+        std::string_view url, std::string* base_path = nullptr);
     /// What stands in `Host`: the port only when it is not the scheme's own.
     [[nodiscard]] std::string authority() const;
 };
@@ -32,7 +34,7 @@ struct ClientOptions {
     std::size_t idle_per_origin_max = 1024;          ///< per core
     std::size_t header_bytes_max = 64 * 1024;
     std::size_t headers_max = 256;
-    milliseconds idle_timeout{55'000};               ///< a connection is closed after that long unused
+    milliseconds idle_timeout{55'000};  ///< a connection is closed after that long unused
     milliseconds dns_positive_ttl{30'000};
     milliseconds dns_negative_ttl{2'000};
 };
@@ -43,22 +45,23 @@ struct ClientRequest {
     std::string_view target;        ///< path and query, as to be sent
     std::string_view header_lines;  ///< from HeaderLines; no host, content-length, connection
     std::string_view body;
-    std::string_view host;          ///< overrides the origin's authority when not empty
+    std::string_view host;  ///< overrides the origin's authority when not empty
 };
 
 struct ExchangeLimits {
-    Deadline deadline;                        ///< of everything up to the end of the head
-    Cancel* cancel = nullptr;                 ///< the client's; ends every wait of the exchange with its reason
-    milliseconds connect_timeout{5'000};      ///< name, TCP and TLS together
-    milliseconds first_byte_timeout{120'000}; ///< from the request sent to the head received
-    milliseconds idle_timeout{60'000};        ///< between two reads of the body
+    Deadline deadline;         ///< of everything up to the end of the head
+    Cancel* cancel = nullptr;  ///< the client's; ends every wait of the exchange with its reason
+    milliseconds connect_timeout{5'000};       ///< name, TCP and TLS together
+    milliseconds first_byte_timeout{120'000};  ///< from the request sent to the head received
+    milliseconds idle_timeout{60'000};         ///< between two reads of the body
 };
 
 /// What is known of an exchange even when it failed: the ledger asks.
 struct ExchangeReport {
     bool sent = false;           ///< request bytes were handed to the kernel: it may be billed
     bool reused = false;         ///< on a kept connection
-    bool retried_stale = false;  ///< the kept connection was closed before any byte came; sent once more on a new one
+    bool retried_stale = false;  ///< the kept connection was closed before any byte came; sent once
+                                 ///< more on a new one
     MonotonicTime sent_at;
     MonotonicTime head_at;
 };
@@ -66,7 +69,8 @@ struct ExchangeReport {
 class ClientConnection;
 class OriginPool;
 
-/// One request whose response head has arrived. Destroying it before the end of the body closes its connection.
+/// One request whose response head has arrived. Destroying it before the end of the body closes its
+/// connection.
 class ClientExchange {
 public:
     ClientExchange() = default;
@@ -78,9 +82,10 @@ public:
     [[nodiscard]] int status() const;
     [[nodiscard]] Headers headers() const;
 
-    /// The next decoded bytes of the body, as soon as any are there; empty at its end. The view is valid until the
-    /// next call: nothing more is read meanwhile, which is the back pressure.
-    /// Errors: kUpstreamProtocol (cut short, bad framing), kUpstreamTimeout, the reason of the cancel.
+    /// The next decoded bytes of the body, as soon as any are there; empty at its end. The view is
+    /// valid until the next call: nothing more is read meanwhile, which is the back pressure.
+    /// Errors: kUpstreamProtocol (cut short, bad framing), kUpstreamTimeout, the reason of the
+    /// cancel.
     [[nodiscard]] Task<std::string_view> read_body();
     /// Whether the whole body has been read.
     [[nodiscard]] bool body_ended() const;
@@ -108,16 +113,17 @@ public:
     /// Closes every connection; no exchange may be left.
     ~HttpClient();
 
-    /// The connections of an origin; the reference stays valid as long as the client. Call it once per endpoint and
-    /// keep it. Errors: kBadConfiguration (unreadable ca_file, bad proxy).
+    /// The connections of an origin; the reference stays valid as long as the client. Call it once
+    /// per endpoint and keep it. Errors: kBadConfiguration (unreadable ca_file, bad proxy).
     [[nodiscard]] Result<OriginPool*> origin(const Origin& origin);
 
-    /// Connects or reuses, sends head and body in one system call, returns when the response head has arrived
-    /// (1xx skipped). A kept connection that turns out closed before any byte came is replaced once, unseen.
-    /// Errors: kUpstreamUnreachable (name, connect, TLS, reset before a head), kUpstreamTimeout, kUpstreamProtocol,
-    /// kUpstreamOverloaded (connections_per_origin_max), the reason of the cancel.
+    /// Connects or reuses, sends head and body in one system call, returns when the response head
+    /// has arrived (1xx skipped). A kept connection that turns out closed before any byte came is
+    /// replaced once, unseen. Errors: kUpstreamUnreachable (name, connect, TLS, reset before a
+    /// head), kUpstreamTimeout, kUpstreamProtocol, kUpstreamOverloaded
+    /// (connections_per_origin_max), the reason of the cancel.
     [[nodiscard]] Task<ClientExchange> exchange(OriginPool& origin, const ClientRequest& request,
-                                                const ExchangeLimits& limits, ExchangeReport* report = nullptr);
+        const ExchangeLimits& limits, ExchangeReport* report = nullptr);
 
     [[nodiscard]] std::size_t idle_connections() const;
     [[nodiscard]] std::size_t open_connections() const;

@@ -31,9 +31,11 @@ struct Answer {
 };
 
 /// One request and its whole answer.
-Co<Answer> fetch(HttpClient& client, OriginPool& pool, ClientRequest request, ExchangeLimits limits) {
+Co<Answer> fetch(
+    HttpClient& client, OriginPool& pool, ClientRequest request, ExchangeLimits limits) {
     Answer answer;
-    Result<ClientExchange> exchange = co_await client.exchange(pool, request, limits, &answer.report);
+    Result<ClientExchange> exchange =
+        co_await client.exchange(pool, request, limits, &answer.report);
     if (!exchange) {
         answer.result = std::unexpected(std::move(exchange).error());
         co_return answer;
@@ -60,7 +62,9 @@ void with_client(Work work, ClientOptions options = {}) {
     }(core, work, options));
 }
 
-ErrorCode code_of(const Answer& answer) { return answer.result ? ErrorCode::kInternal : answer.result.error().code; }
+ErrorCode code_of(const Answer& answer) {
+    return answer.result ? ErrorCode::kInternal : answer.result.error().code;
+}
 
 ClientRequest post(std::string_view body) {
     ClientRequest request;
@@ -131,7 +135,8 @@ TEST(HttpClient, GivesEventsAsTheyComeAndDecodesChunks) {
 }
 
 TEST(HttpClient, ReadsTheSameHoweverTheAnswerIsSplit) {
-    const std::string answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+    const std::string answer =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
     RawServer upstream([&](int socket, int) {
         for (std::size_t cut = 1; cut < answer.size(); ++cut) {
             if (RawServer::read_request(socket).empty()) return;
@@ -221,15 +226,17 @@ TEST(HttpClient, ClosesConnectionsThatHaveBeenIdleTooLong) {
     });
     ClientOptions options;
     options.idle_timeout = 100ms;
-    with_client([&](Core& core, HttpClient& client) -> Co<void> {
-        OriginPool& pool = **client.origin(at_port(server.port()));
-        Answer answer = co_await fetch(client, pool, post("{}"), {});
-        EXPECT_EQ(client.idle_connections(), 1U);
-        const Until moment{core.after(2200ms), nullptr};
-        const Result<void> slept = co_await core.sleep(moment);
-        EXPECT_TRUE(slept);
-        EXPECT_EQ(client.open_connections(), 0U);
-    }, options);
+    with_client(
+        [&](Core& core, HttpClient& client) -> Co<void> {
+            OriginPool& pool = **client.origin(at_port(server.port()));
+            Answer answer = co_await fetch(client, pool, post("{}"), {});
+            EXPECT_EQ(client.idle_connections(), 1U);
+            const Until moment{core.after(2200ms), nullptr};
+            const Result<void> slept = co_await core.sleep(moment);
+            EXPECT_TRUE(slept);
+            EXPECT_EQ(client.open_connections(), 0U);
+        },
+        options);
 }
 
 TEST(HttpClient, AnAnswerThatIsCutShortIsAnError) {
@@ -271,7 +278,8 @@ TEST(HttpClient, ReadsToTheEndOfTheConnectionWhenNothingElseSaysWhere) {
 TEST(HttpClient, EveryWaitHasItsDeadline) {
     RawServer upstream([](int socket, int number) {
         if (RawServer::read_request(socket).empty()) return;
-        if (number == 1) RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal");
+        if (number == 1)
+            RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal");
         (void)RawServer::read_request(socket);  // until the client gives up
     });
     with_client([&](Core& core, HttpClient& client) -> Co<void> {
@@ -295,7 +303,9 @@ TEST(HttpClient, EveryWaitHasItsDeadline) {
 
 TEST(HttpClient, NobodyListeningAndUnknownNamesAreUnreachable) {
     std::uint16_t closed = 0;
-    { closed = Listener::bind("127.0.0.1:0")->port(); }
+    {
+        closed = Listener::bind("127.0.0.1:0")->port();
+    }
     with_client([&](Core&, HttpClient& client) -> Co<void> {
         Answer refused = co_await fetch(client, **client.origin(at_port(closed)), post("{}"), {});
         EXPECT_EQ(code_of(refused), ErrorCode::kUpstreamUnreachable);
@@ -304,7 +314,7 @@ TEST(HttpClient, NobodyListeningAndUnknownNamesAreUnreachable) {
         nowhere.host = "no-such-name.invalid";
         Answer unknown = co_await fetch(client, **client.origin(nowhere), post("{}"), {});
         EXPECT_TRUE(code_of(unknown) == ErrorCode::kUpstreamUnreachable ||
-                    code_of(unknown) == ErrorCode::kUpstreamTimeout);
+            code_of(unknown) == ErrorCode::kUpstreamTimeout);
         EXPECT_EQ(client.open_connections(), 0U);
     });
 }
@@ -328,7 +338,8 @@ TEST(HttpClient, ACancelEndsTheExchangeWithItsReasonAndClosesUpstream) {
     std::atomic<int> closed{0};
     RawServer upstream([&](int socket, int number) {
         if (RawServer::read_request(socket).empty()) return;
-        if (number == 1) RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal");
+        if (number == 1)
+            RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal");
         char byte = 0;
         if (::recv(socket, &byte, 1, 0) <= 0) closed.fetch_add(1);
     });
@@ -367,36 +378,41 @@ TEST(HttpClient, OpensNoMoreConnectionsThanAllowed) {
     });
     ClientOptions options;
     options.connections_per_origin_max = 2;
-    with_client([&](Core& core, HttpClient& client) -> Co<void> {
-        OriginPool& pool = **client.origin(at_port(server.port()));
-        Scope scope(core);
-        int good = 0;
-        int refused = 0;
-        auto one = [](HttpClient& with, OriginPool& at, int& ok, int& no) -> Co<void> {
-            Answer answer = co_await fetch(with, at, post("{}"), {});
-            if (answer.result) ++ok;
-            if (code_of(answer) == ErrorCode::kUpstreamOverloaded) ++no;
-        };
-        for (int i = 0; i < 3; ++i) scope.spawn(one(client, pool, good, refused));
-        co_await scope.join();
-        EXPECT_EQ(good, 2);
-        EXPECT_EQ(refused, 1);
-    }, options);
+    with_client(
+        [&](Core& core, HttpClient& client) -> Co<void> {
+            OriginPool& pool = **client.origin(at_port(server.port()));
+            Scope scope(core);
+            int good = 0;
+            int refused = 0;
+            auto one = [](HttpClient& with, OriginPool& at, int& ok, int& no) -> Co<void> {
+                Answer answer = co_await fetch(with, at, post("{}"), {});
+                if (answer.result) ++ok;
+                if (code_of(answer) == ErrorCode::kUpstreamOverloaded) ++no;
+            };
+            for (int i = 0; i < 3; ++i) scope.spawn(one(client, pool, good, refused));
+            co_await scope.join();
+            EXPECT_EQ(good, 2);
+            EXPECT_EQ(refused, 1);
+        },
+        options);
 }
 
 TEST(HttpClient, GoesThroughAProxyByConnect) {
     std::atomic<int> tunnels{0};
     RawServer proxy([&](int socket, int number) {
         const std::string request = RawServer::read_request(socket);
-        EXPECT_TRUE(request.starts_with("CONNECT 127.0.0.1:9 HTTP/1.1\r\nhost: 127.0.0.1:9\r\n")) << request;
+        EXPECT_TRUE(request.starts_with("CONNECT 127.0.0.1:9 HTTP/1.1\r\nhost: 127.0.0.1:9\r\n"))
+            << request;
         if (number == 1) {
-            RawServer::write(socket, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+            RawServer::write(
+                socket, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
             return;
         }
         tunnels.fetch_add(1);
         RawServer::write(socket, "HTTP/1.1 200 Connection established\r\n\r\n");
         (void)RawServer::read_request(socket);
-        RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nbehind");
+        RawServer::write(
+            socket, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nbehind");
     });
     with_client([&](Core&, HttpClient& client) -> Co<void> {
         Origin origin = at_port(9);
@@ -423,8 +439,8 @@ TEST(Origin, IsParsedFromAnEndpointAndRefusesWhatIsNotOne) {
     const Result<Origin> v6 = Origin::parse("http://[::1]:8080");
     ASSERT_TRUE(v6);
     EXPECT_EQ(v6->authority(), "[::1]:8080");
-    for (const std::string_view bad : {"", "example.com", "ftp://a", "http://", "http://a:0", "http://a:70000",
-                                       "http://u:p@a", "http://a?x=1", "http://a b", "http://::1"})
+    for (const std::string_view bad : {"", "example.com", "ftp://a", "http://", "http://a:0",
+             "http://a:70000", "http://u:p@a", "http://a?x=1", "http://a b", "http://::1"})
         EXPECT_FALSE(Origin::parse(bad)) << bad;
 }
 

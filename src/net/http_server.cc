@@ -40,17 +40,20 @@ std::string Handler::refusal_body(const Error& error, int, std::string_view) {
         if (c == '"' || c == '\\') message.push_back('\\');
         if (static_cast<unsigned char>(c) >= 0x20) message.push_back(c);
     }
-    return fmt::format(R"({{"error":{{"message":"{}","type":"invalid_request_error","param":null,"code":"{}"}}}})",
-                       message, error_code_name(error.code));
+    return fmt::format(
+        R"({{"error":{{"message":"{}","type":"invalid_request_error","param":null,"code":"{}"}}}})",
+        message, error_code_name(error.code));
 }
 
 struct HttpServer::State final : Watched {
-    State(Core& core, Listener taken, Handler& handler, const ServerOptions& options, const TlsServerContext* tls)
-        : listener(std::move(taken)), port(listener.port()),
+    State(Core& core, Listener taken, Handler& handler, const ServerOptions& options,
+        const TlsServerContext* tls)
+        : listener(std::move(taken)),
+          port(listener.port()),
           shared{core, handler, options,
-                 RequestLimits{options.header_bytes_max, options.headers_max, options.target_bytes_max,
-                               options.body_bytes_max},
-                 tls} {}
+              RequestLimits{options.header_bytes_max, options.headers_max, options.target_bytes_max,
+                  options.body_bytes_max},
+              tls} {}
     ~State() {
         if (spare >= 0) ::close(spare);
     }
@@ -63,13 +66,15 @@ struct HttpServer::State final : Watched {
     bool accept_one() {
         sockaddr_storage from{};
         socklen_t size = sizeof from;
-        const int accepted = ::accept4(listener.descriptor(), reinterpret_cast<sockaddr*>(&from), &size,
-                                       SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int accepted = ::accept4(listener.descriptor(), reinterpret_cast<sockaddr*>(&from),
+            &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted < 0) {
-            // Out of descriptors: give the spare one up to accept and close, or the loop would spin on this event.
+            // Out of descriptors: give the spare one up to accept and close, or the loop would spin
+            // on this event.
             if ((errno == EMFILE || errno == ENFILE) && spare >= 0) {
                 ::close(spare);
-                const int refused = ::accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC);
+                const int refused =
+                    ::accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC);
                 if (refused >= 0) ::close(refused);
                 spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
                 return refused >= 0;
@@ -90,12 +95,15 @@ struct HttpServer::State final : Watched {
             ServerConnection* connection;
         };
         auto* end = new End{&shared, running};
-        shared.core.spawn(running->run(), [](void* argument) {
-            const std::unique_ptr<End> ended(static_cast<End*>(argument));
-            ServerShared& all = *ended->shared;
-            delete ended->connection;
-            if (--all.count == 0 && all.draining) all.drained.wake();
-        }, end);
+        shared.core.spawn(
+            running->run(),
+            [](void* argument) {
+                const std::unique_ptr<End> ended(static_cast<End*>(argument));
+                ServerShared& all = *ended->shared;
+                delete ended->connection;
+                if (--all.count == 0 && all.draining) all.drained.wake();
+            },
+            end);
         return true;
     }
 
@@ -108,7 +116,7 @@ struct HttpServer::State final : Watched {
 };
 
 HttpServer::HttpServer(Core& core, Listener listener, Handler& handler, ServerOptions options,
-                       const TlsServerContext* tls)
+    const TlsServerContext* tls)
     : state_(std::make_unique<State>(core, std::move(listener), handler, options, tls)) {}
 
 HttpServer::~HttpServer() {

@@ -17,23 +17,25 @@ struct ServerOptions {
     std::size_t headers_max = 128;
     std::size_t target_bytes_max = 16 * 1024;
     std::size_t body_bytes_max = 64 * 1024 * 1024;
-    std::size_t connections_max = 65536;         ///< per core; above it, new ones are closed at once
+    std::size_t connections_max = 65536;  ///< per core; above it, new ones are closed at once
     milliseconds tls_handshake_timeout{10'000};
-    milliseconds header_timeout{15'000};         ///< from the first byte of a request to the end of its head
-    milliseconds body_idle_timeout{30'000};      ///< between two reads of a body
-    milliseconds body_timeout{600'000};          ///< whole body
-    milliseconds idle_timeout{75'000};           ///< kept alive without a request
-    milliseconds write_timeout{30'000};          ///< one write that makes no progress
+    milliseconds header_timeout{
+        15'000};  ///< from the first byte of a request to the end of its head
+    milliseconds body_idle_timeout{30'000};  ///< between two reads of a body
+    milliseconds body_timeout{600'000};      ///< whole body
+    milliseconds idle_timeout{75'000};       ///< kept alive without a request
+    milliseconds write_timeout{30'000};      ///< one write that makes no progress
     std::size_t requests_per_connection_max = 1'000'000;
 };
 
 /// A bound, listening socket. Several with the same port share it (SO_REUSEPORT), one per core.
 class Listener {
 public:
-    /// `address`: `127.0.0.1:4100`, `[::1]:0`, `0.0.0.0:80`. Port 0 takes a free one. Errors: kBadConfiguration for
-    /// an address that is not one, kIo with the system's reason.
+    /// `address`: `127.0.0.1:4100`, `[::1]:0`, `0.0.0.0:80`. Port 0 takes a free one. Errors:
+    /// kBadConfiguration for an address that is not one, kIo with the system's reason.
     [[nodiscard]] static Result<Listener> bind(std::string_view address);
-    /// A Unix socket at `path`, mode 0600; what stood there is replaced. Errors: kIo. Requests by it have the peer `unix`.
+    /// A Unix socket at `path`, mode 0600; what stood there is replaced. Errors: kIo. Requests by
+    /// it have the peer `unix`.
     [[nodiscard]] static Result<Listener> bind_unix(const std::string& path);
     /// Another one at the same address and port.
     [[nodiscard]] Result<Listener> again() const;
@@ -58,7 +60,7 @@ class HttpServer {
 public:
     /// `tls` null: clear text. `handler` and `tls` outlive the server.
     HttpServer(Core& core, Listener listener, Handler& handler, ServerOptions options = {},
-               const TlsServerContext* tls = nullptr);
+        const TlsServerContext* tls = nullptr);
     /// `drain` must have returned, or `start` never called.
     ~HttpServer();
 
@@ -67,7 +69,8 @@ public:
     [[nodiscard]] std::uint16_t port() const;
 
     /// Stops accepting, closes idle connections, lets requests in flight finish (their answers say
-    /// `connection: close`) until `deadline`, then trips their cancel with kDraining; returns when all have ended.
+    /// `connection: close`) until `deadline`, then trips their cancel with kDraining; returns when
+    /// all have ended.
     [[nodiscard]] Co<void> drain(Deadline deadline);
 
     [[nodiscard]] std::size_t connections() const;

@@ -21,7 +21,8 @@ Co<void> echo(ServerRequest& request, ResponseWriter& response) {
 }
 
 std::string post(std::string_view body, std::string_view extra = {}) {
-    return fmt::format("POST /p HTTP/1.1\r\nHost: a\r\n{}Content-Length: {}\r\n\r\n{}", extra, body.size(), body);
+    return fmt::format(
+        "POST /p HTTP/1.1\r\nHost: a\r\n{}Content-Length: {}\r\n\r\n{}", extra, body.size(), body);
 }
 
 TEST(HttpServer, KeepsTheConnectionForTheNextRequest) {
@@ -42,7 +43,8 @@ TEST(HttpServer, AnswersPipelinedRequestsInTheirOrder) {
     std::string all;
     for (int i = 0; i < 200; ++i) all += post(std::string(300, 'x') + std::to_string(i));
     client.send(all);
-    for (int i = 0; i < 200; ++i) EXPECT_TRUE(client.read_answer().ends_with("x" + std::to_string(i))) << i;
+    for (int i = 0; i < 200; ++i)
+        EXPECT_TRUE(client.read_answer().ends_with("x" + std::to_string(i))) << i;
 }
 
 TEST(HttpServer, ClosesWhenAskedToAndForHttp10) {
@@ -99,7 +101,7 @@ TEST(HttpServer, StreamsInChunksAndCoalescesTheHeadWithTheFirst) {
         const std::string head = client.read_until("\r\n\r\n");
         EXPECT_NE(head.find("transfer-encoding: chunked\r\n"), std::string::npos);
         EXPECT_EQ(client.read_until("0\r\n\r\n"),
-                  "9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n3\r\nabc\r\n3\r\nend\r\n0\r\n\r\n");
+            "9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n3\r\nabc\r\n3\r\nend\r\n0\r\n\r\n");
     }
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200"));
@@ -116,9 +118,13 @@ TEST(HttpServer, RefusesTooMuchAndWhatIsMalformedAndCloses) {
     TestServer server(echo, options);
     const std::pair<std::string, std::string> kCases[] = {
         {post(std::string(1001, 'a')), "413"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'a'), "413"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+                std::string(2000, 'a'),
+            "413"},
         {"GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(3000, 'a') + "\r\n\r\n", "431"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\n", "400"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\n",
+            "400"},
         {"GET / HTTP/1.1\r\n\r\n", "400"},
         {"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "501"},
     };
@@ -140,7 +146,8 @@ TEST(HttpServer, SaysContinueOnlyToAClientThatWaits) {
     EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("ok");
     EXPECT_TRUE(client.read_answer().ends_with("POST /p ok"));
-    client.send("POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok");
+    client.send(
+        "POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok");
     EXPECT_TRUE(client.read_answer().starts_with("HTTP/1.1 200"));
 }
 
@@ -194,18 +201,20 @@ TEST(HttpServer, AClientThatReadsSlowlyHoldsTheWriterAndIsCutOffAtLast) {
     std::atomic<int> code{-1};
     ServerOptions options;
     options.write_timeout = 300ms;
-    TestServer server([&](ServerRequest&, ResponseWriter& response) -> Co<void> {
-        response.start(200, {});
-        const std::string chunk(64 * 1024, 'c');
-        for (int i = 0; i < 10'000; ++i) {
-            const Result<void> sent = co_await response.write(chunk);
-            if (!sent) {
-                code = static_cast<int>(sent.error().code);
-                co_return;
+    TestServer server(
+        [&](ServerRequest&, ResponseWriter& response) -> Co<void> {
+            response.start(200, {});
+            const std::string chunk(64 * 1024, 'c');
+            for (int i = 0; i < 10'000; ++i) {
+                const Result<void> sent = co_await response.write(chunk);
+                if (!sent) {
+                    code = static_cast<int>(sent.error().code);
+                    co_return;
+                }
+                accepted.fetch_add(chunk.size());
             }
-            accepted.fetch_add(chunk.size());
-        }
-    }, options);
+        },
+        options);
     RawClient client(server.port(), 4096);
     client.send(post("a"));
     for (int i = 0; i < 600 && code.load() < 0; ++i) std::this_thread::sleep_for(5ms);
@@ -267,7 +276,8 @@ TEST(Listener, TellsThePortItGotAndRefusesAPortInUse) {
     const Result<Listener> second = Listener::bind(fmt::format("127.0.0.1:{}", first->port()));
     ASSERT_FALSE(second);
     EXPECT_NE(second.error().message.find("in use"), std::string::npos) << second.error().message;
-    for (const std::string_view bad : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "host:80", ":80x"})
+    for (const std::string_view bad :
+        {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "host:80", ":80x"})
         EXPECT_FALSE(Listener::bind(bad)) << bad;
 }
 

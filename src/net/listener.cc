@@ -33,9 +33,10 @@ Result<int> open_listener(const std::string& host, std::uint16_t& port) {
         size = sizeof *v6;
     } else {
         return fail(ErrorCode::kBadConfiguration,
-                    fmt::format("'{}' is not an address to listen on; give an IPv4 or IPv6 address", host));
+            fmt::format("'{}' is not an address to listen on; give an IPv4 or IPv6 address", host));
     }
-    const int descriptor = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int descriptor =
+        ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int one = 1;
     if (descriptor >= 0) {
         ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -45,7 +46,8 @@ Result<int> open_listener(const std::string& host, std::uint16_t& port) {
         ::listen(descriptor, 4096) != 0) {
         const int error = errno;
         if (descriptor >= 0) ::close(descriptor);
-        return fail(ErrorCode::kIo, fmt::format("cannot listen on {} port {}: {}", host, port, std::strerror(error)));
+        return fail(ErrorCode::kIo,
+            fmt::format("cannot listen on {} port {}: {}", host, port, std::strerror(error)));
     }
     size = sizeof storage;
     ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&storage), &size);
@@ -59,23 +61,26 @@ Result<Listener> Listener::bind(std::string_view address) {
     const std::size_t colon = address.rfind(':');
     const auto bad = [&] {
         return fail(ErrorCode::kBadConfiguration,
-                    fmt::format("'{}' is not an address and port such as 127.0.0.1:4100 or [::1]:4100", address));
+            fmt::format(
+                "'{}' is not an address and port such as 127.0.0.1:4100 or [::1]:4100", address));
     };
     if (colon == std::string_view::npos) return bad();
     std::string_view host = address.substr(0, colon);
-    if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
     if (host == "localhost") host = "127.0.0.1";
     const std::string_view digits = address.substr(colon + 1);
     Listener made;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), made.port_);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), made.port_);
     if (error != std::errc() || end != digits.data() + digits.size()) return bad();
     made.host_ = std::string(host);
 
-    // A port that was asked for by number must be ours alone: with SO_REUSEPORT a second gateway of the same user
-    // would silently share it. A probe without that option tells.
+    // A port that was asked for by number must be ours alone: with SO_REUSEPORT a second gateway of
+    // the same user would silently share it. A probe without that option tells.
     if (made.port_ != 0) {
         const int probe = ::socket(host.find(':') == std::string_view::npos ? AF_INET : AF_INET6,
-                                   SOCK_STREAM | SOCK_CLOEXEC, 0);
+            SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in v4{};
         sockaddr_in6 v6{};
         const int one = 1;
@@ -94,8 +99,8 @@ Result<Listener> Listener::bind(std::string_view address) {
         ::close(probe);
         if (bound != 0)
             return fail(ErrorCode::kIo,
-                        fmt::format("cannot listen on {}: {}; choose another address or port", address,
-                                    std::strerror(why)));
+                fmt::format("cannot listen on {}: {}; choose another address or port", address,
+                    std::strerror(why)));
     }
     Result<int> opened = open_listener(made.host_, made.port_);
     if (!opened) return std::unexpected(std::move(opened).error());
@@ -107,18 +112,22 @@ Result<Listener> Listener::bind_unix(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        return fail(ErrorCode::kIo, fmt::format("the path of the socket '{}' is longer than {} bytes; choose a shorter "
-                                                "data folder", path, sizeof address.sun_path - 1));
+        return fail(ErrorCode::kIo,
+            fmt::format("the path of the socket '{}' is longer than {} bytes; choose a shorter "
+                        "data folder",
+                path, sizeof address.sun_path - 1));
     std::memcpy(address.sun_path, path.data(), path.size());
     Listener made;
     made.host_ = path;
     made.descriptor_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ::unlink(path.c_str());
-    // The mode is that of the descriptor before bind: nobody else can connect, not even for a moment.
+    // The mode is that of the descriptor before bind: nobody else can connect, not even for a
+    // moment.
     if (made.descriptor_ < 0 || ::fchmod(made.descriptor_, 0600) != 0 ||
         ::bind(made.descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
         ::chmod(path.c_str(), 0600) != 0 || ::listen(made.descriptor_, 128) != 0)
-        return fail(ErrorCode::kIo, fmt::format("cannot listen on '{}': {}", path, std::strerror(errno)));
+        return fail(
+            ErrorCode::kIo, fmt::format("cannot listen on '{}': {}", path, std::strerror(errno)));
     return made;
 }
 
@@ -133,7 +142,9 @@ Result<Listener> Listener::again() const {
 }
 
 Listener::Listener(Listener&& other) noexcept
-    : host_(std::move(other.host_)), port_(other.port_), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : host_(std::move(other.host_)),
+      port_(other.port_),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 Listener& Listener::operator=(Listener&& other) noexcept {
     if (this != &other) {

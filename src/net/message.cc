@@ -9,14 +9,16 @@ namespace entrepot::net {
 std::optional<std::string_view> Headers::find(std::string_view name) const {
     for (std::size_t i = 0; i < size(); ++i) {
         const Header header = (*this)[i];
-        if (header.name.size() == name.size() && equals_ignoring_case(header.name, name)) return header.value;
+        if (header.name.size() == name.size() && equals_ignoring_case(header.name, name))
+            return header.value;
     }
     return std::nullopt;
 }
 
 std::size_t Headers::count(std::string_view name) const {
     std::size_t found = 0;
-    for (std::size_t i = 0; i < size(); ++i) found += equals_ignoring_case((*this)[i].name, name) ? 1U : 0U;
+    for (std::size_t i = 0; i < size(); ++i)
+        found += equals_ignoring_case((*this)[i].name, name) ? 1U : 0U;
     return found;
 }
 

@@ -41,8 +41,8 @@ private:
     const std::vector<Entry>* entries_ = nullptr;
 };
 
-/// Header lines ready for the wire, `name: value\r\n` each. Message framing (content-length, transfer-encoding,
-/// connection, host, date) is not put here: the connection writes it.
+/// Header lines ready for the wire, `name: value\r\n` each. Message framing (content-length,
+/// transfer-encoding, connection, host, date) is not put here: the connection writes it.
 class HeaderLines {
 public:
     /// CR, LF and NUL in `value` become spaces, so that no value can end its line.

@@ -28,7 +28,7 @@ Status OriginPool::prepare() {
         if (!parsed) return std::unexpected(std::move(parsed).error());
         if (parsed->secure)
             return fail(ErrorCode::kBadConfiguration,
-                        fmt::format("the proxy '{}' must be reached by http://", origin_.proxy));
+                fmt::format("the proxy '{}' must be reached by http://", origin_.proxy));
         proxy_ = std::move(*parsed);
     }
     return {};
@@ -53,19 +53,22 @@ void OriginPool::give_idle(ClientConnection& connection) {
     idle_.push_front(connection);
     ++idle_count_;
     ++shared_.idle;
-    // The loop tells when the peer closes; under TLS a session ticket may come too, which is no reason to part.
-    connection.stream_.on_idle_event([](void* argument) {
-        auto& idle = *static_cast<ClientConnection*>(argument);
-        if (idle.stream_.secure() && !idle.stream_.hung_up()) {
-            char byte = 0;
-            if (idle.stream_.try_read({&byte, 1}).kind == Transfer::Kind::kWouldBlock) return;
-        }
-        OriginPool& pool = idle.pool_;
-        idle.unlink();
-        --pool.idle_count_;
-        --pool.shared_.idle;
-        pool.destroy(idle);
-    }, &connection);
+    // The loop tells when the peer closes; under TLS a session ticket may come too, which is no
+    // reason to part.
+    connection.stream_.on_idle_event(
+        [](void* argument) {
+            auto& idle = *static_cast<ClientConnection*>(argument);
+            if (idle.stream_.secure() && !idle.stream_.hung_up()) {
+                char byte = 0;
+                if (idle.stream_.try_read({&byte, 1}).kind == Transfer::Kind::kWouldBlock) return;
+            }
+            OriginPool& pool = idle.pool_;
+            idle.unlink();
+            --pool.idle_count_;
+            --pool.shared_.idle;
+            pool.destroy(idle);
+        },
+        &connection);
 }
 
 void OriginPool::destroy(ClientConnection& connection) {
@@ -87,17 +90,20 @@ void OriginPool::close_older_than(MonotonicTime since) {
 
 Task<void> OriginPool::open_socket(Stream& stream, Until until) {
     const Origin& target = origin_.proxy.empty() ? origin_ : proxy_;
-    Result<std::vector<Address>> addresses = co_await shared_.resolver.resolve(target.host, target.port, until);
+    Result<std::vector<Address>> addresses =
+        co_await shared_.resolver.resolve(target.host, target.port, until);
     if (!addresses) co_return std::unexpected(std::move(addresses).error());
     std::string last = "no address";
     for (std::size_t i = 0; i < addresses->size(); ++i) {
         const Address& address = (*addresses)[i];
-        const int made = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const int made =
+            ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (made < 0) {
             last = std::strerror(errno);
             continue;
         }
-        const int started = ::connect(made, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+        const int started =
+            ::connect(made, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
         if (started != 0 && errno != EINPROGRESS) {
             last = std::strerror(errno);
             ::close(made);
@@ -122,20 +128,22 @@ Task<void> OriginPool::open_socket(Stream& stream, Until until) {
         last = wake.ready ? std::strerror(error) : "no answer in time";
         if (!wake.ready && left == 1)
             co_return fail(ErrorCode::kUpstreamTimeout,
-                           fmt::format("cannot connect to {}:{} in time", target.host, target.port));
+                fmt::format("cannot connect to {}:{} in time", target.host, target.port));
     }
     co_return fail(ErrorCode::kUpstreamUnreachable,
-                   fmt::format("cannot connect to {}:{}", target.host, target.port), last);
+        fmt::format("cannot connect to {}:{}", target.host, target.port), last);
 }
 
 /// HTTP CONNECT, for clear text too: one way through a proxy is enough.
 Task<void> OriginPool::open_tunnel(Stream& stream, Until until) {
-    const std::string host = origin_.host.find(':') == std::string::npos ? origin_.host
-                                                                           : fmt::format("[{}]", origin_.host);
+    const std::string host = origin_.host.find(':') == std::string::npos
+        ? origin_.host
+        : fmt::format("[{}]", origin_.host);
     const std::string target = fmt::format("{}:{}", host, origin_.port);
     std::string request = fmt::format("CONNECT {} HTTP/1.1\r\nhost: {}\r\n\r\n", target, target);
     std::array<iovec, 1> pieces{iovec{request.data(), request.size()}};
-    Result<void> sent = co_await stream.write_all(pieces, until.deadline.time() - shared_.core.now(), until.cancel);
+    Result<void> sent =
+        co_await stream.write_all(pieces, until.deadline.time() - shared_.core.now(), until.cancel);
     if (!sent) co_return fail(ErrorCode::kUpstreamUnreachable, "the proxy closed the connection");
     ResponseParser parser(shared_.limits);
     parser.reset(true);  // no body: what follows the head belongs to the tunnel
@@ -145,7 +153,8 @@ Task<void> OriginPool::open_tunnel(Stream& stream, Until until) {
             const Wake wake = co_await stream.wait_readable(until);
             if (!wake.ready) {
                 const bool late = wake.reason == ErrorCode::kRequestTimeout;
-                co_return fail(late ? ErrorCode::kUpstreamTimeout : wake.reason, "the proxy did not answer in time");
+                co_return fail(late ? ErrorCode::kUpstreamTimeout : wake.reason,
+                    "the proxy did not answer in time");
             }
         }
         const Transfer got = stream.try_read(bytes);
@@ -154,24 +163,27 @@ Task<void> OriginPool::open_tunnel(Stream& stream, Until until) {
             co_return fail(ErrorCode::kUpstreamUnreachable, "the proxy closed the connection");
         const ResponseParser::Fed fed = parser.feed(std::span(bytes).first(got.bytes));
         if (parser.state() == ResponseParser::State::kFailed || fed.consumed != got.bytes)
-            co_return fail(ErrorCode::kUpstreamUnreachable, "the proxy's answer is not sound HTTP", parser.error());
+            co_return fail(ErrorCode::kUpstreamUnreachable, "the proxy's answer is not sound HTTP",
+                parser.error());
     }
     if (parser.status() / 100 != 2)
         co_return fail(ErrorCode::kUpstreamUnreachable,
-                       fmt::format("the proxy refused to connect to {}: status {}", target, parser.status()));
+            fmt::format("the proxy refused to connect to {}: status {}", target, parser.status()));
     co_return Result<void>();
 }
 
 Task<ClientConnection*> OriginPool::connect(Until until) {
     if (open_count_ >= shared_.options.connections_per_origin_max)
         co_return fail(ErrorCode::kUpstreamOverloaded,
-                       fmt::format("{} connections to {} are open, which is the limit", open_count_, authority_));
+            fmt::format(
+                "{} connections to {} are open, which is the limit", open_count_, authority_));
     ++open_count_;
     ++shared_.open;
     auto* connection = new ClientConnection(*this);
     Result<void> done = co_await open_socket(connection->stream_, until);
     if (done && !origin_.proxy.empty()) done = co_await open_tunnel(connection->stream_, until);
-    if (done && origin_.secure) done = co_await connection->stream_.connect_tls(*tls_, origin_.host, until);
+    if (done && origin_.secure)
+        done = co_await connection->stream_.connect_tls(*tls_, origin_.host, until);
     if (!done) {
         destroy(*connection);
         co_return std::unexpected(std::move(done).error());

@@ -12,15 +12,17 @@ namespace entrepot::net {
 
 namespace {
 
-constexpr std::size_t kPadding = 64;                    // ServerRequest::kBodyPadding
-constexpr std::size_t kKeptBytesMax = 16 * 1024;        // larger buffers are not kept for the next request
-constexpr std::size_t kTrustedLengthMax = 1024 * 1024;  // what a Content-Length may reserve before bytes come
+constexpr std::size_t kPadding = 64;  // ServerRequest::kBodyPadding
+constexpr std::size_t kKeptBytesMax =
+    16 * 1024;  // larger buffers are not kept for the next request
+constexpr std::size_t kTrustedLengthMax =
+    1024 * 1024;  // what a Content-Length may reserve before bytes come
 
 RequestParser* self_of(llhttp_t* parser) { return static_cast<RequestParser*>(parser->data); }
 
 bool is_host_character(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~!$&'()*+;=:[]%").find(c) != std::string_view::npos;
+        std::string_view("-._~!$&'()*+;=:[]%").find(c) != std::string_view::npos;
 }
 
 }  // namespace
@@ -34,8 +36,8 @@ const llhttp_settings_t& RequestParser::settings() {
             self.head_.add_target({at, n});
             if (self.head_.target().size() <= self.limits_->target_bytes_max) return 0;
             return self.fail_with(414, ErrorCode::kHeadersTooLarge,
-                                  fmt::format("the request target is longer than {} bytes",
-                                              self.limits_->target_bytes_max));
+                fmt::format(
+                    "the request target is longer than {} bytes", self.limits_->target_bytes_max));
         };
         s.on_header_field = [](llhttp_t* p, const char* at, std::size_t n) {
             RequestParser& self = *self_of(p);
@@ -43,7 +45,7 @@ const llhttp_settings_t& RequestParser::settings() {
             self.head_.add_name({at, n});
             if (self.head_.headers_count() <= self.limits_->headers_max) return 0;
             return self.fail_with(431, ErrorCode::kHeadersTooLarge,
-                                  fmt::format("more than {} headers", self.limits_->headers_max));
+                fmt::format("more than {} headers", self.limits_->headers_max));
         };
         s.on_header_field_complete = [](llhttp_t* p) {
             RequestParser& self = *self_of(p);
@@ -66,7 +68,7 @@ const llhttp_settings_t& RequestParser::settings() {
             if (self.in_place_) return 0;
             if (self.body_.size() + n > self.limits_->body_bytes_max)
                 return self.fail_with(413, ErrorCode::kBodyTooLarge,
-                                      fmt::format("the body is longer than {} bytes", self.limits_->body_bytes_max));
+                    fmt::format("the body is longer than {} bytes", self.limits_->body_bytes_max));
             self.reserve_body(self.body_.size() + n);
             self.body_.append(at, n);
             return 0;
@@ -126,12 +128,20 @@ int RequestParser::check_head() {
     const auto method = static_cast<llhttp_method>(parser_.method);
     method_ = llhttp_method_name(method);
     switch (method) {
-        case HTTP_GET: case HTTP_HEAD: case HTTP_POST: case HTTP_PUT: case HTTP_DELETE: case HTTP_PATCH:
+        case HTTP_GET:
+        case HTTP_HEAD:
+        case HTTP_POST:
+        case HTTP_PUT:
+        case HTTP_DELETE:
+        case HTTP_PATCH:
         case HTTP_OPTIONS: break;
-        case HTTP_CONNECT: case HTTP_TRACE:
-            return fail_with(405, ErrorCode::kMethodNotAllowed, fmt::format("{} is not allowed", method_));
+        case HTTP_CONNECT:
+        case HTTP_TRACE:
+            return fail_with(
+                405, ErrorCode::kMethodNotAllowed, fmt::format("{} is not allowed", method_));
         default:
-            return fail_with(501, ErrorCode::kMethodNotAllowed, fmt::format("{} is not implemented", method_));
+            return fail_with(
+                501, ErrorCode::kMethodNotAllowed, fmt::format("{} is not implemented", method_));
     }
     const std::string_view target = head_.target();
     const bool asterisk = target == "*" && method == HTTP_OPTIONS;
@@ -150,7 +160,8 @@ int RequestParser::check_head() {
         return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
     if (const auto expect = all.find("expect")) {
         if (!equals_ignoring_case(*expect, "100-continue"))
-            return fail_with(417, ErrorCode::kBadRequest, "the only expectation met is 100-continue");
+            return fail_with(
+                417, ErrorCode::kBadRequest, "the only expectation met is 100-continue");
         expects_continue_ = !http_1_0_;
     }
     return 0;
@@ -165,18 +176,21 @@ int RequestParser::check_framing() {
         if (http_1_0_)
             return fail_with(400, ErrorCode::kBadRequest, "HTTP/1.0 has no Transfer-Encoding");
         if (lengths > 0)
-            return fail_with(400, ErrorCode::kBadRequest, "both Content-Length and Transfer-Encoding are given");
-        if (encodings > 1) return fail_with(400, ErrorCode::kBadRequest, "Transfer-Encoding is given twice");
+            return fail_with(
+                400, ErrorCode::kBadRequest, "both Content-Length and Transfer-Encoding are given");
+        if (encodings > 1)
+            return fail_with(400, ErrorCode::kBadRequest, "Transfer-Encoding is given twice");
         if (!equals_ignoring_case(*all.find("transfer-encoding"), "chunked"))
-            return fail_with(501, ErrorCode::kBadRequest, "the only Transfer-Encoding accepted is 'chunked'");
+            return fail_with(
+                501, ErrorCode::kBadRequest, "the only Transfer-Encoding accepted is 'chunked'");
         return 0;
     }
     if (lengths > 1) return fail_with(400, ErrorCode::kBadRequest, "Content-Length is given twice");
     if (lengths == 1) {
         if (parser_.content_length > limits_->body_bytes_max)
             return fail_with(413, ErrorCode::kBodyTooLarge,
-                             fmt::format("the body has {} bytes; at most {} are accepted", parser_.content_length,
-                                         limits_->body_bytes_max));
+                fmt::format("the body has {} bytes; at most {} are accepted",
+                    parser_.content_length, limits_->body_bytes_max));
         known_length_ = static_cast<std::size_t>(parser_.content_length);
         reserve_body(std::min(known_length_, kTrustedLengthMax));
     }
@@ -185,8 +199,9 @@ int RequestParser::check_framing() {
 
 void RequestParser::reserve_body(std::size_t bytes) {
     if (body_.capacity() >= bytes + kPadding) return;
-    body_.reserve(body_.capacity() == 0 || body_.empty() ? bytes + kPadding
-                                                         : std::max(bytes + kPadding, body_.capacity() * 2));
+    body_.reserve(body_.capacity() == 0 || body_.empty()
+            ? bytes + kPadding
+            : std::max(bytes + kPadding, body_.capacity() * 2));
 }
 
 void RequestParser::fail_parse() {
@@ -199,8 +214,8 @@ void RequestParser::fail_parse() {
     } else {
         const char* reason = llhttp_get_error_reason(&parser_);
         fail_with(400, ErrorCode::kBadRequest,
-                  fmt::format("malformed HTTP request: {}",
-                              reason != nullptr && *reason != '\0' ? reason : llhttp_errno_name(code)));
+            fmt::format("malformed HTTP request: {}",
+                reason != nullptr && *reason != '\0' ? reason : llhttp_errno_name(code)));
     }
 }
 
@@ -224,11 +239,13 @@ std::size_t RequestParser::feed(std::string_view bytes) {
     if (in_head) {
         head_bytes_ += consumed;
         if (!guard_.accepts(slice.substr(0, consumed))) {
-            fail_with(400, ErrorCode::kBadRequest, "malformed HTTP request: a header line is folded or lacks its CR");
+            fail_with(400, ErrorCode::kBadRequest,
+                "malformed HTTP request: a header line is folded or lacks its CR");
         } else if (state_ == State::kHead && head_bytes_ >= limits_->header_bytes_max) {
             fail_with(431, ErrorCode::kHeadersTooLarge,
-                      fmt::format("the headers have more than {} bytes", limits_->header_bytes_max));
-        } else if (state_ == State::kBody && known_length_ == 0 && (parser_.flags & F_CHUNKED) == 0) {
+                fmt::format("the headers have more than {} bytes", limits_->header_bytes_max));
+        } else if (state_ == State::kBody && known_length_ == 0 &&
+            (parser_.flags & F_CHUNKED) == 0) {
             // Without a body the message ends here; llhttp says so when resumed, bytes or not.
             llhttp_resume(&parser_);
             llhttp_execute(&parser_, slice.data() + consumed, 0);

@@ -19,8 +19,8 @@ struct RequestLimits {
     std::size_t body_bytes_max = 64 * 1024 * 1024;
 };
 
-/// A strict HTTP/1 request parser: bytes are pushed in, in any pieces; no I/O. Two readings of where a request ends
-/// are how requests are smuggled, so everything that allows two is refused.
+/// A strict HTTP/1 request parser: bytes are pushed in, in any pieces; no I/O. Two readings of
+/// where a request ends are how requests are smuggled, so everything that allows two is refused.
 class RequestParser {
 public:
     enum class State : std::uint8_t { kHead, kBody, kComplete, kFailed };
@@ -29,8 +29,8 @@ public:
     RequestParser(const RequestParser&) = delete;
     RequestParser& operator=(const RequestParser&) = delete;
 
-    /// Takes bytes up to the end of the request; returns how many. Also stops after the head, once, so that
-    /// `expects_continue` can be obeyed.
+    /// Takes bytes up to the end of the request; returns how many. Also stops after the head, once,
+    /// so that `expects_continue` can be obeyed.
     std::size_t feed(std::string_view bytes);
     [[nodiscard]] State state() const { return state_; }
 
@@ -54,10 +54,11 @@ public:
 
     /// Bytes of a body of known length that are still missing; 0 when unknown.
     [[nodiscard]] std::size_t body_bytes_left() const {
-        return state_ == State::kBody && known_length_ > body_.size() ? known_length_ - body_.size() : 0;
+        return state_ == State::kBody && known_length_ > body_.size() ? known_length_ - body_.size()
+                                                                      : 0;
     }
-    /// Lets `read(char*, std::size_t) -> ssize_t` put up to `bytes` straight behind the body, without a copy.
-    /// `bytes` <= body_bytes_left(). Returns what `read` returned.
+    /// Lets `read(char*, std::size_t) -> ssize_t` put up to `bytes` straight behind the body,
+    /// without a copy. `bytes` <= body_bytes_left(). Returns what `read` returned.
     template <typename Read>
     ssize_t receive_body(std::size_t bytes, Read&& read) {
         const std::size_t before = body_.size();
@@ -92,8 +93,9 @@ private:
     std::string body_;
     std::string_view method_;
     Error error_;
-    std::size_t head_bytes_ = 0;      // fed while in the head
-    std::size_t framing_bytes_ = 0;   // fed in the body and not body: chunk sizes, extensions, trailers
+    std::size_t head_bytes_ = 0;  // fed while in the head
+    std::size_t framing_bytes_ =
+        0;  // fed in the body and not body: chunk sizes, extensions, trailers
     std::size_t known_length_ = 0;
     int error_status_ = 0;
     State state_ = State::kHead;

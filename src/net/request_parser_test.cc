@@ -40,11 +40,13 @@ Read read_of(const RequestParser& parser, RequestParser& same, std::size_t consu
 Read parse(std::string_view text, std::size_t piece, const RequestLimits& limits = {}) {
     RequestParser parser(limits);
     std::size_t done = 0;
-    while (done < text.size() && parser.state() != State::kComplete && parser.state() != State::kFailed) {
+    while (done < text.size() && parser.state() != State::kComplete &&
+        parser.state() != State::kFailed) {
         // A copy, so that ASan sees any look beyond the piece.
         const std::string copy(text.substr(done, piece));
         std::size_t at = 0;
-        while (at < copy.size() && parser.state() != State::kComplete && parser.state() != State::kFailed)
+        while (at < copy.size() && parser.state() != State::kComplete &&
+            parser.state() != State::kFailed)
             at += parser.feed(std::string_view(copy).substr(at));
         done += at;
     }
@@ -106,7 +108,8 @@ TEST(RequestParser, CanBeUsedAgainAfterReset) {
         for (const std::string_view text : kGood) {
             parser.reset();
             std::size_t done = 0;
-            while (parser.state() != State::kComplete && done < text.size()) done += parser.feed(text.substr(done));
+            while (parser.state() != State::kComplete && done < text.size())
+                done += parser.feed(text.substr(done));
             ASSERT_EQ(read_of(parser, parser, done), parse(text, text.size())) << text;
             EXPECT_GE(parser.body().capacity(), parser.body().size() + 64);
         }
@@ -119,36 +122,72 @@ TEST(RequestParser, RefusesEveryRequestThatCanBeReadInTwoWays) {
         std::string_view what, text;
         int status;
     } kBad[] = {
-        {"length and chunked", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX", 400},
-        {"chunked and length", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nX", 400},
-        {"two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
-        {"one length twice", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
+        {"length and chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n0\r\n\r\nX",
+            400},
+        {"chunked and length",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+            "6\r\n\r\n0\r\n\r\nX",
+            400},
+        {"two lengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            400},
+        {"one length twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
         {"list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc", 400},
         {"signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", 400},
         {"negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400},
         {"hexadecimal length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc", 400},
         {"empty length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nabc", 400},
-        {"length beyond 64 bits", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400},
+        {"length beyond 64 bits",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400},
         {"space in a length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 1\r\n\r\nabc", 400},
-        {"chunked not last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 0},
-        {"unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0},
-        {"gzip, chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0},
-        {"chunked twice", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
-        {"chunked in 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-        {"vertical tab before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b""chunked\r\n\r\n0\r\n\r\n", 0},
-        {"space before the colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
-        {"folded header", "POST / HTTP/1.1\r\nHost: a\r\nX: 1\r\n Transfer-Encoding: chunked\r\n\r\n", 400},
+        {"chunked not last",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            0},
+        {"unknown coding",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0},
+        {"gzip, chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0},
+        {"chunked twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n0\r\n\r\n",
+            0},
+        {"chunked in 1.0",
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+        {"vertical tab before chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
+            "chunked\r\n\r\n0\r\n\r\n",
+            0},
+        {"space before the colon",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
+        {"folded header",
+            "POST / HTTP/1.1\r\nHost: a\r\nX: 1\r\n Transfer-Encoding: chunked\r\n\r\n", 400},
         {"folded with a tab", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\tmore\r\n\r\n", 400},
         {"line without CR", "GET / HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", 400},
         {"head without CR", "GET / HTTP/1.1\nHost: a\n\n", 400},
         {"CR without LF", "GET / HTTP/1.1\r\nHost: a\rX: 1\r\n\r\n", 400},
-        {"NUL in a header", std::string_view("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 36), 400},
-        {"chunk size of letters", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400},
-        {"chunk size with 0x", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n", 400},
-        {"negative chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n", 400},
-        {"chunk size beyond 64 bits", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\na", 400},
-        {"chunk longer than it says", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", 400},
-        {"chunk size ended by LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", 400},
+        {"NUL in a header", std::string_view("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 36),
+            400},
+        {"chunk size of letters",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400},
+        {"chunk size with 0x",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
+            400},
+        {"negative chunk size",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n",
+            400},
+        {"chunk size beyond 64 bits",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+            "chunked\r\n\r\nfffffffffffffffff\r\na",
+            400},
+        {"chunk longer than it says",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+            400},
+        {"chunk size ended by LF",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
+            400},
         {"no host", "GET / HTTP/1.1\r\n\r\n", 400},
         {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
         {"host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
@@ -167,7 +206,8 @@ TEST(RequestParser, RefusesEveryRequestThatCanBeReadInTwoWays) {
         {"a method of WebDAV", "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", 501},
         {"an invented method", "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 501},
         {"lower case method", "get / HTTP/1.1\r\nHost: a\r\n\r\n", 501},
-        {"unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\na", 417},
+        {"unknown expectation",
+            "POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\na", 417},
         {"a header without a colon", "GET / HTTP/1.1\r\nHost: a\r\nBroken\r\n\r\n", 400},
         {"an empty header name", "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", 400},
         {"TLS on a clear port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 501},
@@ -177,7 +217,8 @@ TEST(RequestParser, RefusesEveryRequestThatCanBeReadInTwoWays) {
         EXPECT_EQ(whole.state, State::kFailed) << bad.what;
         EXPECT_EQ(whole.status, bad.status != 0 ? bad.status : whole.status) << bad.what;
         for (const std::size_t piece : {1U, 2U, 3U, 7U})
-            EXPECT_EQ(parse(bad.text, piece).state, State::kFailed) << bad.what << ", pieces of " << piece;
+            EXPECT_EQ(parse(bad.text, piece).state, State::kFailed)
+                << bad.what << ", pieces of " << piece;
     }
 }
 
@@ -187,7 +228,9 @@ TEST(RequestParser, HoldsItsLimits) {
     limits.headers_max = 10;
     limits.target_bytes_max = 100;
     limits.body_bytes_max = 50;
-    const auto status = [&](const std::string& text, std::size_t piece) { return parse(text, piece, limits).status; };
+    const auto status = [&](const std::string& text, std::size_t piece) {
+        return parse(text, piece, limits).status;
+    };
     const std::string host = " HTTP/1.1\r\nHost: a\r\n";
     std::string many = "GET /" + host;
     for (int i = 0; i < 10; ++i) many += "a: b\r\n";
@@ -196,11 +239,17 @@ TEST(RequestParser, HoldsItsLimits) {
         EXPECT_EQ(status("GET /" + host + "X: " + std::string(1000, 'a') + "\r\n\r\n", piece), 431);
         EXPECT_EQ(status(many + "\r\n", piece), 431);
         EXPECT_EQ(status("POST /" + host + "Content-Length: 51\r\n\r\n", piece), 413);
-        EXPECT_EQ(status("POST /" + host + "Content-Length: 50\r\n\r\n" + std::string(50, 'a'), piece), 0);
-        EXPECT_EQ(status("POST /" + host + "Transfer-Encoding: chunked\r\n\r\n33\r\n" + std::string(51, 'a'), piece),
-                  413);
-        EXPECT_EQ(status("POST /" + host + "Transfer-Encoding: chunked\r\n\r\n1;x=" + std::string(2000, 'a'), 100),
-                  400);
+        EXPECT_EQ(
+            status("POST /" + host + "Content-Length: 50\r\n\r\n" + std::string(50, 'a'), piece),
+            0);
+        EXPECT_EQ(status("POST /" + host + "Transfer-Encoding: chunked\r\n\r\n33\r\n" +
+                          std::string(51, 'a'),
+                      piece),
+            413);
+        EXPECT_EQ(status("POST /" + host +
+                          "Transfer-Encoding: chunked\r\n\r\n1;x=" + std::string(2000, 'a'),
+                      100),
+            400);
     }
 }
 
@@ -215,12 +264,13 @@ TEST(RequestParser, TakesABodyStraightIntoItsOwnBuffer) {
     std::size_t at = 1000;
     while (parser.state() == State::kBody) {
         ASSERT_EQ(parser.body_bytes_left(), body.size() - at);
-        parser.receive_body(std::min<std::size_t>(parser.body_bytes_left(), 70'000), [&](char* into, std::size_t n) {
-            n = std::min<std::size_t>(n, 33'333);
-            std::copy_n(body.data() + at, n, into);
-            at += n;
-            return static_cast<ssize_t>(n);
-        });
+        parser.receive_body(std::min<std::size_t>(parser.body_bytes_left(), 70'000),
+            [&](char* into, std::size_t n) {
+                n = std::min<std::size_t>(n, 33'333);
+                std::copy_n(body.data() + at, n, into);
+                at += n;
+                return static_cast<ssize_t>(n);
+            });
     }
     EXPECT_EQ(parser.state(), State::kComplete);
     EXPECT_EQ(parser.body(), body);

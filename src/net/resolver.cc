@@ -18,8 +18,8 @@ namespace entrepot::net {
 
 namespace {
 
-/// The threads that block in getaddrinfo: two, so that one name that does not answer holds up little. One queue of
-/// at most kWaitingMax names for the whole process.
+/// The threads that block in getaddrinfo: two, so that one name that does not answer holds up
+/// little. One queue of at most kWaitingMax names for the whole process.
 class LookupThreads {
 public:
     static LookupThreads& instance() {
@@ -95,7 +95,8 @@ Found look_up(const std::string& host) {
     addrinfo* list = nullptr;
     Found found;
     const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
-    if (code == EAI_ADDRFAMILY || code == EAI_NONAME) {  // a machine with loopback alone has no configured family
+    if (code == EAI_ADDRFAMILY ||
+        code == EAI_NONAME) {  // a machine with loopback alone has no configured family
         hints.ai_flags = 0;
         const int again = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
         if (again != 0) found.error = ::gai_strerror(again);
@@ -147,7 +148,8 @@ struct Resolver::Link {
     Core* core;
 };
 
-Resolver::Resolver(Core& core, Options options) : core_(core), link_(std::make_shared<Link>()), options_(options) {
+Resolver::Resolver(Core& core, Options options)
+    : core_(core), link_(std::make_shared<Link>()), options_(options) {
     link_->core = &core;
 }
 
@@ -171,7 +173,8 @@ Task<std::vector<Address>> Resolver::resolve(std::string host, std::uint16_t por
     if (!entry->pending && core_.now() >= entry->until) {
         entry->pending = true;
         // The entry travels to the thread and back; only its own core looks inside.
-        auto work = [link = link_, entry, host, positive = options_.positive_ttl, negative = options_.negative_ttl] {
+        auto work = [link = link_, entry, host, positive = options_.positive_ttl,
+                        negative = options_.negative_ttl] {
             auto found = std::make_shared<Found>(look_up(host));
             const std::lock_guard lock(link->mutex);
             Core* const core = link->core;
@@ -197,12 +200,12 @@ Task<std::vector<Address>> Resolver::resolve(std::string host, std::uint16_t por
         if (!wake.ready) {
             const bool late = wake.reason == ErrorCode::kRequestTimeout;
             co_return fail(late ? ErrorCode::kUpstreamTimeout : wake.reason,
-                           fmt::format("looking up '{}' took too long", host));
+                fmt::format("looking up '{}' took too long", host));
         }
     }
     if (entry->found.addresses.empty())
-        co_return fail(ErrorCode::kUpstreamUnreachable, fmt::format("cannot find the host '{}'", host),
-                       entry->found.error);
+        co_return fail(ErrorCode::kUpstreamUnreachable,
+            fmt::format("cannot find the host '{}'", host), entry->found.error);
     addresses = entry->found.addresses;
     set_port(addresses, port);
     co_return addresses;

@@ -17,8 +17,8 @@ struct Address {
     socklen_t size = 0;
 };
 
-/// Names to addresses for one core: literals at once, names through a thread that may block, with a small cache.
-/// The operating system's getaddrinfo is used, so /etc/hosts and nsswitch hold.
+/// Names to addresses for one core: literals at once, names through a thread that may block, with a
+/// small cache. The operating system's getaddrinfo is used, so /etc/hosts and nsswitch hold.
 class Resolver {
 public:
     struct Options {
@@ -29,9 +29,10 @@ public:
     Resolver(Core& core, Options options);
     ~Resolver();
 
-    /// Addresses in the order to try, never empty; the port is set. Errors: kUpstreamUnreachable, kUpstreamTimeout,
-    /// the reason of the cancel.
-    [[nodiscard]] Task<std::vector<Address>> resolve(std::string host, std::uint16_t port, Until until);
+    /// Addresses in the order to try, never empty; the port is set. Errors: kUpstreamUnreachable,
+    /// kUpstreamTimeout, the reason of the cancel.
+    [[nodiscard]] Task<std::vector<Address>> resolve(
+        std::string host, std::uint16_t port, Until until);
 
 private:
     struct Entry;

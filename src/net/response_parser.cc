@@ -43,7 +43,8 @@ const llhttp_settings_t& ResponseParser::settings() {
         s.on_headers_complete = on_headers_complete;
         s.on_body = [](llhttp_t* p, const char* at, std::size_t n) {
             ResponseParser& self = *self_of(p);
-            char* piece = const_cast<char*>(at);  // NOLINT: it lies in the mutable span given to feed
+            char* piece =
+                const_cast<char*>(at);  // NOLINT: it lies in the mutable span given to feed
             if (self.body_bytes_ == 0) {
                 self.body_begin_ = piece;
             } else if (self.body_begin_ + self.body_bytes_ != piece) {
@@ -92,14 +93,16 @@ int ResponseParser::on_headers_complete(llhttp_t* parser) {
     self.interim_ = parser->status_code / 100 == 1;
     const Headers all = self.headers();
     const std::size_t encodings = all.count("transfer-encoding");
-    if (encodings > 1 || (encodings == 1 && !equals_ignoring_case(*all.find("transfer-encoding"), "chunked")))
+    if (encodings > 1 ||
+        (encodings == 1 && !equals_ignoring_case(*all.find("transfer-encoding"), "chunked")))
         return self.fail_with("a Transfer-Encoding other than 'chunked'");
     if (encodings == 1 && all.count("content-length") > 0)
         return self.fail_with("both Content-Length and Transfer-Encoding");
     if (all.count("content-length") > 1) return self.fail_with("two Content-Length headers");
     if (parser->status_code < 100) return self.fail_with("a status of less than three digits");
     // llhttp would wait for the body that the Content-Length of a 304 speaks of.
-    if (self.head_request_ || parser->status_code == 204 || parser->status_code == 304) parser->flags |= F_SKIPBODY;
+    if (self.head_request_ || parser->status_code == 204 || parser->status_code == 304)
+        parser->flags |= F_SKIPBODY;
     parser->upgrade = 0;
     self.keep_alive_ = llhttp_should_keep_alive(parser) != 0;
     self.state_ = State::kBody;
@@ -121,7 +124,8 @@ ResponseParser::Fed ResponseParser::feed(std::span<char> bytes) {
         const bool in_head = state_ == State::kHead;
         std::span<char> slice = bytes.subspan(done);
         if (in_head && slice.empty()) break;
-        if (in_head) slice = slice.first(std::min(slice.size(), limits_->header_bytes_max - head_bytes_));
+        if (in_head)
+            slice = slice.first(std::min(slice.size(), limits_->header_bytes_max - head_bytes_));
         const std::size_t body_before = body_bytes_;
         const bool paused = llhttp_get_errno(&parser_) == HPE_PAUSED;
         if (paused) llhttp_resume(&parser_);
@@ -134,7 +138,7 @@ ResponseParser::Fed ResponseParser::feed(std::span<char> bytes) {
             if (state_ != State::kFailed) {
                 const char* reason = llhttp_get_error_reason(&parser_);
                 fail_with(fmt::format("malformed HTTP: {}",
-                                      reason != nullptr && *reason != '\0' ? reason : llhttp_errno_name(code)));
+                    reason != nullptr && *reason != '\0' ? reason : llhttp_errno_name(code)));
             }
             done = bytes.size();
             break;
@@ -145,13 +149,15 @@ ResponseParser::Fed ResponseParser::feed(std::span<char> bytes) {
             if (!guard_.accepts({slice.data(), consumed})) {
                 fail_with("a header line is folded or lacks its CR");
             } else if (state_ == State::kHead && head_bytes_ >= limits_->header_bytes_max) {
-                fail_with(fmt::format("the headers have more than {} bytes", limits_->header_bytes_max));
+                fail_with(
+                    fmt::format("the headers have more than {} bytes", limits_->header_bytes_max));
             }
         } else {
             const std::size_t body = body_bytes_ - body_before;
             body_total_ += body;
             framing_bytes_ += consumed - body;
-            if (state_ != State::kFailed && framing_bytes_ > limits_->header_bytes_max + 16 * body_total_)
+            if (state_ != State::kFailed &&
+                framing_bytes_ > limits_->header_bytes_max + 16 * body_total_)
                 fail_with("the chunked body is mostly framing");
         }
         if (state_ == State::kComplete && interim_) {
@@ -167,7 +173,8 @@ ResponseParser::Fed ResponseParser::feed(std::span<char> bytes) {
 void ResponseParser::end_of_stream() {
     if (state_ == State::kComplete || state_ == State::kFailed) return;
     if (state_ == State::kHead) {
-        fail_with(begun_ ? "the connection closed inside the headers" : "the connection closed before an answer");
+        fail_with(begun_ ? "the connection closed inside the headers"
+                         : "the connection closed before an answer");
         return;
     }
     keep_alive_ = false;

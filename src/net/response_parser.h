@@ -18,12 +18,14 @@ struct ResponseLimits {
     std::size_t headers_max = 256;
 };
 
-/// A strict HTTP/1 response parser: bytes are pushed in, in any pieces; no I/O. 1xx answers are skipped.
+/// A strict HTTP/1 response parser: bytes are pushed in, in any pieces; no I/O. 1xx answers are
+/// skipped.
 class ResponseParser {
 public:
     enum class State : std::uint8_t { kHead, kBody, kComplete, kFailed };
 
-    /// What one piece gave: `consumed` of its bytes, and the decoded `body` among them, which lies inside the piece.
+    /// What one piece gave: `consumed` of its bytes, and the decoded `body` among them, which lies
+    /// inside the piece.
     struct Fed {
         std::size_t consumed = 0;
         std::string_view body;
@@ -36,7 +38,8 @@ public:
     /// Before each response. `head_request`: the answer to HEAD has no body whatever it says.
     void reset(bool head_request);
 
-    /// Parses; bytes of chunked bodies are moved together within `bytes`, so that they read as one view.
+    /// Parses; bytes of chunked bodies are moved together within `bytes`, so that they read as one
+    /// view.
     Fed feed(std::span<char> bytes);
     /// The connection has ended: completes a body that runs to its end, fails any other.
     void end_of_stream();

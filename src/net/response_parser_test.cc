@@ -22,7 +22,8 @@ Read parse(std::string_view text, std::size_t piece, bool ends, bool head_reques
     ResponseParser parser(limits);
     parser.reset(head_request);
     Read read;
-    while (read.consumed < text.size() && parser.state() != State::kComplete && parser.state() != State::kFailed) {
+    while (read.consumed < text.size() && parser.state() != State::kComplete &&
+        parser.state() != State::kFailed) {
         std::string copy(text.substr(read.consumed, piece));
         const ResponseParser::Fed fed = parser.feed(copy);
         read.body.append(fed.body);
@@ -44,15 +45,17 @@ const struct {
     bool keep_alive;
 } kGood[] = {
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", false, true},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n5\r\nhello\r\n1\r\n \r\n5;q=1\r\nworld\r\n0\r\nT: 1\r\n\r\n",
-     "hello world", false, true},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n5\r\nhello\r\n1\r\n "
+     "\r\n5;q=1\r\nworld\r\n0\r\nT: 1\r\n\r\n",
+        "hello world", false, true},
     {"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", true, false},
     {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false, false},
     {"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", "", false, true},
     {"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", "", false, true},
     {"HTTP/1.1 200\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "", false, false},
-    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-     "ok", false, true},
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 "
+     "OK\r\nContent-Length: 2\r\n\r\nok",
+        "ok", false, true},
     {"HTTP/1.1 529 \r\nContent-Length: 0\r\n\r\n", "", false, true},
 };
 
@@ -64,7 +67,8 @@ TEST(ResponseParser, ReadsTheSameWhereverTheBytesAreSplit) {
         EXPECT_EQ(whole.consumed, good.text.size()) << good.text;
         EXPECT_EQ(whole.keep_alive, good.keep_alive) << good.text;
         for (std::size_t piece = 1; piece < good.text.size(); ++piece)
-            EXPECT_EQ(parse(good.text, piece, good.ends), whole) << "pieces of " << piece << " of " << good.text;
+            EXPECT_EQ(parse(good.text, piece, good.ends), whole)
+                << "pieces of " << piece << " of " << good.text;
     }
 }
 

@@ -15,9 +15,10 @@ namespace entrepot::net {
 
 namespace {
 
-constexpr std::size_t kDirectBytesMin = 4096;      // shorter body rests go through the shared buffer
+constexpr std::size_t kDirectBytesMin = 4096;  // shorter body rests go through the shared buffer
 constexpr std::size_t kDirectBytesMax = 1024 * 1024;
-constexpr std::size_t kGatherBytes = 4096;         // smaller answers are copied together: one send beats an iovec
+constexpr std::size_t kGatherBytes =
+    4096;  // smaller answers are copied together: one send beats an iovec
 constexpr std::size_t kKeptHeadBytes = 2048;
 constexpr milliseconds kLingerTime{2'000};
 constexpr std::size_t kMorePiecesMax = 12;
@@ -77,8 +78,10 @@ Co<void> ServerConnection::run() {
 Deadline ServerConnection::reading_deadline() const {
     const ServerOptions& o = shared_.options;
     if (!parser_.begun()) return Deadline::after(progress_, o.idle_timeout);
-    if (parser_.state() == RequestParser::State::kHead) return Deadline::after(began_, o.header_timeout);
-    return Deadline::after(progress_, o.body_idle_timeout).sooner(Deadline::after(began_, o.body_timeout));
+    if (parser_.state() == RequestParser::State::kHead)
+        return Deadline::after(began_, o.header_timeout);
+    return Deadline::after(progress_, o.body_idle_timeout)
+        .sooner(Deadline::after(began_, o.body_timeout));
 }
 
 void ServerConnection::feed(std::string_view bytes) {
@@ -91,7 +94,8 @@ void ServerConnection::feed(std::string_view bytes) {
     while (done < bytes.size()) {
         const std::size_t took = parser_.feed(bytes.substr(done));
         done += took;
-        if (parser_.state() == RequestParser::State::kComplete || parser_.state() == RequestParser::State::kFailed)
+        if (parser_.state() == RequestParser::State::kComplete ||
+            parser_.state() == RequestParser::State::kFailed)
             break;
     }
     // `bytes` may be what leftover_ holds.
@@ -106,11 +110,12 @@ void ServerConnection::read_available() {
     };
     if (const std::size_t left = parser_.body_bytes_left(); left >= kDirectBytesMin) {
         progress_ = shared_.core.now();
-        parser_.receive_body(std::min(left, kDirectBytesMax), [&](char* into, std::size_t bytes) -> ssize_t {
-            const Transfer got = stream_.try_read({into, bytes});
-            note(got);
-            return static_cast<ssize_t>(got.bytes);
-        });
+        parser_.receive_body(
+            std::min(left, kDirectBytesMax), [&](char* into, std::size_t bytes) -> ssize_t {
+                const Transfer got = stream_.try_read({into, bytes});
+                note(got);
+                return static_cast<ssize_t>(got.bytes);
+            });
         return;
     }
     ReadBuffer buffer = shared_.core.take_read_buffer();
@@ -136,11 +141,13 @@ Co<bool> ServerConnection::receive() {
             co_return false;
         }
         if (ended_ || !stream_.open()) co_return false;
-        if (parser_.state() == RequestParser::State::kBody && parser_.expects_continue() && !continued) {
+        if (parser_.state() == RequestParser::State::kBody && parser_.expects_continue() &&
+            !continued) {
             continued = true;
             if (parser_.body().empty()) {
                 std::array<iovec, 1> pieces{piece_of(kContinue)};
-                const Result<void> sent = co_await stream_.write_all(pieces, shared_.options.write_timeout, &cancel_);
+                const Result<void> sent =
+                    co_await stream_.write_all(pieces, shared_.options.write_timeout, &cancel_);
                 if (!sent) co_return false;
             }
         }
@@ -148,7 +155,8 @@ Co<bool> ServerConnection::receive() {
             const Until until{reading_deadline(), &cancel_};
             const Wake wake = co_await stream_.wait_readable(until);
             if (!wake.ready) {
-                if (wake.reason == ErrorCode::kRequestTimeout && parser_.begun() && stream_.open()) co_await refuse();
+                if (wake.reason == ErrorCode::kRequestTimeout && parser_.begun() && stream_.open())
+                    co_await refuse();
                 co_return false;
             }
             streak = 0;
@@ -175,7 +183,8 @@ Co<void> ServerConnection::refuse() {
     if (sent) co_await linger();
 }
 
-/// Lets the client read our last answer although it is still sending: closing over unread bytes would reset it.
+/// Lets the client read our last answer although it is still sending: closing over unread bytes
+/// would reset it.
 Co<void> ServerConnection::linger() {
     ::shutdown(stream_.descriptor(), SHUT_WR);
     const Deadline end = shared_.core.after(kLingerTime);
@@ -200,7 +209,8 @@ Co<bool> ServerConnection::serve_one() {
     ++shared_.in_flight;
     started_ = finished_ = head_waits_ = false;
     bytes_sent_ = 0;
-    keep_alive_ = parser_.keep_alive() && !ended_ && served_ < shared_.options.requests_per_connection_max;
+    keep_alive_ =
+        parser_.keep_alive() && !ended_ && served_ < shared_.options.requests_per_connection_max;
     if (!shared_.expired && cancel_.cancelled()) cancel_.reset();
 
     ServerRequest request;
@@ -234,18 +244,23 @@ Co<bool> ServerConnection::serve_one() {
     co_return keep_alive_ && !broken_ && stream_.open();
 }
 
-void ServerConnection::render_head(int status, std::string_view header_lines, std::size_t body_bytes, bool chunked) {
+void ServerConnection::render_head(
+    int status, std::string_view header_lines, std::size_t body_bytes, bool chunked) {
     started_ = true;
     if (shared_.draining) keep_alive_ = false;
     bodyless_ = parser_.is_head() || status == 204 || status == 304;
     chunked_ = chunked && !parser_.http_1_0();
-    if (chunked && !chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection ends the body
+    if (chunked && !chunked_)
+        keep_alive_ = false;  // HTTP/1.0: the end of the connection ends the body
 
     head_.clear();
     head_.append("HTTP/1.1 ");
     const fmt::format_int digits(status);
     head_.append(digits.data(), digits.size());
-    head_.append(" ").append(reason_phrase(status)).append("\r\ndate: ").append(shared_.core.http_date());
+    head_.append(" ")
+        .append(reason_phrase(status))
+        .append("\r\ndate: ")
+        .append(shared_.core.http_date());
     head_.append("\r\n").append(header_lines);
     if (chunked_) {
         if (status != 204 && status != 304) head_.append("transfer-encoding: chunked\r\n");
@@ -265,8 +280,9 @@ std::unexpected<Error> ServerConnection::broken(ErrorCode code) {
     broken_ = true;
     keep_alive_ = false;
     finished_ = true;
-    return fail(code, code == ErrorCode::kRequestTimeout ? "the client reads too slowly"
-                                                         : "the connection to the client is gone");
+    return fail(code,
+        code == ErrorCode::kRequestTimeout ? "the client reads too slowly"
+                                           : "the connection to the client is gone");
 }
 
 Task<void> ServerConnection::put_rest(std::string rest) {
@@ -343,13 +359,15 @@ Task<void> ServerConnection::put(Outgoing out) {
     const Transfer sent = stream_.try_write(rest);
     if (sent.kind == Transfer::Kind::kDone) co_return Result<void>();
     if (sent.kind != Transfer::Kind::kWouldBlock) co_return broken(ErrorCode::kClientGone);
-    Result<void> finished = co_await stream_.write_all(rest, shared_.options.write_timeout, &cancel_);
+    Result<void> finished =
+        co_await stream_.write_all(rest, shared_.options.write_timeout, &cancel_);
     if (!finished) co_return broken(finished.error().code);
     co_return finished;
 }
 
 // These only describe; `put` is the one coroutine of a write.
-Task<void> ServerConnection::send(int status, std::string_view header_lines, std::string_view body) {
+Task<void> ServerConnection::send(
+    int status, std::string_view header_lines, std::string_view body) {
     ENTREPOT_CHECK(!started_);
     render_head(status, header_lines, body.size(), false);
     head_waits_ = true;

@@ -27,8 +27,8 @@ struct ServerShared {
     Waiter drained;
 };
 
-/// One HTTP/1.1 client connection: requests one after the other, pipelined ones wait in `leftover_`. Between two
-/// requests it holds no read buffer.
+/// One HTTP/1.1 client connection: requests one after the other, pipelined ones wait in
+/// `leftover_`. Between two requests it holds no read buffer.
 class ServerConnection final : public ListNode, private ResponseWriter {
 public:
     ServerConnection(ServerShared& shared, std::string peer);
@@ -60,8 +60,10 @@ private:
     Task<void> finish(std::string_view last) override;
     void abort() override;
 
-    void render_head(int status, std::string_view header_lines, std::size_t body_bytes, bool chunked);
-    /// What one call sends: the waiting head, then body and more (as one chunk when `framed`), then the end.
+    void render_head(
+        int status, std::string_view header_lines, std::size_t body_bytes, bool chunked);
+    /// What one call sends: the waiting head, then body and more (as one chunk when `framed`), then
+    /// the end.
     struct Outgoing {
         std::string_view body;
         std::span<const std::string_view> more;
@@ -85,11 +87,11 @@ private:
     std::size_t served_ = 0;
     Phase phase_ = Phase::kHandshake;
     bool keep_alive_ = true;
-    bool ended_ = false;       // the client sends nothing more
+    bool ended_ = false;  // the client sends nothing more
     bool broken_ = false;
     bool head_waits_ = false;
     bool chunked_ = false;
-    bool bodyless_ = false;    // HEAD, 204, 304
+    bool bodyless_ = false;  // HEAD, 204, 304
 };
 
 }  // namespace entrepot::net

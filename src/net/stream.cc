@@ -44,7 +44,7 @@ void advance(std::span<iovec>& pieces, std::size_t bytes) {
 
 bool is_literal_address(const std::string& host) {
     return host.find(':') != std::string::npos ||
-           (!host.empty() && host.find_first_not_of("0123456789.") == std::string::npos);
+        (!host.empty() && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
 }  // namespace
@@ -103,8 +103,8 @@ Transfer Stream::try_read(std::span<char> into) {
     for (;;) {
         const ssize_t got = ::recv(descriptor_, into.data(), into.size(), 0);
         if (got > 0) {
-            // A short read has emptied the socket: the next bytes, or the end, make a new edge. Once the peer has
-            // hung up there is no further edge, so the end must be read for.
+            // A short read has emptied the socket: the next bytes, or the end, make a new edge.
+            // Once the peer has hung up there is no further edge, so the end must be read for.
             if (static_cast<std::size_t>(got) < into.size() && !hung_up_) readable_ = false;
             return {Transfer::Kind::kDone, static_cast<std::size_t>(got), 0};
         }
@@ -133,7 +133,7 @@ Transfer Stream::try_write(std::span<iovec>& pieces) {
         if (sent >= 0) {
             advance(pieces, static_cast<std::size_t>(sent));
             return {pieces.empty() ? Transfer::Kind::kDone : Transfer::Kind::kWouldBlock,
-                    static_cast<std::size_t>(sent), 0};
+                static_cast<std::size_t>(sent), 0};
         }
         if (errno == EINTR) continue;
         if (errno == EAGAIN) return {Transfer::Kind::kWouldBlock, 0, 0};
@@ -146,7 +146,8 @@ Task<void> Stream::write_all(std::span<iovec> pieces, nanoseconds stall, Cancel*
         const Transfer sent = try_write(pieces);
         if (sent.kind == Transfer::Kind::kDone) co_return Result<void>();
         if (sent.kind != Transfer::Kind::kWouldBlock)
-            co_return fail(ErrorCode::kClientGone, "the connection broke while writing", std::strerror(sent.error));
+            co_return fail(ErrorCode::kClientGone, "the connection broke while writing",
+                std::strerror(sent.error));
         const Until until{core_.after(stall), cancel};
         const Wake wake = co_await wait_writable(until);
         if (!wake.ready) co_return fail(wake.reason, "the peer takes no more bytes");
@@ -158,14 +159,17 @@ Task<void> Stream::write_all(std::span<iovec> pieces, nanoseconds stall, Cancel*
 Transfer Stream::tls_read(std::span<char> into) {
     ERR_clear_error();
     read_wants_write_ = false;
-    const int got = SSL_read(ssl_, into.data(), static_cast<int>(std::min<std::size_t>(into.size(), INT_MAX)));
+    const int got =
+        SSL_read(ssl_, into.data(), static_cast<int>(std::min<std::size_t>(into.size(), INT_MAX)));
     if (got > 0) {
         readable_ = true;  // only OpenSSL knows what it still holds; it says so when it is empty
         return {Transfer::Kind::kDone, static_cast<std::size_t>(got), 0};
     }
     switch (SSL_get_error(ssl_, got)) {
         case SSL_ERROR_WANT_READ: readable_ = false; return {Transfer::Kind::kWouldBlock, 0, 0};
-        case SSL_ERROR_WANT_WRITE: read_wants_write_ = true; return {Transfer::Kind::kWouldBlock, 0, 0};
+        case SSL_ERROR_WANT_WRITE:
+            read_wants_write_ = true;
+            return {Transfer::Kind::kWouldBlock, 0, 0};
         case SSL_ERROR_ZERO_RETURN: return {Transfer::Kind::kEnd, 0, 0};
         default: {
             const int error = errno;
@@ -198,7 +202,8 @@ Transfer Stream::tls_write(std::span<iovec>& pieces) {
             continue;
         }
         ERR_clear_error();
-        const int sent = SSL_write(ssl_, data, static_cast<int>(std::min<std::size_t>(size, INT_MAX)));
+        const int sent =
+            SSL_write(ssl_, data, static_cast<int>(std::min<std::size_t>(size, INT_MAX)));
         if (sent <= 0) {
             const int why = SSL_get_error(ssl_, sent);
             if (why == SSL_ERROR_WANT_WRITE || why == SSL_ERROR_WANT_READ)
@@ -225,15 +230,17 @@ Task<void> Stream::handshake(Until until, bool accepting) {
         const int why = SSL_get_error(ssl_, done);
         Wake wake;
         if (why == SSL_ERROR_WANT_READ) {
-            if (hung_up_) co_return fail(ErrorCode::kIo, "TLS handshake failed: the peer closed the connection");
+            if (hung_up_)
+                co_return fail(
+                    ErrorCode::kIo, "TLS handshake failed: the peer closed the connection");
             wake = co_await read_waiter_.wait(until);
         } else if (why == SSL_ERROR_WANT_WRITE) {
             wake = co_await write_waiter_.wait(until);
         } else {
             const long verified = SSL_get_verify_result(ssl_);
             std::string reason = !accepting && verified != X509_V_OK
-                                     ? std::string(X509_verify_cert_error_string(verified))
-                                     : tls_reason();
+                ? std::string(X509_verify_cert_error_string(verified))
+                : tls_reason();
             ERR_clear_error();
             hung_up_ = true;
             co_return fail(ErrorCode::kIo, fmt::format("TLS handshake failed: {}", reason));
@@ -244,27 +251,32 @@ Task<void> Stream::handshake(Until until, bool accepting) {
 
 Task<void> Stream::accept_tls(const TlsServerContext& context, Until until) {
     ssl_ = SSL_new(context.native());
-    if (ssl_ == nullptr || SSL_set_fd(ssl_, descriptor_) != 1) co_return fail(ErrorCode::kIo, "no TLS session");
+    if (ssl_ == nullptr || SSL_set_fd(ssl_, descriptor_) != 1)
+        co_return fail(ErrorCode::kIo, "no TLS session");
     Result<void> done = co_await handshake(until, true);
     if (!done && done.error().code == ErrorCode::kIo) done.error().code = ErrorCode::kBadRequest;
     co_return done;
 }
 
-Task<void> Stream::connect_tls(const TlsClientContext& context, const std::string& host, Until until) {
+Task<void> Stream::connect_tls(
+    const TlsClientContext& context, const std::string& host, Until until) {
     ssl_ = SSL_new(context.native());
-    if (ssl_ == nullptr || SSL_set_fd(ssl_, descriptor_) != 1) co_return fail(ErrorCode::kIo, "no TLS session");
+    if (ssl_ == nullptr || SSL_set_fd(ssl_, descriptor_) != 1)
+        co_return fail(ErrorCode::kIo, "no TLS session");
     if (is_literal_address(host)) {
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), host.c_str());
     } else {
         // What SSL_set_tlsext_host_name expands to, without its C cast.
         SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                 const_cast<char*>(host.c_str()));  // NOLINT: it is copied
+            const_cast<char*>(host.c_str()));  // NOLINT: it is copied
         SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
         SSL_set1_host(ssl_, host.c_str());
     }
     Result<void> done = co_await handshake(until, false);
-    if (!done && done.error().code == ErrorCode::kIo) done.error().code = ErrorCode::kUpstreamUnreachable;
-    if (!done && done.error().code == ErrorCode::kRequestTimeout) done.error().code = ErrorCode::kUpstreamTimeout;
+    if (!done && done.error().code == ErrorCode::kIo)
+        done.error().code = ErrorCode::kUpstreamUnreachable;
+    if (!done && done.error().code == ErrorCode::kRequestTimeout)
+        done.error().code = ErrorCode::kUpstreamTimeout;
     co_return done;
 }
 

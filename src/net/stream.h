@@ -23,8 +23,8 @@ struct Transfer {
     int error = 0;  ///< errno when kFailed; EPROTO for TLS
 };
 
-/// A connected socket on one core, in clear text or TLS. Registered with the loop once, edge-triggered, so a wait
-/// costs no system call, and an idle connection owns no buffer.
+/// A connected socket on one core, in clear text or TLS. Registered with the loop once,
+/// edge-triggered, so a wait costs no system call, and an idle connection owns no buffer.
 class Stream final : private Watched {
 public:
     explicit Stream(Core& core) : core_(core) {}
@@ -40,11 +40,14 @@ public:
 
     /// TLS as the accepting side. Errors: kRequestTimeout, kBadRequest (no handshake).
     [[nodiscard]] Task<void> accept_tls(const TlsServerContext& context, Until until);
-    /// TLS as the connecting side: SNI and verification of `host`. Errors: kUpstreamUnreachable, kUpstreamTimeout.
-    [[nodiscard]] Task<void> connect_tls(const TlsClientContext& context, const std::string& host, Until until);
+    /// TLS as the connecting side: SNI and verification of `host`. Errors: kUpstreamUnreachable,
+    /// kUpstreamTimeout.
+    [[nodiscard]] Task<void> connect_tls(
+        const TlsClientContext& context, const std::string& host, Until until);
     [[nodiscard]] bool secure() const { return ssl_ != nullptr; }
 
-    /// One attempt, no waiting. Call it when `readable()`; after kWouldBlock, await `wait_readable`.
+    /// One attempt, no waiting. Call it when `readable()`; after kWouldBlock, await
+    /// `wait_readable`.
     [[nodiscard]] Transfer try_read(std::span<char> into);
     /// One attempt at the bytes of `pieces`, which are advanced over what was taken.
     [[nodiscard]] Transfer try_write(std::span<iovec>& pieces);
@@ -57,19 +60,21 @@ public:
     }
     [[nodiscard]] auto wait_writable(Until until) { return write_waiter_.wait(until); }
 
-    /// Writes everything. Each wait is bounded by `stall` from its own beginning. Errors: kClientGone for a broken
-    /// connection (the caller renames it for an upstream), kRequestTimeout, the reason of the cancel.
+    /// Writes everything. Each wait is bounded by `stall` from its own beginning. Errors:
+    /// kClientGone for a broken connection (the caller renames it for an upstream),
+    /// kRequestTimeout, the reason of the cancel.
     [[nodiscard]] Task<void> write_all(std::span<iovec> pieces, nanoseconds stall, Cancel* cancel);
 
-    /// True once the peer has closed its side or the connection broke: known from the event, not from a read.
+    /// True once the peer has closed its side or the connection broke: known from the event, not
+    /// from a read.
     [[nodiscard]] bool hung_up() const { return hung_up_; }
     /// Trips `cancel` with kClientGone when the peer hangs up; null: nothing.
     void on_hang_up(Cancel* cancel) {
         hang_up_cancel_ = cancel;
         if (cancel != nullptr && hung_up_) cancel->cancel(ErrorCode::kClientGone);
     }
-    /// Tells of any event while nobody reads: how a pool learns that an idle connection is dead. The callee may
-    /// destroy the stream.
+    /// Tells of any event while nobody reads: how a pool learns that an idle connection is dead.
+    /// The callee may destroy the stream.
     void on_idle_event(void (*tell)(void*), void* argument) {
         idle_tell_ = tell;
         idle_argument_ = argument;

@@ -1,6 +1,7 @@
 #pragma once
 
-// For tests of this folder and of those above it: a server on its own thread, and sockets without any of our code.
+// For tests of this folder and of those above it: a server on its own thread, and sockets without
+// any of our code.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -26,9 +27,11 @@ namespace entrepot::net::testing {
 /// A plain blocking client; reads give up after 5 seconds.
 class RawClient {
 public:
-    explicit RawClient(std::uint16_t port, int receive_buffer_bytes = 0) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    explicit RawClient(std::uint16_t port, int receive_buffer_bytes = 0)
+        : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
         if (receive_buffer_bytes > 0)
-            ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+            ::setsockopt(
+                socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
         const timeval limit{5, 0};
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         sockaddr_in to{};
@@ -108,11 +111,13 @@ private:
     std::string pending_;
 };
 
-/// A plain listener whose accepted connections are handled, one after the other, by a script on a thread.
+/// A plain listener whose accepted connections are handled, one after the other, by a script on a
+/// thread.
 class RawServer {
 public:
     using Script = std::function<void(int socket, int connection_number)>;
-    explicit RawServer(Script script) : script_(std::move(script)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    explicit RawServer(Script script)
+        : script_(std::move(script)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
         sockaddr_in at{};
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -140,7 +145,9 @@ public:
     }
     ~RawServer() {
         stopping_ = true;
-        { const RawClient knock(port_); }
+        {
+            const RawClient knock(port_);
+        }
         thread_.join();
         ::close(listener_);
     }
@@ -163,7 +170,9 @@ public:
         }
         return text;
     }
-    static void write(int socket, std::string_view text) { (void)::send(socket, text.data(), text.size(), MSG_NOSIGNAL); }
+    static void write(int socket, std::string_view text) {
+        (void)::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+    }
 
 private:
     Script script_;
@@ -179,7 +188,9 @@ class FunctionHandler final : public Handler {
 public:
     using Function = std::function<Co<void>(ServerRequest&, ResponseWriter&)>;
     explicit FunctionHandler(Function function) : function_(std::move(function)) {}
-    Co<void> handle(ServerRequest& request, ResponseWriter& response) override { return function_(request, response); }
+    Co<void> handle(ServerRequest& request, ResponseWriter& response) override {
+        return function_(request, response);
+    }
 
 private:
     Function function_;
@@ -189,7 +200,7 @@ private:
 class TestServer {
 public:
     explicit TestServer(FunctionHandler::Function function, ServerOptions options = {},
-                        const TlsServerContext* tls = nullptr)
+        const TlsServerContext* tls = nullptr)
         : handler_(std::move(function)) {
         Result<Listener> listener = Listener::bind("127.0.0.1:0");
         port_ = listener->port();
@@ -206,7 +217,8 @@ public:
         if (drain_begun_) return;
         drain_begun_ = true;
         core_.post([this, patience] {
-            core_.spawn(drained(patience), [](void* core) { static_cast<Core*>(core)->stop(); }, &core_);
+            core_.spawn(
+                drained(patience), [](void* core) { static_cast<Core*>(core)->stop(); }, &core_);
         });
     }
     [[nodiscard]] std::uint16_t port() const { return port_; }

@@ -26,14 +26,15 @@ void ignore_sigpipe() { std::signal(SIGPIPE, SIG_IGN); }
 void set_common(SSL_CTX* context) {
     ignore_sigpipe();
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context,
+        SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+            SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_read_ahead(context, 1);
 }
 
-int select_http_1_1(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
-                    unsigned int in_bytes, void*) {
+int select_http_1_1(SSL*, const unsigned char** out, unsigned char* out_bytes,
+    const unsigned char* in, unsigned int in_bytes, void*) {
     for (unsigned int at = 0; at < in_bytes; at += 1U + in[at]) {
         if (in[at] == 8 && at + 9 <= in_bytes && std::memcmp(in + at + 1, "http/1.1", 8) == 0) {
             *out = in + at + 1;
@@ -56,23 +57,27 @@ Result<TlsServerContext> TlsServerContext::make(const Options& options) {
     set_common(context);
     if (SSL_CTX_use_certificate_chain_file(context, options.cert_file.c_str()) != 1)
         return fail(ErrorCode::kBadConfiguration,
-                    fmt::format("cannot use the certificate '{}': {}", options.cert_file, last_reason()));
+            fmt::format("cannot use the certificate '{}': {}", options.cert_file, last_reason()));
     if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
         return fail(ErrorCode::kBadConfiguration,
-                    fmt::format("cannot use the private key '{}': {}", options.key_file, last_reason()));
+            fmt::format("cannot use the private key '{}': {}", options.key_file, last_reason()));
     if (SSL_CTX_check_private_key(context) != 1)
-        return fail(ErrorCode::kBadConfiguration, fmt::format("the private key '{}' does not belong to '{}'",
-                                                              options.key_file, options.cert_file));
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("the private key '{}' does not belong to '{}'", options.key_file,
+                options.cert_file));
     if (!options.client_ca_file.empty()) {
         if (SSL_CTX_load_verify_locations(context, options.client_ca_file.c_str(), nullptr) != 1)
-            return fail(ErrorCode::kBadConfiguration, fmt::format("cannot use the client authorities '{}': {}",
-                                                                  options.client_ca_file, last_reason()));
-        SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options.client_ca_file.c_str()));
+            return fail(ErrorCode::kBadConfiguration,
+                fmt::format("cannot use the client authorities '{}': {}", options.client_ca_file,
+                    last_reason()));
+        SSL_CTX_set_client_CA_list(
+            context, SSL_load_client_CA_file(options.client_ca_file.c_str()));
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
         // Without one, resuming a session of a client that presented a certificate fails.
         static constexpr std::string_view kSessions = "entrepot";
-        SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessions.data()),
-                                       static_cast<unsigned>(kSessions.size()));
+        SSL_CTX_set_session_id_context(context,
+            reinterpret_cast<const unsigned char*>(kSessions.data()),
+            static_cast<unsigned>(kSessions.size()));
     }
     SSL_CTX_set_alpn_select_cb(context, select_http_1_1, nullptr);
     return made;
@@ -88,7 +93,7 @@ Result<TlsClientContext> TlsClientContext::make(const Options& options) {
         SSL_CTX_set_default_verify_paths(context);
     } else if (SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr) != 1) {
         return fail(ErrorCode::kBadConfiguration,
-                    fmt::format("cannot use the authorities '{}': {}", options.ca_file, last_reason()));
+            fmt::format("cannot use the authorities '{}': {}", options.ca_file, last_reason()));
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     static constexpr unsigned char kProtocols[] = "\x08http/1.1";

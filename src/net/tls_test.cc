@@ -23,7 +23,8 @@ using testing::TestServer;
 class Certificate {
 public:
     explicit Certificate(const std::string& name) {
-        std::string pattern = (std::filesystem::temp_directory_path() / "entrepot-tls-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "entrepot-tls-XXXXXX").string();
         folder_ = ::mkdtemp(pattern.data());
         EVP_PKEY* key = EVP_EC_gen("P-256");
         X509* certificate = X509_new();
@@ -33,12 +34,12 @@ public:
         X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
         X509_set_pubkey(certificate, key);
         X509_NAME* subject = X509_get_subject_name(certificate);
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()),
-                                   -1, -1, 0);
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+            reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
         X509_set_issuer_name(certificate, subject);
         const std::string names = "DNS:" + name + ",IP:127.0.0.1";
         for (const auto& [kind, value] : {std::pair<int, std::string>{NID_subject_alt_name, names},
-                                          {NID_basic_constraints, "critical,CA:TRUE"}}) {
+                 {NID_basic_constraints, "critical,CA:TRUE"}}) {
             X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, kind, value.c_str());
             X509_add_ext(certificate, extension, -1);
             X509_EXTENSION_free(extension);
@@ -66,7 +67,8 @@ Co<void> echo(ServerRequest& request, ResponseWriter& response) {
     if (request.path == "/stream") {
         response.start(200, {});
         for (int i = 0; i < 100; ++i) {
-            const Result<void> sent = co_await response.write(std::string(10'000, static_cast<char>('a' + i % 26)));
+            const Result<void> sent =
+                co_await response.write(std::string(10'000, static_cast<char>('a' + i % 26)));
             EXPECT_TRUE(sent);
         }
         const Result<void> ended = co_await response.finish({});
@@ -82,11 +84,12 @@ struct Outcome {
     bool reused = false;
 };
 
-Outcome fetch(const Origin& origin, std::string_view target, const std::string& body, int times = 1) {
+Outcome fetch(
+    const Origin& origin, std::string_view target, const std::string& body, int times = 1) {
     Core core;
     Outcome outcome;
-    core.run_until_done([](Core& at, const Origin& to, std::string_view path, const std::string& what, int count,
-                           Outcome& out) -> Co<void> {
+    core.run_until_done([](Core& at, const Origin& to, std::string_view path,
+                            const std::string& what, int count, Outcome& out) -> Co<void> {
         HttpClient client(at);
         Result<OriginPool*> pool = client.origin(to);
         if (!pool) {
@@ -99,7 +102,8 @@ Outcome fetch(const Origin& origin, std::string_view target, const std::string& 
             request.body = what;
             const ExchangeLimits limits;
             ExchangeReport report;
-            Result<ClientExchange> exchange = co_await client.exchange(**pool, request, limits, &report);
+            Result<ClientExchange> exchange =
+                co_await client.exchange(**pool, request, limits, &report);
             if (!exchange) {
                 out.body = std::unexpected(exchange.error());
                 co_return;
@@ -113,7 +117,8 @@ Outcome fetch(const Origin& origin, std::string_view target, const std::string& 
 
 struct Secured {
     Certificate certificate{"gateway.test"};
-    Result<TlsServerContext> context = TlsServerContext::make({certificate.cert(), certificate.key(), {}});
+    Result<TlsServerContext> context =
+        TlsServerContext::make({certificate.cert(), certificate.key(), {}});
     TestServer server{echo, {}, &*context};
     Origin origin;
     Secured() {
@@ -148,7 +153,8 @@ TEST(Tls, RefusesACertificateThatNobodyTrusts) {
         const Outcome outcome = fetch(origin, "/", "x");
         ASSERT_FALSE(outcome.body);
         EXPECT_EQ(outcome.body.error().code, ErrorCode::kUpstreamUnreachable);
-        EXPECT_NE(outcome.body.error().message.find("certificate"), std::string::npos) << outcome.body.error().message;
+        EXPECT_NE(outcome.body.error().message.find("certificate"), std::string::npos)
+            << outcome.body.error().message;
     }
 }
 

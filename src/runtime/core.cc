@@ -39,9 +39,13 @@ struct Core::Collected {
     int at = 0;
 };
 
-// The context is Asio's without locks: nothing but this thread touches it, `post` goes through our own mailbox.
+// The context is Asio's without locks: nothing but this thread touches it, `post` goes through our
+// own mailbox.
 Core::Core(unsigned index)
-    : io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE), work_(io_.get_executor()), index_(index), random_(Random::seeded()),
+    : io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE),
+      work_(io_.get_executor()),
+      index_(index),
+      random_(Random::seeded()),
       collected_(std::make_unique<Collected>()) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     wakeup_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -152,7 +156,8 @@ void Core::enqueue_ready(Waiter& waiter) {
 Task<void> Core::sleep(Until until) {
     Waiter waiter;
     const Wake wake = co_await waiter.wait(until);
-    if (!wake.ready && wake.reason != ErrorCode::kRequestTimeout) co_return fail(wake.reason, "stopped while waiting");
+    if (!wake.ready && wake.reason != ErrorCode::kRequestTimeout)
+        co_return fail(wake.reason, "stopped while waiting");
     co_return Result<void>();
 }
 
@@ -164,10 +169,13 @@ Co<void> Core::yield() {
 }
 
 void Core::spawn(Co<void> work, void (*done)(void*), void* argument) {
-    asio::co_spawn(io_.get_executor(), rooted(std::move(work)), [done, argument](std::exception_ptr thrown) {
-        if (thrown) std::rethrow_exception(thrown);  // leaves the loop: a bug, which must not be swallowed
-        done(argument);
-    });
+    asio::co_spawn(
+        io_.get_executor(), rooted(std::move(work)), [done, argument](std::exception_ptr thrown) {
+            if (thrown)
+                std::rethrow_exception(
+                    thrown);  // leaves the loop: a bug, which must not be swallowed
+            done(argument);
+        });
 }
 
 Status Core::watch(int descriptor, Watched& watched, std::uint32_t events) {
@@ -194,7 +202,8 @@ ReadBuffer Core::take_read_buffer() {
 }
 
 void Core::give_read_buffer(ReadBuffer buffer) {
-    if (buffer && read_buffers_.size() < kIdleBuffersMax) read_buffers_.push_back(std::move(buffer));
+    if (buffer && read_buffers_.size() < kIdleBuffersMax)
+        read_buffers_.push_back(std::move(buffer));
 }
 
 std::string_view Core::http_date() {

@@ -33,9 +33,9 @@ protected:
 /// A buffer that a core lends to a connection between two waits. `kBytes` long.
 using ReadBuffer = std::unique_ptr<char[]>;
 
-/// One thread's event loop: an epoll set of our own under Asio's coroutines. Asio's reactor would call epoll_ctl
-/// at every wait for readability; ours registers a descriptor once (docs/adr has the figures).
-/// Thread rule: everything but `post` and `stop` belongs to the thread that runs it.
+/// One thread's event loop: an epoll set of our own under Asio's coroutines. Asio's reactor would
+/// call epoll_ctl at every wait for readability; ours registers a descriptor once (docs/adr has the
+/// figures). Thread rule: everything but `post` and `stop` belongs to the thread that runs it.
 class Core {
 public:
     static constexpr std::size_t kReadBufferBytes = 16 * 1024;
@@ -72,13 +72,14 @@ public:
     /// Lets everything else that is ready run first.
     [[nodiscard]] Co<void> yield();
 
-    /// Starts a coroutine whose end is told to `done(argument)`. The caller owns the join: use Scope unless you
-    /// count ends yourself. An exception that leaves `work` stops the process.
+    /// Starts a coroutine whose end is told to `done(argument)`. The caller owns the join: use
+    /// Scope unless you count ends yourself. An exception that leaves `work` stops the process.
     void spawn(Co<void> work, void (*done)(void*), void* argument);
 
     /// Errors: kIo.
     [[nodiscard]] Status watch(int descriptor, Watched& watched, std::uint32_t events);
-    /// Must precede close(), which takes the descriptor out of the epoll set; drops events already collected for it.
+    /// Must precede close(), which takes the descriptor out of the epoll set; drops events already
+    /// collected for it.
     void unwatch(const Watched& watched);
 
     [[nodiscard]] ReadBuffer take_read_buffer();

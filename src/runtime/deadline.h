@@ -8,8 +8,8 @@
 
 namespace entrepot {
 
-/// A point of steady time after which a wait fails. Absolute, so that it can be passed down; it fires up to one
-/// timer tick (16 ms) late, never early.
+/// A point of steady time after which a wait fails. Absolute, so that it can be passed down; it
+/// fires up to one timer tick (16 ms) late, never early.
 class Deadline {
 public:
     /// Never.
@@ -23,7 +23,9 @@ public:
     [[nodiscard]] constexpr MonotonicTime time() const { return {ns_}; }
     [[nodiscard]] constexpr bool passed(MonotonicTime now) const { return now.ns >= ns_; }
     /// The sooner of two.
-    [[nodiscard]] constexpr Deadline sooner(Deadline other) const { return Deadline(std::min(ns_, other.ns_)); }
+    [[nodiscard]] constexpr Deadline sooner(Deadline other) const {
+        return Deadline(std::min(ns_, other.ns_));
+    }
     friend constexpr auto operator<=>(Deadline, Deadline) = default;
 
 private:

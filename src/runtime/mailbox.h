@@ -10,8 +10,8 @@
 
 namespace entrepot {
 
-/// Moves values to the core that owns it. Any thread sends; the owner receives. Values sent in one turn share a
-/// wake-up. Holds at most `items_max`.
+/// Moves values to the core that owns it. Any thread sends; the owner receives. Values sent in one
+/// turn share a wake-up. Holds at most `items_max`.
 template <typename T>
 class Mailbox {
 public:

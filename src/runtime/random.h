@@ -30,7 +30,9 @@ public:
     static constexpr std::uint64_t max() { return ~std::uint64_t{0}; }
 
 private:
-    static constexpr std::uint64_t rotate(std::uint64_t x, int by) { return x << by | x >> (64 - by); }
+    static constexpr std::uint64_t rotate(std::uint64_t x, int by) {
+        return x << by | x >> (64 - by);
+    }
     std::array<std::uint64_t, 4> state_;
 };
 

@@ -34,7 +34,7 @@ void Scope::spawn(Co<void> work) {
         ended(*child);
     };
     asio::co_spawn(core_.executor(), child_root(std::move(work)),
-                   asio::bind_cancellation_slot(child->signal.slot(), std::move(ended_handler)));
+        asio::bind_cancellation_slot(child->signal.slot(), std::move(ended_handler)));
 }
 
 void Scope::ended(Child& child) {
@@ -54,7 +54,8 @@ void Scope::cancel(ErrorCode reason) {
 
 Co<void> Scope::join() {
     while (children_count_ != 0) {
-        // A cancel of whoever joins must not end the join: the children still use what surrounds the scope.
+        // A cancel of whoever joins must not end the join: the children still use what surrounds
+        // the scope.
         co_await joined_.wait({});
     }
 }

@@ -7,8 +7,8 @@
 
 namespace entrepot {
 
-/// Owns the coroutines it spawns: it can cancel them, and must be joined before it goes (the last member, so that
-/// what the children use outlives them). Nothing in this project runs outside one.
+/// Owns the coroutines it spawns: it can cancel them, and must be joined before it goes (the last
+/// member, so that what the children use outlives them). Nothing in this project runs outside one.
 class Scope {
 public:
     explicit Scope(Core& core) : core_(core) {}
@@ -18,7 +18,8 @@ public:
 
     /// Starts a child at the next turn of the loop.
     void spawn(Co<void> work);
-    /// Wakes the wait each child is in with `reason`, and trips `token()`, which fails the waits that begin later.
+    /// Wakes the wait each child is in with `reason`, and trips `token()`, which fails the waits
+    /// that begin later.
     void cancel(ErrorCode reason);
     /// Waits until no child is left.
     [[nodiscard]] Co<void> join();

@@ -32,7 +32,8 @@ public:
     /// One core's copy: reading costs one atomic load while nothing was published.
     class Reader {
     public:
-        explicit Reader(const Snapshot& source) : source_(&source), version_(source.version()), held_(source.load()) {}
+        explicit Reader(const Snapshot& source)
+            : source_(&source), version_(source.version()), held_(source.load()) {}
         /// The newest value. Hold a copy across awaits.
         [[nodiscard]] const std::shared_ptr<const T>& get() {
             if (const std::uint64_t now = source_->version(); now != version_) [[unlikely]] {

@@ -9,8 +9,8 @@ namespace entrepot {
 
 namespace asio = boost::asio;
 
-/// The one executor type: a concrete one, because a type-erased executor costs an allocation and an indirect call
-/// at every await.
+/// The one executor type: a concrete one, because a type-erased executor costs an allocation and an
+/// indirect call at every await.
 using Executor = asio::io_context::executor_type;
 
 /// A coroutine on a core.

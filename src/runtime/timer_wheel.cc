@@ -7,7 +7,8 @@ namespace entrepot {
 
 void TimerWheel::arm(TimerNode& node, MonotonicTime due) {
     node.unlink();
-    // Rounded up, and never into a slot that has been passed: that one comes round again after 8 seconds only.
+    // Rounded up, and never into a slot that has been passed: that one comes round again after 8
+    // seconds only.
     node.due_tick = std::max(due.ns / kTickNs + 1, tick_ + 1);
     const auto slot = static_cast<std::size_t>(node.due_tick) % kSlots;
     slots_[slot].push_back(node);

@@ -18,7 +18,8 @@ namespace entrepot {
 
 class Core;
 
-/// How a wait ended: `ready`, or the reason why not (kCancelled, kClientGone, kRequestTimeout for a deadline, ...).
+/// How a wait ended: `ready`, or the reason why not (kCancelled, kClientGone, kRequestTimeout for a
+/// deadline, ...).
 struct Wake {
     bool ready = true;
     ErrorCode reason = ErrorCode::kInternal;
@@ -30,7 +31,8 @@ struct TimerNode : ListNode {
     void (*fire)(TimerNode&) = nullptr;
 };
 
-/// A wish to stop, with its reason, which stays once made: waits that begin later fail at once. Belongs to one core.
+/// A wish to stop, with its reason, which stays once made: waits that begin later fail at once.
+/// Belongs to one core.
 class Cancel {
 public:
     Cancel() = default;
@@ -55,8 +57,8 @@ private:
     bool cancelled_ = false;
 };
 
-/// The place where one coroutine at a time can wait for an event on its core. It allocates nothing: it holds the
-/// suspended coroutine, its timer and its link to a `Cancel` in itself.
+/// The place where one coroutine at a time can wait for an event on its core. It allocates nothing:
+/// it holds the suspended coroutine, its timer and its link to a `Cancel` in itself.
 ///
 ///     const Wake wake = co_await waiter.wait(until);   // elsewhere: waiter.wake();
 class Waiter {
@@ -68,12 +70,15 @@ public:
 
     [[nodiscard]] bool waiting() const { return waiting_; }
 
-    /// An operation to be awaited: suspends until `wake`, the deadline, a cancel, or the cancellation of the Scope.
+    /// An operation to be awaited: suspends until `wake`, the deadline, a cancel, or the
+    /// cancellation of the Scope.
     [[nodiscard]] auto wait(Until until) { return Operation{this, until}; }
 
-    /// Ends the wait; the coroutine resumes from the loop, not inside this call. Nothing happens when nobody waits.
+    /// Ends the wait; the coroutine resumes from the loop, not inside this call. Nothing happens
+    /// when nobody waits.
     void wake(Wake wake = {});
-    /// The same, but resumes inside this call: for the event loop itself, which has nothing on its stack.
+    /// The same, but resumes inside this call: for the event loop itself, which has nothing on its
+    /// stack.
     void wake_now(Wake wake = {});
 
 private:
@@ -95,8 +100,10 @@ private:
             requires(!std::is_pointer_v<std::remove_cvref_t<Token>>)
         auto operator()(Token&& token) {
             return boost::asio::async_initiate<Token, void(Wake)>(
-                [](auto handler, Waiter* at, Until bounds) { at->begin(std::move(handler), bounds); }, token, waiter,
-                until);
+                [](auto handler, Waiter* at, Until bounds) {
+                    at->begin(std::move(handler), bounds);
+                },
+                token, waiter, until);
         }
     };
 
