@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace entrepot::auth {
 
 Result<OnLossy> parse_on_lossy(std::string_view text) {
@@ -65,5 +67,12 @@ bool NameSet::covers(const NameSet& other) const {
     return std::ranges::all_of(
         other.patterns_, [&](const std::string& p) { return covers_pattern(p); });
 }
+
+RegionSet::RegionSet(std::vector<std::string> names) : names_(std::move(names)) {
+    for (std::string& name : names_) name = to_lower(name);
+    all_ = std::ranges::find(names_, "*") != names_.end();
+}
+
+RegionSet RegionSet::all() { return RegionSet({"*"}); }
 
 }  // namespace entrepot::auth

@@ -65,36 +65,19 @@ private:
     bool all_ = false;
 };
 
-/// Regions that may be reached: a supplier's region (`eu-central-1`, `swedencentral`), or a group
-/// of them (`eu`, `us`, `uk`, `ch`, `ca`, `apac`, ...); `*` is everywhere. A cloud whose region is
-/// unknown is reached by `*` alone.
+/// Names of regions and zones that may be reached; `*` is everywhere. What a name stands for is
+/// known to `catalog`, which the router asks.
 class RegionSet {
 public:
     RegionSet() = default;
     explicit RegionSet(std::vector<std::string> names);
     [[nodiscard]] static RegionSet all();
-    /// `region` is the supplier's name of the place where the request is processed; `global` and
-    /// the empty string stand for "anywhere".
-    [[nodiscard]] bool allows(std::string_view region) const;
     [[nodiscard]] bool allows_all() const { return all_; }
-    [[nodiscard]] bool covers(const RegionSet& other) const;
-    [[nodiscard]] bool covers_name(std::string_view name) const;
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
 private:
     std::vector<std::string> names_;
     bool all_ = false;
 };
-
-/// The group that holds a supplier's region (`eu` for `swedencentral`, `eu-west-1`, `europe-west4`,
-/// `eu`), or empty when we do not know it. The European Union is meant in law: London and Zurich
-/// are not in `eu`.
-[[nodiscard]] std::string_view region_group(std::string_view region);
-
-/// Every group's name, sorted.
-[[nodiscard]] const std::vector<std::string>& region_groups();
-
-/// Whether the word is a group, `*`, `global`, or a region we know or whose form we know.
-[[nodiscard]] bool is_region_name(std::string_view name);
 
 }  // namespace entrepot::auth

@@ -12,7 +12,8 @@
 
 namespace entrepot::auth {
 
-/// What a key may reach: the team's sets and the key's, and a request must pass both.
+/// What a key may reach: the team's sets and the key's, and a request must pass both. Clouds and
+/// regions are compiled into the router's `Reach`, which enforces them.
 struct Scope {
     NameSet models, clouds;
     RegionSet regions;
@@ -21,12 +22,6 @@ struct Scope {
 
     [[nodiscard]] bool allows_model(std::string_view model) const {
         return models.allows(model) && team_models.allows(model);
-    }
-    [[nodiscard]] bool allows_cloud(std::string_view cloud) const {
-        return clouds.allows(cloud) && team_clouds.allows(cloud);
-    }
-    [[nodiscard]] bool allows_region(std::string_view region) const {
-        return regions.allows(region) && team_regions.allows(region);
     }
 };
 

@@ -107,6 +107,7 @@ std::vector<Catalog::Place> Catalog::places_of(const OfferQuery& query, std::str
             }
             places.push_back({"gcp", "vertex", "global", !is_anywhere});
             break;
+        case CloudKind::kCohere: places.push_back({"cohere", "api", "global"}); break;
         case CloudKind::kGemini: places.push_back({"gcp", "gemini-api", "global"}); break;
         case CloudKind::kOci:
             if (!is_anywhere) places.push_back({"oci", "generative-ai", region});

@@ -1,7 +1,5 @@
 #include "catalog/region.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -71,7 +69,8 @@ constexpr auto kRegions = std::to_array<Named>({
     {"centralus", kUs}, {"ch", kCh}, {"chilecentral", kCl}, {"cn", kCn}, {"cn-north-1", kCn},
     {"cn-northwest-1", kCn}, {"datazone-eu", kEu}, {"datazone-us", kUs}, {"denmarkeast", kEu},
     {"eastasia", kHk}, {"eastus", kUs}, {"eastus2", kUs}, {"eu", kEu}, {"eu-amsterdam-1", kEu},
-    {"eu-central-1", kEu}, {"eu-central-2", kCh}, {"eu-frankfurt-1", kEu}, {"eu-madrid-1", kEu},
+    {"eu-central-1", kEu}, {"eu-central-2", kCh}, {"eu-frankfurt-1", kEu},
+    {"eu-jovanovac-1", kElsewhere}, {"eu-madrid-1", kEu},
     {"eu-marseille-1", kEu}, {"eu-milan-1", kEu}, {"eu-north-1", kEu}, {"eu-paris-1", kEu},
     {"eu-south-1", kEu}, {"eu-south-2", kEu}, {"eu-stockholm-1", kEu}, {"eu-west-1", kEu},
     {"eu-west-2", kUk}, {"eu-west-3", kEu}, {"eu-zurich-1", kCh}, {"europe", kEurope},
@@ -79,18 +78,21 @@ constexpr auto kRegions = std::to_array<Named>({
     {"europe-southwest1", kEu}, {"europe-west1", kEu}, {"europe-west10", kEu},
     {"europe-west12", kEu}, {"europe-west2", kUk}, {"europe-west3", kEu}, {"europe-west4", kEu},
     {"europe-west6", kCh}, {"europe-west8", kEu}, {"europe-west9", kEu}, {"eusc-de-east-1", kEu},
-    {"francecentral", kEu}, {"francesouth", kEu}, {"germanynorth", kEu},
-    {"germanywestcentral", kEu}, {"global", kGlobal}, {"il-central-1", kIl}, {"in", kIn},
+    {"finlandcentral", kEu}, {"francecentral", kEu}, {"francesouth", kEu}, {"germanynorth", kEu},
+    {"germanywestcentral", kEu}, {"global", kGlobal}, {"greececentral", kEu},
+    {"il-central-1", kIl}, {"in", kIn},
     {"indonesiacentral", kId}, {"israelcentral", kIl}, {"italynorth", kEu}, {"japaneast", kJp},
     {"japanwest", kJp}, {"jioindiacentral", kIn}, {"jioindiawest", kIn}, {"jp", kJp},
     {"koreacentral", kKr}, {"koreasouth", kKr}, {"kr", kKr}, {"malaysiawest", kMy},
     {"me-abudhabi-1", kAe}, {"me-central-1", kAe}, {"me-central1", kQa}, {"me-central2", kSa},
     {"me-dubai-1", kAe}, {"me-jeddah-1", kSa}, {"me-riyadh-1", kSa}, {"me-south-1", kBh},
     {"me-west1", kIl}, {"mexicocentral", kMx}, {"mx", kMx}, {"mx-central-1", kMx},
+    {"mx-monterrey-1", kMx}, {"mx-queretaro-1", kMx},
     {"newzealandnorth", kNz}, {"no", kNo}, {"northamerica-northeast1", kCa},
     {"northamerica-northeast2", kCa}, {"northamerica-south1", kMx}, {"northcentralus", kUs},
     {"northeurope", kEu}, {"norwayeast", kNo}, {"norwaywest", kNo}, {"nz", kNz},
-    {"polandcentral", kEu}, {"qatarcentral", kQa}, {"sa-east-1", kBr}, {"sa-saopaulo-1", kBr},
+    {"polandcentral", kEu}, {"qatarcentral", kQa}, {"sa-bogota-1", kElsewhere},
+    {"sa-east-1", kBr}, {"sa-santiago-1", kCl}, {"sa-saopaulo-1", kBr},
     {"sa-vinhedo-1", kBr}, {"sg", kSg}, {"southafricanorth", kZa}, {"southafricawest", kZa},
     {"southamerica-east1", kBr}, {"southamerica-west1", kCl}, {"southcentralus", kUs},
     {"southeastasia", kSg}, {"southindia", kIn}, {"spaincentral", kEu}, {"swedencentral", kEu},
@@ -110,24 +112,20 @@ constexpr auto kRegions = std::to_array<Named>({
 static_assert(std::ranges::is_sorted(kRegions, {}, &Named::name));
 static_assert((kEurope & kElsewhere) == 0);
 
-constexpr std::array<std::string_view, 8> kKinds{
-    "openai", "azure", "anthropic", "bedrock", "vertex", "gemini", "oci", "openai_compatible"};
+constexpr auto kKinds = std::to_array<std::string_view>({"openai", "azure", "anthropic", "bedrock",
+    "vertex", "gemini", "oci", "openai_compatible", "cohere"});
+
+constexpr auto kZones = std::to_array<std::string_view>(
+    {"global", "europe", "eu", "uk", "ch", "no", "us", "us-gov", "ca", "br", "mx", "apac", "jp",
+        "kr", "in", "au", "nz", "sg", "ae", "cn", "datazone-eu", "datazone-us"});
 
 }  // namespace
 
 std::string_view cloud_kind_name(CloudKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 
-Result<CloudKind> parse_cloud_kind(std::string_view name) {
-    for (std::size_t i = 0; i < kKinds.size(); ++i)
-        if (kKinds[i] == name) return static_cast<CloudKind>(i);
-    const std::vector<std::string> known(kKinds.begin(), kKinds.end());
-    const std::string_view near = nearest(name, known);
-    return fail(ErrorCode::kInvalidField,
-        near.empty()
-            ? fmt::format("'{}' is not a kind of cloud; use one of {}", excerpt(name),
-                  fmt::join(kKinds, ", "))
-            : fmt::format("'{}' is not a kind of cloud; did you mean '{}'?", excerpt(name), near));
-}
+std::span<const std::string_view> cloud_kind_names() { return kKinds; }
+
+std::span<const std::string_view> zone_names() { return kZones; }
 
 ZoneSet zones_of(std::string_view region) {
     const std::string name = to_lower(region);
@@ -169,10 +167,7 @@ RegionRule::RegionRule(const std::vector<std::string>& names) {
         const std::string lower = to_lower(name);
         exact_.push_back(lower);
         // Only the name of a zone opens a zone: `eu-west-1` admits Ireland, not the European Union.
-        for (const std::string_view zone :
-            {"global", "europe", "eu", "uk", "ch", "no", "us", "us-gov", "ca", "br", "mx", "apac",
-                "jp", "kr", "in", "au", "nz", "sg", "ae", "cn", "datazone-eu", "datazone-us"})
-            if (lower == zone) zones_ = zones_ | zones_of(zone);
+        if (std::ranges::find(kZones, lower) != kZones.end()) zones_ = zones_ | zones_of(lower);
     }
 }
 
@@ -180,6 +175,10 @@ bool RegionRule::allows(const Residency& residency) const {
     if (everything_) return true;
     if (residency.zones.within(zones_)) return true;
     return !residency.region.empty() && std::ranges::find(exact_, residency.region) != exact_.end();
+}
+
+bool RegionRule::covers(std::string_view name) const {
+    return allows({to_lower(name), zones_of(name)});
 }
 
 }  // namespace entrepot::catalog

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.h"
 
 namespace entrepot::catalog {
 
@@ -18,12 +17,13 @@ enum class CloudKind : std::uint8_t {
     kVertex,
     kGemini,
     kOci,
-    kOpenaiCompatible
+    kOpenaiCompatible,
+    kCohere,
 };
 
 [[nodiscard]] std::string_view cloud_kind_name(CloudKind kind);
-/// Errors: kInvalidField, naming the nearest kind.
-[[nodiscard]] Result<CloudKind> parse_cloud_kind(std::string_view name);
+/// All names, in the order of CloudKind.
+[[nodiscard]] std::span<const std::string_view> cloud_kind_names();
 
 /// A set of jurisdictions, one bit each; `all` means anywhere in the world. Empty means unknown.
 struct ZoneSet {
@@ -42,6 +42,10 @@ struct ZoneSet {
 /// and Oslo are not in it
 /// (`europe` holds them too). Unknown names give the empty set.
 [[nodiscard]] ZoneSet zones_of(std::string_view region);
+
+/// The names of zones: what a rule opens as a whole (`eu`, `us`, `global`, ...). Any other name in
+/// a rule is one region.
+[[nodiscard]] std::span<const std::string_view> zone_names();
 
 /// The zone of a Bedrock inference profile id or ARN (`us` of `us.anthropic.claude-...`), or empty
 /// for a plain model id.
@@ -70,6 +74,8 @@ public:
     /// Denies by default: an offer whose region is unknown matches only a rule that names that very
     /// region, and a `global` offer only the rule `global`.
     [[nodiscard]] bool allows(const Residency& residency) const;
+    /// Whether `name` (a zone or a region, not `*`) in another rule admits nothing beyond this one.
+    [[nodiscard]] bool covers(std::string_view name) const;
 
 private:
     bool everything_ = true;

@@ -16,8 +16,9 @@ TEST(Region, TheEuropeanUnionHoldsItsMembersAlone) {
     for (const std::string_view region : {"eu-west-1", "swedencentral", "francecentral", "eu",
              "europe-west4", "eu-frankfurt-1", "westeurope", "datazone-eu"})
         EXPECT_TRUE(allows({"eu"}, CloudKind::kAzure, region)) << region;
-    for (const std::string_view region : {"eu-west-2", "uksouth", "eu-central-2",
-             "switzerlandnorth", "norwayeast", "europe-west2", "us-east-1", "global", "europe"})
+    for (const std::string_view region :
+        {"eu-west-2", "uksouth", "eu-central-2", "switzerlandnorth", "norwayeast", "europe-west2",
+            "us-east-1", "global", "europe", "eu-jovanovac-1"})
         EXPECT_FALSE(allows({"eu"}, CloudKind::kAzure, region)) << region;
     EXPECT_TRUE(allows({"europe"}, CloudKind::kBedrock, "eu-west-2"));
 }
@@ -53,11 +54,31 @@ TEST(Region, AnExactRegionDoesNotOpenItsZone) {
     EXPECT_FALSE(allows({"eu-west-1"}, CloudKind::kBedrock, "eu-west-3", "amazon.nova-lite-v1:0"));
 }
 
-TEST(CloudKind, AMisspelledKindNamesTheNearest) {
-    const auto kind = parse_cloud_kind("bedrok");
-    ASSERT_FALSE(kind);
-    EXPECT_NE(kind.error().message.find("'bedrock'"), std::string::npos);
-    EXPECT_EQ(*parse_cloud_kind("openai_compatible"), CloudKind::kOpenaiCompatible);
+// What a rule covers, each of its offers passes: the width of a key is judged as it is enforced.
+TEST(Region, ARuleCoversWhatAdmitsNothingBeyondIt) {
+    const RegionRule eu({"eu", "eastus", "Cellar"});
+    for (const char* name : {"eu", "EU", "datazone-eu", "swedencentral", "eastus", "cellar"})
+        EXPECT_TRUE(eu.covers(name)) << name;
+    for (const char* name : {"europe", "uksouth", "us", "eastus2", "global", "attic", ""})
+        EXPECT_FALSE(eu.covers(name)) << name;
+    EXPECT_FALSE(RegionRule({"eu-west-1"}).covers("eu"));
+    EXPECT_TRUE(RegionRule({"europe"}).covers("uk"));
+    EXPECT_TRUE(RegionRule({"*"}).covers("attic"));
+}
+
+TEST(Region, EveryZoneIsKnownAndHoldsItself) {
+    for (const std::string_view zone : zone_names()) {
+        EXPECT_FALSE(zones_of(zone).is_unknown()) << zone;
+        EXPECT_TRUE(allows({std::string(zone)}, CloudKind::kOci, zone)) << zone;
+    }
+}
+
+TEST(CloudKind, EachHasItsName) {
+    ASSERT_EQ(cloud_kind_names().size(), 9U);
+    for (std::size_t i = 0; i < cloud_kind_names().size(); ++i)
+        EXPECT_EQ(cloud_kind_name(static_cast<CloudKind>(i)), cloud_kind_names()[i]);
+    EXPECT_EQ(cloud_kind_name(CloudKind::kCohere), "cohere");
+    EXPECT_EQ(cloud_kind_name(CloudKind::kOpenaiCompatible), "openai_compatible");
 }
 
 TEST(Tier, SuppliersWordsAreKnown) {

@@ -84,8 +84,7 @@ TEST(Load, ReadsTheExampleOfTheDesign) {
         *UnitPrice::parse_per_million("0.40"));
     EXPECT_EQ(s.orgs[0].budgets[0].limit, *Money::parse("10000"));
     EXPECT_EQ(s.orgs[0].budgets[0].zone.name(), "Europe/Stockholm");
-    EXPECT_TRUE(s.teams[0].regions.allows("swedencentral"));
-    EXPECT_FALSE(s.teams[0].regions.allows("us-east-1"));
+    EXPECT_EQ(s.teams[0].regions.names(), (std::vector<std::string>{"eu"}));
     const KeySettings& key = *s.find_key("search-prod");
     ASSERT_EQ(key.digests.size(), 1U);
     EXPECT_EQ(key.digests[0], auth::digest_of("value-of-SEARCH_KEY"));
@@ -283,11 +282,18 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
         BadCase{"KeyStar", CLOUDS PEOPLE "keys: {k: {team: t, secret: s, models: ['*m']}}\n", 5, 41,
             "not at its end", "beginning of names"},
         BadCase{"KeyRegion", PEOPLE "keys: {k: {team: t, secret: s, regions: [eur]}}\n", 3, 42,
-            "'eur' is no region", "did you mean"},
+            "'eur' is no region", "did you mean 'eu'"},
+        // A word that routing does not enforce as a zone would deny everything, in silence.
+        BadCase{"KeyRegionGroup", PEOPLE "keys: {k: {team: t, secret: s, regions: [eea]}}\n", 3, 42,
+            "'eea' is no region", "did you mean"},
         BadCase{"KeyWiderRegion",
             "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
             "keys: {k: {team: t, secret: s, regions: [swedencentral, us]}}\n",
             3, 57, "'us' is wider than what the team 't' may reach", "widen the team"},
+        BadCase{"KeyWiderZone",
+            "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
+            "keys: {k: {team: t, secret: s, regions: [eu-west-1, datazone-eu, europe]}}\n",
+            3, 66, "'europe' is wider than what the team 't' may reach", "widen the team"},
         BadCase{"KeyWiderCloud",
             "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}, b: {kind: openai, "
             "api_key: k}}\n"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -33,6 +34,9 @@ public:
           model_set_(models_.begin(), models_.end()) {
         for (std::size_t i = 0; i < teams_.size(); ++i) team_index_.emplace(teams_[i], i);
         for (std::size_t i = 0; i < clouds_.size(); ++i) cloud_index_.emplace(clouds_[i], i);
+        for (const CloudSettings& cloud : settings.clouds) add_region(cloud.region);
+        for (const ModelSettings& model : settings.models)
+            for (const OfferSettings& offer : model.offers) add_region(offer.region);
     }
 
     void run() {
@@ -49,6 +53,10 @@ public:
     }
 
 private:
+    void add_region(const std::string& region) {
+        if (!region.empty()) regions_.insert(to_lower(region));
+    }
+
     static std::string did_you_mean(
         std::string_view word, const std::vector<std::string>& known, std::string_view kind) {
         const std::string_view close = nearest(word, known);
@@ -162,16 +170,9 @@ private:
     // A Bedrock id may name a profile that processes beyond the endpoint's region: residency goes
     // by the profile.
     static std::string region_of(const OfferSettings& offer, const CloudSettings& cloud) {
-        if (cloud.kind != CloudKind::kBedrock) return cloud.region;
-        std::string_view id = offer.model_at_cloud;
-        if (const auto profile = id.find(":inference-profile/"); profile != std::string_view::npos)
-            id.remove_prefix(profile + 19);
-        const struct {
-            std::string_view prefix, region;
-        } kProfiles[] = {{"us.", "us"}, {"us-gov.", "us-gov"}, {"eu.", "eu"}, {"apac.", "apac"},
-            {"jp.", "apac"}, {"au.", "apac"}, {"ca.", "ca"}, {"global.", "global"}};
-        for (const auto& profile : kProfiles)
-            if (id.starts_with(profile.prefix)) return std::string(profile.region);
+        if (cloud.kind == CloudKind::kBedrock)
+            if (const auto zone = catalog::profile_zone(offer.model_at_cloud); !zone.empty())
+                return std::string(zone);
         return cloud.region;
     }
 
@@ -222,16 +223,15 @@ private:
     void check_regions(const std::string& path, const auth::RegionSet& set) {
         for (std::size_t i = 0; i < set.names().size(); ++i) {
             const std::string& name = set.names()[i];
-            const auto is_configured = [&] {
-                return std::ranges::any_of(settings_.clouds,
-                    [&](const CloudSettings& c) { return to_lower(c.region) == name; });
-            };
-            if (auth::is_region_name(name) || catalog::zones_of(name).bits != 0 || is_configured())
+            if (name == "*" || !catalog::zones_of(name).is_unknown() || regions_.contains(name))
                 continue;
+            std::vector<std::string> known(
+                catalog::zone_names().begin(), catalog::zone_names().end());
+            known.insert(known.end(), regions_.begin(), regions_.end());
             reader_.error_at(item_path(path, i),
                 fmt::format(
-                    "'{}' is no region that we or a cloud of this file know", excerpt(name)),
-                did_you_mean(name, auth::region_groups(), "regions"));
+                    "'{}' is no region that we or an offer of this file know", excerpt(name)),
+                did_you_mean(name, known, "regions"));
         }
     }
 
@@ -265,8 +265,9 @@ private:
             [&](const std::string& name) { return team.models.covers_pattern(name); });
         check_width(path + ".clouds", key.clouds.patterns(), team,
             [&](const std::string& name) { return team.clouds.covers_pattern(name); });
+        const catalog::RegionRule rule(team.regions.names());
         check_width(path + ".regions", key.regions.names(), team,
-            [&](const std::string& name) { return team.regions.covers_name(name); });
+            [&](const std::string& name) { return rule.covers(name); });
     }
 
     // `*` at a key is all that the team may; anything else must not go beyond it.
@@ -316,6 +317,7 @@ private:
     Settings& settings_;
     std::vector<std::string> clouds_, models_, teams_, orgs_;
     std::unordered_set<std::string> cloud_set_, model_set_;
+    std::set<std::string> regions_;  ///< that clouds and offers name
     std::unordered_map<std::string, std::size_t> team_index_, cloud_index_;
     std::unordered_map<std::string, std::string> secrets_;
 };

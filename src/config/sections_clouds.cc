@@ -49,20 +49,10 @@ std::string endpoint_fault(std::string_view url, bool path_allowed) {
 
 namespace {
 
-const std::vector<std::string>& kind_names() {
-    static const std::vector<std::string> names = [] {
-        std::vector<std::string> all;
-        for (auto k = CloudKind::kOpenai; k <= CloudKind::kCohere;
-            k = static_cast<CloudKind>(static_cast<int>(k) + 1))
-            all.emplace_back(cloud_kind_name(k));
-        return all;
-    }();
-    return names;
-}
-
 void read_kind(Reader& reader, const Node& node, CloudSettings& out) {
-    if (const auto index = reader.choice(node, kind_names()))
-        out.kind = static_cast<CloudKind>(*index);
+    static const std::vector<std::string> names(
+        catalog::cloud_kind_names().begin(), catalog::cloud_kind_names().end());
+    if (const auto index = reader.choice(node, names)) out.kind = static_cast<CloudKind>(*index);
 }
 
 template <std::string CloudSettings::* Member>

@@ -114,8 +114,10 @@ void read_regions(Reader& reader, const Node& node, T& out) {
 }
 
 constexpr std::string_view kRegionsHelp =
-    "Regions, or groups of them: `eu`, `eea`, `uk`, `ch`, `us`, `us-gov`, `ca`, `mx`, `sa`, "
-    "`apac`, `me`, `af`, `cn`. `*` is everywhere.";
+    "Regions, or zones of them: `eu` (the European Union alone), `europe`, `uk`, `ch`, `no`, `us`, "
+    "`us-gov`, `ca`, `br`, `mx`, `apac`, `jp`, `kr`, `in`, `au`, `nz`, `sg`, `ae`, `cn`, "
+    "`datazone-eu`, `datazone-us`, and `global` for what may be processed anywhere. `*` is "
+    "everywhere, also where the region is not known.";
 
 constexpr Field<OrgSettings> kOrgFields[] = {
     {"budgets", "list: [budget](#budgets)", "no limit", "Of all its teams together.",

@@ -4,31 +4,19 @@
 
 namespace entrepot::config {
 
-std::string_view cloud_kind_name(CloudKind kind) {
-    switch (kind) {
-        case CloudKind::kOpenai: return "openai";
-        case CloudKind::kOpenaiCompatible: return "openai_compatible";
-        case CloudKind::kAzure: return "azure";
-        case CloudKind::kAnthropic: return "anthropic";
-        case CloudKind::kBedrock: return "bedrock";
-        case CloudKind::kVertex: return "vertex";
-        case CloudKind::kGemini: return "gemini";
-        case CloudKind::kOci: return "oci";
-        case CloudKind::kCohere: return "cohere";
-    }
-    return "openai";
-}
-
-std::optional<CloudKind> parse_cloud_kind(std::string_view name) {
-    for (const auto kind : {CloudKind::kOpenai, CloudKind::kOpenaiCompatible, CloudKind::kAzure,
-             CloudKind::kAnthropic, CloudKind::kBedrock, CloudKind::kVertex, CloudKind::kGemini,
-             CloudKind::kOci, CloudKind::kCohere})
-        if (name == cloud_kind_name(kind)) return kind;
-    return std::nullopt;
-}
-
 bool is_supported(CloudKind kind) {
-    return kind <= CloudKind::kBedrock;  // the enumeration lists the supported ones first
+    switch (kind) {
+        case CloudKind::kOpenai:
+        case CloudKind::kOpenaiCompatible:
+        case CloudKind::kAzure:
+        case CloudKind::kAnthropic:
+        case CloudKind::kBedrock: return true;
+        case CloudKind::kVertex:
+        case CloudKind::kGemini:
+        case CloudKind::kOci:
+        case CloudKind::kCohere: break;
+    }
+    return false;
 }
 
 namespace {

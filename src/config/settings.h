@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "canon/usage.h"
+#include "catalog/region.h"
 
 namespace entrepot::config {
 
@@ -38,20 +39,8 @@ struct ListenSettings {
     std::vector<std::string> trusted_proxies;  ///< addresses or CIDR blocks
 };
 
-/// Who sells, and thus which code speaks to it.
-enum class CloudKind : std::uint8_t {
-    kOpenai,
-    kOpenaiCompatible,
-    kAzure,
-    kAnthropic,
-    kBedrock,
-    kVertex,
-    kGemini,
-    kOci,
-    kCohere,
-};
-[[nodiscard]] std::string_view cloud_kind_name(CloudKind kind);
-[[nodiscard]] std::optional<CloudKind> parse_cloud_kind(std::string_view name);
+using catalog::cloud_kind_name;
+using catalog::CloudKind;
 /// Whether this build can call clouds of the kind.
 [[nodiscard]] bool is_supported(CloudKind kind);
 
@@ -92,9 +81,9 @@ struct OfferSettings {
     OfferId id;  ///< `model/name`
     std::string name;
     CloudId cloud;
-    std::string model_at_cloud;          ///< `id` in the file; the model's own name when absent
-    std::string region;                  ///< overrides the cloud's
-    std::string catalog;  ///< catalogue model (`author/model`) or offer id; empty: by the id
+    std::string model_at_cloud;  ///< `id` in the file; the model's own name when absent
+    std::string region;          ///< overrides the cloud's
+    std::string catalog;         ///< catalogue model (`author/model`) or offer id; empty: by the id
     std::int64_t context_tokens = 0;     ///< 0: the catalogue's
     std::int64_t max_output_tokens = 0;  ///< 0: the catalogue's
     std::optional<PriceOverride> price;

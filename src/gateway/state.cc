@@ -7,21 +7,6 @@
 namespace entrepot::gateway {
 namespace {
 
-catalog::CloudKind catalog_kind(config::CloudKind kind) {
-    switch (kind) {
-        case config::CloudKind::kOpenai: return catalog::CloudKind::kOpenai;
-        case config::CloudKind::kAzure: return catalog::CloudKind::kAzure;
-        case config::CloudKind::kAnthropic: return catalog::CloudKind::kAnthropic;
-        case config::CloudKind::kBedrock: return catalog::CloudKind::kBedrock;
-        case config::CloudKind::kVertex: return catalog::CloudKind::kVertex;
-        case config::CloudKind::kGemini: return catalog::CloudKind::kGemini;
-        case config::CloudKind::kOci: return catalog::CloudKind::kOci;
-        case config::CloudKind::kCohere:
-        case config::CloudKind::kOpenaiCompatible: break;
-    }
-    return catalog::CloudKind::kOpenaiCompatible;
-}
-
 /// The host of `https://host[:port]/path`, for price lists known by host.
 std::string_view host_of(std::string_view url) {
     if (const auto scheme = url.find("://"); scheme != std::string_view::npos)
@@ -123,7 +108,7 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
             out.id = offer.id;
             out.model = model.id;
             out.cloud = offer.cloud;
-            out.kind = catalog_kind(cloud->kind);
+            out.kind = cloud->kind;
             out.provider_model_id = offer.model_at_cloud;
             out.residency = catalog::residency_of(out.kind, region, offer.model_at_cloud);
             const catalog::Match match = book.find_offer({.kind = out.kind,
