@@ -435,13 +435,25 @@ TEST(LoadFile, TakesPathsRelativeToTheFilesOwnFolder) {
 
 TEST(NeedsRestart, NamesWhatARunningProcessCannotTakeOver) {
     const Settings running = *load("threads: 1\n").settings;
-    EXPECT_TRUE(
-        needs_restart(running, *load("threads: 1\nbody_bytes_max: 2048\n").settings).empty());
+    EXPECT_TRUE(needs_restart(running,
+        *load("threads: 1\nreply_buffer_bytes: 2048\nlog_level: debug\norgs: {o: {}}\n").settings)
+            .empty());
     const Settings changed =
         *load("threads: 2\ndata: ./other\nlisten: 127.0.0.1:9\nadmin: {listen: '127.0.0.1:8'}\n")
              .settings;
     EXPECT_EQ(needs_restart(running, changed),
         (std::vector<std::string>{"listen", "admin", "data", "threads"}));
+    // Each alone: what is applied to nothing must not be called taken over.
+    for (const char* text : {"durability: power", "currency: EUR", "body_bytes_max: 2048",
+             "header_bytes_max: 2048", "connections_max: 7", "access_log: stderr",
+             "timeouts: {header_ms: 1}", "timeouts: {body_ms: 1}", "timeouts: {keep_alive_ms: 1}",
+             "timeouts: {write_ms: 1}", "timeouts: {drain_ms: 1}"}) {
+        const Loaded loaded = load(std::string("threads: 1\n") + text + "\n");
+        ASSERT_TRUE(loaded.ok()) << text;
+        const std::string_view line = text;
+        EXPECT_EQ(needs_restart(running, *loaded.settings),
+            (std::vector<std::string>{std::string(line.substr(0, line.find(':')))}));
+    }
 }
 
 TEST(Reference, IsTheCommittedPage) {

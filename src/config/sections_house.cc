@@ -118,7 +118,9 @@ constexpr Field<ClientTimeouts> kClientTimeoutFields[] = {
 
 const Section<TlsSettings>& tls_section() {
     static const Section<TlsSettings> section{"tls",
-        "In `listen` and in `admin.listen`. Files are read at start and at reload.", kTlsFields};
+        "In `listen` and in `admin.listen`. Files are read at start: a new certificate needs a "
+        "restart.",
+        kTlsFields};
     return section;
 }
 

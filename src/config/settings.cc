@@ -56,6 +56,12 @@ std::vector<std::string> needs_restart(const Settings& running, const Settings& 
     if (running.threads != changed.threads) names.emplace_back("threads");
     if (running.durability != changed.durability) names.emplace_back("durability");
     if (running.currency != changed.currency) names.emplace_back("currency");
+    if (running.timeouts != changed.timeouts) names.emplace_back("timeouts");
+    if (running.body_bytes_max != changed.body_bytes_max) names.emplace_back("body_bytes_max");
+    if (running.header_bytes_max != changed.header_bytes_max)
+        names.emplace_back("header_bytes_max");
+    if (running.connections_max != changed.connections_max) names.emplace_back("connections_max");
+    if (running.access_log != changed.access_log) names.emplace_back("access_log");
     return names;
 }
 

@@ -148,6 +148,7 @@ struct ClientTimeouts {
     std::int64_t keep_alive_ms = 75'000;  ///< an idle connection
     std::int64_t write_ms = 60'000;       ///< one write that the client does not read
     std::int64_t drain_ms = 30'000;       ///< open exchanges after SIGTERM
+    friend bool operator==(const ClientTimeouts&, const ClientTimeouts&) = default;
 };
 
 /// The whole file as plain values, checked: every name refers to something that exists.
@@ -180,8 +181,9 @@ struct Settings {
     [[nodiscard]] const KeySettings* find_key(std::string_view id) const;
 };
 
-/// The keys of `changed` among those a running process cannot take over (`listen`, `admin`, `data`,
-/// `threads`, `durability`, `currency`), by name; empty when a reload can apply `changed`.
+/// The keys of `changed` that a running process cannot take over, by name: what its listeners,
+/// event loops, books and access log were made with at its start. Empty when a reload can apply
+/// `changed`.
 [[nodiscard]] std::vector<std::string> needs_restart(
     const Settings& running, const Settings& changed);
 
