@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "command.h"
+#include "json/value.h"
 #include "table.h"
 
 namespace entrepot::cli {
@@ -132,6 +133,26 @@ protected:
     std::string config_;
 };
 
+// An azure deployment has any name: what it is must be said once, and prices and sizes follow.
+TEST_F(WithBooks, CatalogGivesADeploymentItsPriceAndSizes) {
+    const auto file = folder_ / "catalog.yaml";
+    std::ofstream(file)
+        << "data: data\nclouds: {a: {kind: azure, endpoint: 'https://x', api_key: k, region: "
+           "swedencentral}}\n"
+           "models: {m: {offers: {unnamed: {cloud: a, id: ours},\n"
+           "  model: {cloud: a, id: ours, catalog: openai/gpt-4o-mini},\n"
+           "  offer: {cloud: a, id: ours, catalog: 'openai:api:global:openai.gpt-4o-mini'}}}}\n";
+    const Outcome models = run_program("models --csv --config " + file.string());
+    EXPECT_NE(models.out.find("m,m/unnamed,a,swedencentral,ours,-,-,-,-,-,"), std::string::npos)
+        << models.out << models.err;
+    EXPECT_NE(
+        models.out.find("m,m/model,a,swedencentral,ours,128000,16384,0.165,"), std::string::npos)
+        << models.out << models.err;
+    EXPECT_NE(
+        models.out.find("m,m/offer,a,swedencentral,ours,128000,16384,0.15,"), std::string::npos)
+        << models.out << models.err;
+}
+
 // Without a running gateway the commands work under the lock; looking needs no credentials.
 TEST_F(WithBooks, KeysAreMadeRotatedDisabledAndListed) {
     const Outcome made =
@@ -188,6 +209,37 @@ TEST_F(WithBooks, ModelsAndExplainTellPricesAndReasons) {
         R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})");
     EXPECT_EQ(request.code, 0) << request.err;
     EXPECT_EQ(run_program("explain --model nn --in 1 --out 1" + config_).code, 1);
+}
+
+// The same facts that the gateway tells its router: the tier decides the price, and a key under no
+// budget needs no price at all.
+TEST_F(WithBooks, ExplainWeighsARequestAsTheGatewayDoes) {
+    const auto file = folder_ / "tiers.yaml";
+    std::ofstream(file) << "data: data\nclouds: {hq: {kind: openai, api_key: k}, lab: {kind: "
+                           "openai_compatible, endpoint: 'http://h'}}\n"
+                           "models: {gpt-4o-mini: {offers: {hq: {cloud: hq}}}, own: {offers: "
+                           "{lab: {cloud: lab, context_tokens: 9000, max_output_tokens: 900}}}}\n"
+                           "orgs: {o: {}}\nteams: {t: {org: o}}\nkeys: {free: {team: t, secret: a},"
+                           " held: {team: t, secret: b, budgets: [{limit: '1'}]}}\n";
+    const auto explain = [&](const std::string& options, std::string_view body) {
+        return run_program("explain --json --config " + file.string() + " --request - " + options,
+            std::string(body));
+    };
+    constexpr std::string_view kPlain =
+        R"({"model":"gpt-4o-mini","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})";
+    constexpr std::string_view kPriority =
+        R"({"model":"gpt-4o-mini","max_tokens":9,"service_tier":"priority","messages":[{"role":"user","content":"hi"}]})";
+    const auto hold_of = [](const Outcome& outcome) {
+        const auto document = json::Document::parse(outcome.out);
+        if (!document || document->root()["attempts"].items().empty()) return outcome.err;
+        return std::string(document->root()["attempts"].items()[0]["hold"].string());
+    };
+    EXPECT_EQ(hold_of(explain("", kPlain)).substr(0, 2), "0.");
+    EXPECT_LT(hold_of(explain("", kPlain)), hold_of(explain("", kPriority)));
+    constexpr std::string_view kOwn =
+        R"({"model":"own","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})";
+    EXPECT_EQ(explain("--key free", kOwn).code, 0) << explain("--key free", kOwn).out;
+    EXPECT_NE(explain("--key held", kOwn).out.find("price_unknown"), std::string::npos);
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "base/text.h"
 #include "command.h"
 #include "control/stored_keys.h"
-#include "dialect/openai_chat/native.h"
+#include "gateway/plan.h"
 #include "gateway/state.h"
 #include "routing/explain.h"
 #include "routing/plan.h"
@@ -47,21 +49,24 @@ Status from_numbers(const Arguments& arguments, Question& question) {
 }
 
 Status from_request(std::string_view body, Question& question) {
-    auto& request = question.request;
-    ENTREPOT_TRY_DO(dialect::openai_chat::inspect(body, request));
-    question.model = request.model;
-    auto& shape = question.facts.shape;
-    shape.prompt_bytes = request.prompt_bytes + request.document_data_bytes;
-    shape.messages = static_cast<std::int32_t>(request.messages);
-    shape.tools = static_cast<std::int32_t>(request.tools);
-    shape.images = static_cast<std::int32_t>(request.images);
-    shape.audio_seconds_max = request.audio_data_bytes / 1000;
-    shape.output_cap = request.output_tokens_max();
-    shape.choices = request.choices;
-    shape.has_file_id = request.file_ids != 0 || request.unknown_parts != 0;
-    shape.has_documents = request.documents != 0;
-    shape.may_answer_audio = request.needs_audio_output;
+    ENTREPOT_TRY_DO(dialect::openai_chat::inspect(body, question.request));
+    question.model = question.request.model;
+    question.facts = gateway::routing_facts(question.request);
     return {};
+}
+
+/// Whether the key, its team or its org is under a budget: without one nothing needs to be held.
+bool has_budget(const config::Settings& settings, std::span<const config::KeySettings> stored,
+    const auth::Principal& principal) {
+    const auto* team = settings.find_team(principal.team.view());
+    const auto* org = settings.find_org(principal.org.view());
+    if ((team != nullptr && !team->budgets.empty()) || (org != nullptr && !org->budgets.empty()))
+        return true;
+    const auto is_it = [&](const config::KeySettings& key) { return key.id == principal.key; };
+    const auto filed = std::ranges::find_if(settings.keys, is_it);
+    if (filed != settings.keys.end()) return !filed->budgets.empty();
+    const auto kept = std::ranges::find_if(stored, is_it);
+    return kept != stored.end() && !kept->budgets.empty();
 }
 
 Status restrict_to_key(const Arguments& arguments, const Target& target, Question& question) {
@@ -82,6 +87,7 @@ Status restrict_to_key(const Arguments& arguments, const Target& target, Questio
             fmt::format("the key '{}' may not ask for '{}'", key.view(), question.model));
     question.reach = gateway::reach_of(*principal);
     question.facts.reach = &question.reach;
+    question.facts.needs_bound = has_budget(target.settings, stored, *principal);
     if (principal->policy.on_unbounded == auth::OnUnbounded::kClamp)
         question.facts.on_unbounded = routing::OnUnbounded::kClamp;
     return {};
