@@ -151,6 +151,20 @@ TEST_F(WithBooks, CatalogGivesADeploymentItsPriceAndSizes) {
     EXPECT_NE(
         models.out.find("m,m/offer,a,swedencentral,ours,128000,16384,0.15,"), std::string::npos)
         << models.out << models.err;
+
+    // Valid, and still told: without a price no budget can be held.
+    const Outcome validated = run_program("validate " + file.string());
+    EXPECT_EQ(validated.code, 0);
+    EXPECT_NE(validated.out.find(":3:23: warning: models.m.offers.unnamed: no price is known: the "
+                                 "catalogue has no price for 'ours' at azure"),
+        std::string::npos)
+        << validated.out;
+    EXPECT_NE(validated.out.find("models.m.offers.unnamed: how much one answer can hold"),
+        std::string::npos);
+    EXPECT_NE(
+        validated.out.find("models.m.offers.unnamed: how large its context"), std::string::npos);
+    EXPECT_EQ(validated.out.find("models.m.offers.model"), std::string::npos) << validated.out;
+    EXPECT_NE(validated.err.find("3 warnings"), std::string::npos) << validated.err;
 }
 
 // Without a running gateway the commands work under the lock; looking needs no credentials.
@@ -240,6 +254,25 @@ TEST_F(WithBooks, ExplainWeighsARequestAsTheGatewayDoes) {
         R"({"model":"own","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})";
     EXPECT_EQ(explain("--key free", kOwn).code, 0) << explain("--key free", kOwn).out;
     EXPECT_NE(explain("--key held", kOwn).out.find("price_unknown"), std::string::npos);
+}
+
+TEST_F(WithBooks, APriceOfAnotherRegionIsToldByValidateAndExplain) {
+    const auto file = folder_ / "far.yaml";
+    std::ofstream(file) << "data: data\nclouds: {aws: {kind: bedrock, region: eu-north-1, api_key: "
+                           "k}}\nmodels:\n  m:\n    offers:\n      aws: {cloud: aws, id: "
+                           "'deepseek.v3-v1:0', context_tokens: 9, max_output_tokens: 9}\n";
+    const Outcome validated = run_program("validate " + file.string());
+    EXPECT_EQ(validated.code, 0);
+    EXPECT_NE(validated.out.find("the list price is that of aws:bedrock-runtime:base:"),
+        std::string::npos)
+        << validated.out;
+    EXPECT_NE(validated.err.find("1 warnings"), std::string::npos) << validated.err;
+    const std::string ask = "explain --model m --in 1 --out 1 --config " + file.string();
+    EXPECT_NE(
+        run_program(ask).out.find("m/aws: priced as aws:bedrock-runtime:base:"), std::string::npos)
+        << run_program(ask).out;
+    EXPECT_NE(
+        run_program(ask + " --json").out.find("\"price_approximate\":true"), std::string::npos);
 }
 
 }  // namespace

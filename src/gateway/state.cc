@@ -131,6 +131,13 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
                 continue;
             }
             out.card = std::move(*card);
+            if (!offer.price) {
+                out.price_note = match.offer != nullptr && out.card == nullptr
+                    ? fmt::format("list prices are in USD, the books in {}; state a price",
+                          settings.currency.code())
+                    : match.note;
+                out.is_price_approximate = out.card != nullptr && match.is_approximate;
+            }
             out.limits.context_tokens = offer.context_tokens;
             out.limits.output_tokens_max = offer.max_output_tokens;
             if (match.model != nullptr) {

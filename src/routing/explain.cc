@@ -94,7 +94,15 @@ std::string explain_text(const Plan& plan, const OfferTable& table, Now now) {
         rows.push_back({"-", offer.id.str(), region_of(offer), "", "", "", "",
             std::string(reason_text(exclusion.reason)) + waiting(exclusion.until, now)});
     }
-    return table_of(rows);
+    std::string out = table_of(rows);
+    const auto note = [&](const Offer& offer) {
+        if (!offer.price_note.empty() && (offer.card == nullptr || offer.is_price_approximate))
+            out += fmt::format("{}: {}{}\n", offer.id.view(),
+                offer.card == nullptr ? "" : "priced as ", offer.price_note);
+    };
+    for (const Attempt& attempt : plan.attempts) note(table.offer(attempt.offer));
+    for (const Exclusion& exclusion : plan.excluded) note(table.offer(exclusion.offer));
+    return out;
 }
 
 std::string explain_json(const Plan& plan, const OfferTable& table, Now now) {
@@ -104,6 +112,9 @@ std::string explain_json(const Plan& plan, const OfferTable& table, Now now) {
         json.member("offer", offer.id.view()).member("cloud", offer.cloud.view());
         json.member("model_id", offer.provider_model_id).member("region", region_of(offer));
         json.member("reason", reason_name(reason)).member("why", reason_text(reason));
+        if (!offer.price_note.empty())
+            json.member("price_note", offer.price_note)
+                .member_bool("price_approximate", offer.is_price_approximate);
     };
     const auto money = [&](std::string_view key, bool is_known, Money amount) {
         if (is_known)

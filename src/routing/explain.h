@@ -7,7 +7,7 @@
 namespace entrepot::routing {
 
 /// The plan as a table for a terminal: one line per offer with its place, price, hold, rates and
-/// reason.
+/// reason; below it a line for each offer whose price is not known or another region's.
 [[nodiscard]] std::string explain_text(const Plan& plan, const OfferTable& table, Now now);
 
 /// The same as one JSON object:

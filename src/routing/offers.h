@@ -47,6 +47,8 @@ struct Offer {
     std::string provider_model_id;
     catalog::Residency residency;
     std::shared_ptr<const pricing::RateCard> card;  ///< null: no price is known
+    std::string price_note;  ///< for people: where the list price stands, or why there is none
+    bool is_price_approximate = false;  ///< the list price is another region's, or doubtful
     Limits limits;
     Expansion expansion;
     Features features = kAllFeatures;
