@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 namespace entrepot {
 
 ExchangeId ExchangeId::make(Instant now, std::array<std::uint64_t, 2> random) {
@@ -47,12 +49,20 @@ Result<ExchangeId> ExchangeId::parse(std::string_view text) {
 }
 
 void ExchangeId::write(char* out) const {
-    constexpr char kHex[] = "0123456789abcdef";
-    for (std::size_t i = 0; i < 16; ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) *out++ = '-';
-        *out++ = kHex[bytes[i] >> 4];
-        *out++ = kHex[bytes[i] & 0x0f];
-    }
+    static constexpr auto kPairs = [] {
+        constexpr char kHex[] = "0123456789abcdef";
+        std::array<char, 512> pairs{};
+        for (std::size_t i = 0; i < 256; ++i) {
+            pairs[2 * i] = kHex[i >> 4];
+            pairs[2 * i + 1] = kHex[i & 15];
+        }
+        return pairs;
+    }();
+    constexpr std::array<std::uint8_t, 16> kPlaces{
+        0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    for (std::size_t i = 0; i < 16; ++i)
+        std::memcpy(out + kPlaces[i], kPairs.data() + std::size_t{2} * bytes[i], 2);
+    out[8] = out[13] = out[18] = out[23] = '-';
 }
 
 std::string ExchangeId::to_string() const {

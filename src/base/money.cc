@@ -49,13 +49,34 @@ Result<Int128> parse_scaled(std::string_view text, int decimals, bool may_be_neg
 
 std::string format_scaled(Int128 value, int decimals) {
     const bool negative = value < 0;
-    std::string digits = to_string(negative ? -value : value);
-    const auto wanted = static_cast<std::size_t>(decimals) + 1;
-    if (digits.size() < wanted) digits.insert(0, wanted - digits.size(), '0');
-    std::string whole = digits.substr(0, digits.size() - static_cast<std::size_t>(decimals));
-    std::string fraction = digits.substr(digits.size() - static_cast<std::size_t>(decimals));
-    while (fraction.size() > 2 && fraction.back() == '0') fraction.pop_back();
-    return fmt::format("{}{}.{}", negative ? "-" : "", whole, fraction);
+    Uint128 rest =
+        negative ? Uint128(0) - static_cast<Uint128>(value) : static_cast<Uint128>(value);
+    std::array<char, 48> buffer;
+    std::size_t at = buffer.size();
+    bool is_trailing = true;  // zeros beyond the second decimal are not written
+    // Amounts fit 64 bits almost always, and its division is many times faster.
+    const auto digit = [&] {
+        int next = 0;
+        if (rest <= std::numeric_limits<std::uint64_t>::max()) {
+            const auto small = static_cast<std::uint64_t>(rest);
+            next = static_cast<int>(small % 10);
+            rest = small / 10;
+        } else {
+            next = static_cast<int>(rest % 10);
+            rest /= 10;
+        }
+        return static_cast<char>('0' + next);
+    };
+    for (int place = decimals; place > 0; --place) {
+        const char c = digit();
+        is_trailing = is_trailing && c == '0' && place > 2;
+        if (!is_trailing) buffer[--at] = c;
+    }
+    buffer[--at] = '.';
+    do buffer[--at] = digit();
+    while (rest != 0);
+    if (negative) buffer[--at] = '-';
+    return {buffer.data() + at, buffer.size() - at};
 }
 
 }  // namespace

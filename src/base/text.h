@@ -8,7 +8,10 @@
 namespace entrepot {
 
 /// ASCII case-insensitive equality: header names, schemes.
-[[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b);
+[[nodiscard]] bool equals_ignoring_case_of_one_size(std::string_view a, std::string_view b);
+[[nodiscard]] inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && equals_ignoring_case_of_one_size(a, b);
+}
 [[nodiscard]] std::string to_lower(std::string_view text);
 [[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);

@@ -182,6 +182,11 @@ Status Gateway::reload(const config::Settings& settings, GatewayOptions options)
     return {};
 }
 
+Status Gateway::reopen_logs() {
+    if (impl_->access_log == nullptr) return {};
+    return impl_->access_log->reopen();
+}
+
 void Gateway::drain(milliseconds patience) {
     Impl& self = *impl_;
     if (self.is_drained) return;

@@ -41,6 +41,10 @@ public:
     /// flight go on under the old ones. Any thread but a core's. Errors: kBadConfiguration.
     [[nodiscard]] Status reload(const config::Settings& settings, GatewayOptions options);
 
+    /// Opens the access log's path again, after a rotation. Any thread. Errors: kIo, then the old
+    /// file stays in use.
+    [[nodiscard]] Status reopen_logs();
+
     /// Stops accepting, lets exchanges in flight finish for `patience`, then cancels them (they are
     /// settled). Blocks; any thread but a core's.
     void drain(milliseconds patience);

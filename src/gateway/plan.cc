@@ -39,8 +39,9 @@ routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) 
     shape.has_file_id = facts.file_ids != 0 || facts.unknown_parts != 0;
     shape.has_documents = facts.documents != 0;
     shape.may_answer_audio = facts.needs_audio_output;
-    if (const auto tier = catalog::parse_tier(facts.service_tier))
-        shape.tiers |= pricing::Bounds::tier_bit(*tier);
+    if (!facts.service_tier.empty())
+        if (const auto tier = catalog::parse_tier(facts.service_tier))
+            shape.tiers |= pricing::Bounds::tier_bit(*tier);
     return shape;
 }
 
@@ -52,7 +53,8 @@ routing::RequestFacts routing_facts(const dialect::openai_chat::RequestFacts& fa
     request.shape = shape_of(facts);
     request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
     request.needs = needs_of(facts);
-    request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
+    if (!facts.service_tier.empty())
+        request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
     return request;
 }
 

@@ -46,11 +46,12 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
                     epoch - offer.card->epochs().data())];
         }
     }
-    if (!is_priced) {
-        // A cost that is not known is a state, never zero; under a budget the whole hold stands in
-        // for it.
+    if (!is_priced && attempt.is_bounded) {
+        // A cost that is not known is a state, never zero: the hold stands in for it.
+        request.flags |= ledger::settle_flag::kEstimated;
+        request.cost = request.list_cost = attempt.hold;
+    } else if (!is_priced) {
         request.flags |= ledger::settle_flag::kUnpriced;
-        if (attempt.is_bounded) request.cost = attempt.hold;
     }
     // An estimate never goes beyond what was promised.
     if (!consumption.is_reported && attempt.is_bounded && request.cost > attempt.hold) {
