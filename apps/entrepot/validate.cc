@@ -18,8 +18,8 @@ void warn_of_offer(const config::Settings& settings, const config::OfferSettings
     const routing::Offer& compiled, std::vector<Problem>& problems) {
     const auto warn = [&](std::string cause, std::string remedy) {
         problems.push_back({Problem::Severity::kWarning, settings.file, offer.at,
-            fmt::format("models.{}.offers.{}", compiled.model.view(), offer.name),
-            std::move(cause), std::move(remedy)});
+            fmt::format("models.{}.offers.{}", compiled.model.view(), offer.name), std::move(cause),
+            std::move(remedy)});
     };
     if (compiled.card == nullptr || !compiled.card->has_prices()) {
         warn(fmt::format("no price is known{}{}", compiled.price_note.empty() ? "" : ": ",
@@ -36,23 +36,24 @@ void warn_of_offer(const config::Settings& settings, const config::OfferSettings
             "and is refused to keys under a budget");
     if (compiled.limits.context_tokens == 0)
         warn("how large its context is is not known",
-            "add context_tokens: N; until then only the request's own size bounds what it may cost, "
+            "add context_tokens: N; until then only the request's own size bounds what it may "
+            "cost, "
             "and on_unbounded: clamp has nothing to clamp by");
 }
 
 void add_offer_warnings(const config::Settings& settings, std::vector<Problem>& problems) {
     const auto table = gateway::compile_offers(settings);
     if (!table) {
-        problems.push_back({Problem::Severity::kError, settings.file, {1, 1}, "",
-            table.error().message, {}});
+        problems.push_back(
+            {Problem::Severity::kError, settings.file, {1, 1}, "", table.error().message, {}});
         return;
     }
     for (const config::ModelSettings& model : settings.models)
         for (const std::uint32_t index : table->of_model(model.id.view())) {
             const routing::Offer& compiled = table->offer(index);
-            const auto offer = std::ranges::find(model.offers, compiled.id, &config::OfferSettings::id);
-            if (offer != model.offers.end())
-                warn_of_offer(settings, *offer, compiled, problems);
+            const auto offer =
+                std::ranges::find(model.offers, compiled.id, &config::OfferSettings::id);
+            if (offer != model.offers.end()) warn_of_offer(settings, *offer, compiled, problems);
         }
     std::ranges::stable_sort(problems, [](const Problem& a, const Problem& b) {
         return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
