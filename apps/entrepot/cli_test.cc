@@ -275,5 +275,22 @@ TEST_F(WithBooks, APriceOfAnotherRegionIsToldByValidateAndExplain) {
         run_program(ask + " --json").out.find("\"price_approximate\":true"), std::string::npos);
 }
 
+// logrotate renames the file and sends SIGHUP; lines then go to a new file of the old name.
+TEST_F(WithBooks, ServeOpensTheAccessLogAnewOnHangUp) {
+    const auto file = folder_ / "logs.yaml";
+    std::ofstream(file) << "data: data\nlisten: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\n"
+                           "threads: 1\naccess_log: access.log\n";
+    const std::string log = (folder_ / "access.log").string();
+    const std::string appears = "n=0; while [ ! -e " + log +
+        " ]; do n=$((n+1)); [ $n -gt 400 ] && break; sleep 0.05; done; ";
+    const std::string script = std::string(ENTREPOT_PROGRAM) + " serve --config " + file.string() +
+        " 2>/dev/null & pid=$!; " + appears + "mv " + log + " " + log + ".1; kill -HUP $pid; " +
+        appears + "kill -TERM $pid; wait $pid";
+    const int status = std::system(script.c_str());
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_TRUE(std::filesystem::exists(log + ".1"));
+    EXPECT_TRUE(std::filesystem::exists(log));
+}
+
 }  // namespace
 }  // namespace entrepot::cli

@@ -174,6 +174,9 @@ void Host::run(control::ChangeWatch& watch, const std::filesystem::path& config_
         const auto event = watch.wait(milliseconds(60'000));
         if (!event) continue;
         if (*event == control::ChangeEvent::kStop) break;
+        if (*event == control::ChangeEvent::kHangUp)
+            if (const Status opened = impl_->gateway->reopen_logs(); !opened)
+                telemetry::log(LogLevel::kError, opened.error().message);
         if (!config_file.empty())
             impl_->admin->run_between([&] { reload(*impl_->backend, config_file); });
     }

@@ -33,9 +33,11 @@ int run_serve(const Arguments& arguments) {
 }  // namespace
 
 std::vector<Command> server_commands() {
-    return {
-        {"serve", "Run the gateway; SIGTERM drains it, SIGHUP or a change of the file reloads it.",
-            {{"--config", "FILE", "The configuration.", true}}, run_serve}};
+    return {{"serve",
+        "Run the gateway; SIGTERM drains it, SIGHUP or a change of the file reloads it, SIGHUP "
+        "also opens "
+        "the access log anew.",
+        {{"--config", "FILE", "The configuration.", true}}, run_serve}};
 }
 
 }  // namespace entrepot::cli
