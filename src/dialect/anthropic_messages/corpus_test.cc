@@ -209,6 +209,9 @@ std::string spoken(const Answer& answer) {
         for (const json::Document& event : data_lines(answer.bytes)) {
             const Value& e = event.root();
             const std::int64_t index = e["index"].as_int().value_or(-1);
+            const auto at_once = e["message"]["content"].items();  // a message that starts finished
+            for (std::size_t i = 0; i < at_once.size(); ++i)
+                blocks[static_cast<std::int64_t>(i) - 1000] = head(at_once[i]);
             if (e["content_block"].is_object()) blocks[index] = head(e["content_block"]);
             if (e["delta"]["text"].is_string()) blocks[index] += e["delta"]["text"].string();
             if (e["delta"]["thinking"].is_string())

@@ -63,6 +63,17 @@ public:
         note_envelope(message);
     }
 
+    // What a message holds at once: all of a whole reply; in a stream, a call that code of the
+    // supplier's has made comes finished inside `message_start`.
+    void take_content(const json::Value& message) {
+        std::int64_t index = 0;
+        for (const json::Value& block : message["content"].items()) {
+            start_block(index, block);
+            end_block(index++);
+        }
+        stop(message);
+    }
+
     void start_block(std::int64_t index, const json::Value& block) {
         end_block(index);
         if (blocks_.size() >= kOpenBlocksMax) end_blocks();
@@ -296,12 +307,7 @@ public:
                 excerpt(message.raw(), 200));
         }
         reader.start(message);
-        std::int64_t index = 0;
-        for (const json::Value& block : message["content"].items()) {
-            reader.start_block(index, block);
-            reader.end_block(index++);
-        }
-        reader.stop(message);
+        reader.take_content(message);
         reader.end();
         return {};
     }
@@ -351,6 +357,7 @@ private:
             reader_.end_block(index);
         } else if (type == "message_start") {
             reader_.start(data["message"]);
+            reader_.take_content(data["message"]);
         } else if (type == "message_delta") {
             reader_.end_blocks();
             reader_.stop(data["delta"]);

@@ -211,6 +211,26 @@ TEST(AnthropicReply, StopReasonsHaveTheirMeaning) {
     }
 }
 
+// Where code of the supplier's calls a client's tool, each further call is a stream of its own: its
+// message_start has the call whole, and why it stopped.
+TEST(AnthropicReply, AMessageThatStartsFinishedIsReadWhole) {
+    const std::string bytes = stream_of(
+        {R"({"type":"message_start","message":{"id":"m","model":"c","role":"assistant","content":[{"type":"text","text":"so"},{"type":"tool_use","id":"t","name":"roll","input":{"who":2}}],"stop_reason":"tool_use","usage":{"input_tokens":3,"output_tokens":4}}})",
+            kStop});
+    for (const std::size_t piece : {bytes.size(), std::size_t{1}}) {
+        const Decoded got = decode(ReplyForm::kStream, bytes, piece);
+        ASSERT_TRUE(got.status);
+        const auto& choice = got.reply.choices.at(0);
+        ASSERT_EQ(choice.parts.size(), 2u);
+        EXPECT_EQ(choice.parts[0].text, "so");
+        EXPECT_EQ(choice.parts[1].start.name, "roll");
+        EXPECT_EQ(choice.parts[1].text, R"({"who":2})");
+        EXPECT_EQ(choice.finished->reason, StopReason::kToolCalls);
+        EXPECT_EQ(got.reply.usage[canon::Meter::kOutput], 4);
+        EXPECT_TRUE(got.reply.has_ended);
+    }
+}
+
 // Tool input cut by the cap is passed on, and a whole reply's client reads an object all the same.
 TEST(AnthropicReply, ACallCutByTheCapIsNotAnError) {
     const Decoded got = decode(ReplyForm::kStream,
