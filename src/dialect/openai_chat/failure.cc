@@ -153,12 +153,23 @@ canon::StopReason stop_reason_of(std::string_view word) {
     return StopReason::kOther;
 }
 
+namespace {
+
+/// `{"code":400,"message":...}` and nothing of an answer: an error that names its own status.
+bool is_bare_error(const json::Value& body) {
+    const auto code = body["code"].as_int();
+    return code && *code >= 400 && *code < 600 && body["message"].is_string() &&
+        body["choices"].is_null();
+}
+
+}  // namespace
+
 std::optional<Failure> failure_in(const json::Value& body, int status) {
     if (!body.is_object()) return std::nullopt;
     const json::Value& error = body["error"];
     const bool is_flat = !error.is_object() &&
         (body["object"].string() == "error" || body["detail"].kind() != json::Kind::kNull ||
-            (status >= 400 && body["message"].is_string()));
+            (status >= 400 && body["message"].is_string()) || is_bare_error(body));
     if (error.is_null() && !is_flat) return std::nullopt;
     const json::Value& named = error.is_object() ? error : body;
     Failure failure;

@@ -14,6 +14,10 @@ namespace entrepot::dialect::openai_chat {
 /// OpenAI's word for a stop reason, and back. Unknown words are kOther; Together's `eos` is a stop.
 [[nodiscard]] std::string_view finish_reason_word(canon::StopReason reason);
 [[nodiscard]] canon::StopReason stop_reason_of(std::string_view word);
+/// Why a choice stopped whose reply is complete and does not say: clients are owed a reason.
+[[nodiscard]] constexpr canon::StopReason unstated_reason(bool has_calls) {
+    return has_calls ? canon::StopReason::kToolCalls : canon::StopReason::kStop;
+}
 
 /// A supplier's error answer. Reads every shape of `error` in use: an object, a text, `detail`,
 /// Mistral's flat object, xAI's `{"code","error"}`; an unreadable body gives a general failure.

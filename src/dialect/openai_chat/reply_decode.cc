@@ -337,7 +337,13 @@ void ReplyReader::close_all(std::uint32_t index, Choice& choice, std::vector<Eve
 void ReplyReader::end(std::vector<Event>& events) {
     if (has_failed_ || has_ended_) return;
     has_ended_ = true;
-    for (auto& [index, choice] : choices_) close_all(index, choice, events);
+    for (auto& [index, choice] : choices_) {
+        const bool has_calls = std::ranges::any_of(choice.calls, &Call::is_started);
+        close_all(index, choice, events);
+        if (choice.is_finished) continue;
+        choice.is_finished = true;
+        events.emplace_back(canon::Finished{index, unstated_reason(has_calls), "", ""});
+    }
     events.emplace_back(canon::Ended{});
 }
 

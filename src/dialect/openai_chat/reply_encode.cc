@@ -6,6 +6,7 @@
 
 #include "dialect/openai_chat/failure.h"
 #include "dialect/openai_chat/reply.h"
+#include "dialect/openai_chat/reply_asides.h"
 #include "dialect/openai_chat/request.h"
 #include "dialect/openai_chat/usage.h"
 #include "framing/sse.h"
@@ -22,66 +23,6 @@ struct Overloaded : F... {
     using F::operator()...;
 };
 
-/// Names for `x-entrepot-dropped`, each once.
-class Dropped {
-public:
-    void add(std::string_view name) {
-        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
-    }
-    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-
-private:
-    std::vector<std::string> names_;
-};
-
-/// Asides of one place, to be written beside its own members.
-using Asides = std::vector<std::pair<std::string, std::string>>;  // name, JSON
-
-/// Lays what came in pieces over what is there: lists are joined, log probabilities list by list,
-/// else the last stands.
-void merge_aside(Asides& asides, std::string_view name, const std::string& json) {
-    const auto found = std::ranges::find(asides, name, &Asides::value_type::first);
-    if (found == asides.end()) {
-        asides.emplace_back(name, json);
-        return;
-    }
-    auto a = json::Document::parse(found->second);
-    auto b = json::Document::parse(json);
-    if (!a || !b) return;
-    const auto joined = [](const json::Value& first, const json::Value& second) {
-        std::string out;
-        json::Writer writer(out);
-        writer.begin_array();
-        for (const json::Value* list : {&first, &second})
-            for (const json::Value& item : list->items()) writer.raw(item.raw());
-        writer.end_array();
-        return out;
-    };
-    if (a->root().is_array() && b->root().is_array()) {
-        found->second = joined(a->root(), b->root());
-    } else if (name == "logprobs" && a->root().is_object() && b->root().is_object()) {
-        std::string out;
-        json::Writer writer(out);
-        writer.begin_object();
-        for (const std::string_view list : {"content", "refusal"}) {
-            const json::Value& first = a->root()[list];
-            const json::Value& second = b->root()[list];
-            if (first.is_array() || second.is_array())
-                writer.member_raw(list, joined(first, second));
-            else
-                writer.member_null(list);
-        }
-        writer.end_object();
-        found->second = std::move(out);
-    } else {
-        found->second = json;
-    }
-}
-
-void write_asides(json::Writer& writer, const Asides& asides) {
-    for (const auto& [name, json] : asides) writer.member_raw(name, json);
-}
-
 std::string call_id_of(const canon::PartStarted& start, std::string_view reply_id) {
     if (!start.call_id.empty()) return start.call_id;
     return fmt::format("call_{}_{}_{}", reply_id, start.choice, start.part);
@@ -90,6 +31,11 @@ std::string call_id_of(const canon::PartStarted& start, std::string_view reply_i
 std::string media_url(const canon::Media& media) {
     if (media.source != canon::Media::Source::kBase64) return media.data;
     return fmt::format("data:{};base64,{}", media.media_type, media.data);
+}
+
+std::string_view finish_word(canon::StopReason reason, const ReplyContext& context) {
+    const std::string_view word = finish_reason_word(reason);
+    return context.wants_function_call && word == "tool_calls" ? "function_call" : word;
 }
 
 /// Who the reply says it is: the supplier's id and time where it gave them, the client's model
@@ -135,11 +81,13 @@ private:
     };
     struct Choice {
         bool has_role = false;
+        bool is_finished = false;
         std::int64_t calls = 0;
         std::map<std::uint32_t, PartKind> parts;
         std::map<std::uint32_t, Call> call_of;
         Asides waiting;          // of the choice, for its next chunk
         Asides waiting_message;  // of the delta
+        std::map<std::string, std::int64_t> next_index;  // of lists in the delta, by their name
     };
 
     void on(const canon::Started& e, std::string&) { identity_.learn(e); }
@@ -161,6 +109,7 @@ private:
     void chunk(std::uint32_t index, std::string_view finish, std::string& out, const Fill& fill);
     /// `fill` gets the word for the kind of call, or nullptr in the old form.
     void call_chunk(std::uint32_t index, const Call& call, std::string& out, const FillCall& fill);
+    void finish(std::uint32_t index, canon::StopReason reason, std::string& out);
 
     ReplyContext context_;
     Identity identity_;
@@ -198,7 +147,8 @@ void StreamEncoder::chunk(
     writer.key("choices").begin_array().begin_object();
     writer.member("index", std::int64_t{index}).key("delta").begin_object();
     fill(writer);
-    write_asides(writer, choice.waiting_message);
+    for (auto& [name, json] : choice.waiting_message)
+        writer.member_raw(name, with_indexes(json, choice.next_index[name]));
     choice.waiting_message.clear();
     writer.end_object();
     write_asides(writer, choice.waiting);
@@ -314,10 +264,13 @@ void StreamEncoder::on(const canon::PartEnded& e, std::string& out) {
     });
 }
 
+void StreamEncoder::finish(std::uint32_t index, canon::StopReason reason, std::string& out) {
+    choices_[index].is_finished = true;
+    chunk(index, finish_word(reason, context_), out, [](json::Writer&) {});
+}
+
 void StreamEncoder::on(const canon::Finished& e, std::string& out) {
-    std::string_view word = finish_reason_word(e.reason);
-    if (context_.wants_function_call && word == "tool_calls") word = "function_call";
-    chunk(e.choice, word, out, [](json::Writer&) {});
+    finish(e.choice, e.reason, out);
 }
 
 void StreamEncoder::on(const canon::Aside& e, std::string& out) {
@@ -325,16 +278,18 @@ void StreamEncoder::on(const canon::Aside& e, std::string& out) {
         dropped_.add(e.key);
         return;
     }
+    const auto json = fit_aside(e.key, e.json, dropped_);
+    if (!json) return;
     if (!e.choice) {
         const bool is_sticky = e.key == "system_fingerprint" || e.key == "service_tier";
-        merge_aside(is_sticky ? sticky_ : waiting_, e.key, e.json);
+        merge_aside(is_sticky ? sticky_ : waiting_, e.key, *json);
         return;
     }
     Choice& choice = choices_[*e.choice];
     if (e.key.starts_with(kMessageAside))
-        merge_aside(choice.waiting_message, e.key.substr(kMessageAside.size()), e.json);
+        merge_aside(choice.waiting_message, e.key.substr(kMessageAside.size()), *json);
     else
-        merge_aside(choice.waiting, e.key, e.json);
+        merge_aside(choice.waiting, e.key, *json);
     (void)out;  // it goes with the next chunk, which is of the same moment
 }
 
@@ -342,7 +297,9 @@ void StreamEncoder::on(const canon::Ended&, std::string& out) {
     is_over_ = true;
     // Asides that came behind the last content of a choice still have to be said.
     for (auto& [index, choice] : choices_)
-        if (!choice.waiting.empty() || !choice.waiting_message.empty())
+        if (!choice.is_finished)
+            finish(index, unstated_reason(choice.calls != 0), out);
+        else if (!choice.waiting.empty() || !choice.waiting_message.empty())
             chunk(index, {}, out, [](json::Writer&) {});
     if ((context_.wants_usage && usage_) || !waiting_.empty()) {
         std::string data;
@@ -403,8 +360,10 @@ Asides WholeEncoder::collect(const std::vector<canon::Aside>& asides, bool of_me
         }
         const bool is_message = aside.key.starts_with(kMessageAside);
         if (is_message != of_message) continue;
+        const auto json = fit_aside(aside.key, aside.json, dropped_);
+        if (!json) continue;
         merge_aside(
-            collected, is_message ? aside.key.substr(kMessageAside.size()) : aside.key, aside.json);
+            collected, is_message ? aside.key.substr(kMessageAside.size()) : aside.key, *json);
     }
     return collected;
 }
@@ -497,13 +456,9 @@ void WholeEncoder::write_choice(json::Writer& writer, const canon::Reply::Choice
     if (std::ranges::find(asides, "logprobs", &Asides::value_type::first) == asides.end())
         writer.member_null("logprobs");
     write_asides(writer, asides);
-    if (!choice.finished) {
-        writer.member_null("finish_reason");
-        return;
-    }
-    std::string_view word = finish_reason_word(choice.finished->reason);
-    if (context_.wants_function_call && word == "tool_calls") word = "function_call";
-    writer.member("finish_reason", word);
+    const canon::StopReason reason =
+        choice.finished ? choice.finished->reason : unstated_reason(!calls.empty());
+    writer.member("finish_reason", finish_word(reason, context_));
 }
 
 void WholeEncoder::write(std::string& out) {

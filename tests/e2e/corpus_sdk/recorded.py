@@ -46,6 +46,22 @@ def wire_bytes(exchange):
     return b"".join(frames)
 
 
+def replies_of(exchange):
+    """The exchange, once for each reply: two recordings join the streams of several requests."""
+    if exchange["dialect"] != "anthropic-messages" or not exchange["stream"]:
+        return [exchange]
+    replies = [[]]
+    for event in exchange["response"].get("events") or []:
+        if event["type"] == "message_start" and any(
+                e["type"] == "message_stop" for e in replies[-1]):
+            replies.append([])
+        replies[-1].append(event)
+    if len(replies) == 1:
+        return [exchange]
+    return [{**exchange, "response": {**exchange["response"], "events": events}}
+            for events in replies]
+
+
 def events_of(exchange):
     response = exchange["response"]
     if "events" in response:
@@ -83,7 +99,8 @@ def said_by_openai(exchange):
         texts = [message.get("content")]
         called = [call["function"] for call in message.get("tool_calls") or []
                   if "function" in call]
-        called += [message["function_call"]] if message.get("function_call") else []  # the old form
+        old_form = message.get("function_call") or {}
+        called += [old_form] if old_form.get("name") else []  # some write one without a name: none
         calls = [(function["name"], function["arguments"]) for function in called]
         return Said([t for t in texts if isinstance(t, str)], calls)
     text, calls = "", collections.OrderedDict()
@@ -108,12 +125,21 @@ def said_by_anthropic(exchange):
         return Said([b["text"] for b in blocks if b["type"] == "text"],
                     [(b["name"], json.dumps(b["input"]))
                      for b in blocks if b["type"] == "tool_use"])
+    whole_inputs = {}
     texts, calls = collections.defaultdict(str), collections.OrderedDict()
     for event in events_of(exchange):
-        if event.get("type") == "content_block_start":
+        if event.get("type") == "message_start":
+            for place, block in enumerate(event["message"].get("content") or []):
+                key = ("whole", place)  # a message that starts finished
+                if block["type"] == "tool_use":
+                    calls[key] = [block["name"], json.dumps(block["input"])]
+                elif block["type"] == "text":
+                    texts[key] += block["text"]
+        elif event.get("type") == "content_block_start":
             block = event["content_block"]
-            if block["type"] == "tool_use":
+            if block["type"] == "tool_use":  # input comes in deltas, or whole where there are none
                 calls[event["index"]] = [block["name"], ""]
+                whole_inputs[event["index"]] = json.dumps(block.get("input") or {})
             elif block["type"] == "text":
                 texts[event["index"]] += block.get("text") or ""
         elif event.get("type") == "content_block_delta":
@@ -122,8 +148,8 @@ def said_by_anthropic(exchange):
                 texts[event["index"]] += delta["text"]
             elif delta.get("type") == "input_json_delta" and event["index"] in calls:
                 calls[event["index"]][1] += delta["partial_json"]
-        elif event.get("type") == "message_stop":
-            break  # two recordings hold several replies, one after the other
+    for index, whole in whole_inputs.items():
+        calls[index][1] = calls[index][1] or whole
     return Said(list(texts.values()), [tuple(call) for call in calls.values()])
 
 
