@@ -44,6 +44,7 @@ void Reply::add(const Event& event) {
             [&](const Finished& e) { choice_at(*this, e.choice).finished = e; },
             [&](const UsageReported& e) {
                 usage = e.usage;
+                service_tier = e.service_tier;
                 has_usage = true;
             },
             [&](const Aside& e) {

@@ -81,6 +81,9 @@ struct Finished {
 /// Usage so far, in total, not an increment: the last report stands. Absent meters are zero.
 struct UsageReported {
     Usage usage;
+    /// The tier that served the request, in the supplier's own word (`priority`, `flex`, `batch`):
+    /// it changes the price. Empty while it has not said.
+    std::string service_tier = {};
 };
 
 /// Something beside the answer: log probabilities, citations, filter results, fingerprints. `json`
@@ -91,6 +94,8 @@ struct Aside {
     std::string key;
     std::string json;
     std::optional<std::uint32_t> choice;  ///< absent: it belongs to the whole reply
+    /// The part it belongs to, which has started; absent: to the choice.
+    std::optional<std::uint32_t> part = std::nullopt;
 };
 
 enum class FailureKind : std::uint8_t {
@@ -148,6 +153,7 @@ struct Reply {
     std::vector<Choice> choices;
     Usage usage;
     bool has_usage = false;
+    std::string service_tier;  ///< of the last report
     std::vector<Aside> asides;
     std::optional<Failure> failure;
     bool has_ended = false;

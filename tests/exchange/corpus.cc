@@ -98,10 +98,13 @@ std::string describe(const canon::Event& event) {
                 return fmt::format("finished {} {} {} {}", e.choice,
                     canon::stop_reason_name(e.reason), e.raw_reason, e.stop_sequence);
             },
-            [](const canon::UsageReported& e) { return "usage " + canon::to_json(e.usage); },
+            [](const canon::UsageReported& e) {
+                return "usage " + canon::to_json(e.usage) + " " + e.service_tier;
+            },
             [](const canon::Aside& e) {
-                return fmt::format("aside {} {} {} {}", e.origin, e.key,
-                    e.choice ? fmt::to_string(*e.choice) : "-", e.json);
+                return fmt::format("aside {} {} {}.{} {}", e.origin, e.key,
+                    e.choice ? fmt::to_string(*e.choice) : "-",
+                    e.part ? fmt::to_string(*e.part) : "-", e.json);
             },
             [](const canon::Failed& e) {
                 return fmt::format("failed {} {} {} {}", static_cast<int>(e.failure.kind),

@@ -83,7 +83,7 @@ public:
         if (type == "text") {
             begin(opened, PartKind::kText);
             delta(opened, block["text"].string());
-            for (const json::Value& citation : block["citations"].items()) cite(citation);
+            for (const json::Value& citation : block["citations"].items()) cite(opened, citation);
         } else if (type == "thinking") {
             begin(opened, PartKind::kThought);
             delta(opened, block["thinking"].string());
@@ -103,7 +103,7 @@ public:
             emit(std::move(started));
             const json::Value& caller = block["caller"];
             if (caller.is_object() && caller["type"].string() != "direct") {
-                aside("caller", caller.raw(), 0);
+                aside("caller", caller.raw(), 0, opened.part);
             }
         } else {
             // Only this dialect knows the block, so it goes out whole, when it is.
@@ -146,7 +146,7 @@ public:
         } else if (type == "signature_delta") {
             sign(block, change["signature"].string());
         } else if (type == "citations_delta") {
-            cite(change["citation"]);
+            cite(block, change["citation"]);
         }
         return {};
     }
@@ -182,9 +182,10 @@ public:
 
     void report_usage(const json::Value& usage) {
         usage_.overlay(usage);
-        if (!usage_.is_empty()) emit(canon::UsageReported{usage_.total()});
-        // Both change the price, so they are not kept back where they differ from the usual.
         const std::string_view tier = usage["service_tier"].string();
+        if (!tier.empty()) tier_ = tier;  // a stream's last usage leaves it out
+        if (!usage_.is_empty()) emit(canon::UsageReported{usage_.total(), tier_});
+        // Both change the price, so they are not kept back where they differ from the usual.
         if (!tier.empty() && tier != "standard") {
             aside("usage.service_tier", usage["service_tier"].raw(), std::nullopt);
         }
@@ -238,12 +239,13 @@ private:
         if (!data.empty()) emit(canon::PartSignature{0, block.part, signature_of(data)});
     }
 
-    void aside(std::string_view key, std::string_view json, std::optional<std::uint32_t> choice) {
-        emit(canon::Aside{std::string(kName), std::string(key), std::string(json), choice});
+    void aside(std::string_view key, std::string_view json, std::optional<std::uint32_t> choice,
+        std::optional<std::uint32_t> part = std::nullopt) {
+        emit(canon::Aside{std::string(kName), std::string(key), std::string(json), choice, part});
     }
 
-    void cite(const json::Value& citation) {
-        if (!citation.is_null()) aside("citations", citation.raw(), 0);
+    void cite(const Block& block, const json::Value& citation) {
+        if (!citation.is_null()) aside("citations", citation.raw(), 0, block.part);
     }
 
     static void set_member(Block& block, std::string_view key, std::string_view raw) {
@@ -279,6 +281,7 @@ private:
     std::map<std::int64_t, Block> blocks_;
     std::uint32_t next_part_ = 0;
     UsageCounts usage_;
+    std::string tier_;  // last stated
     bool has_finished_ = false;
 };
 

@@ -249,6 +249,18 @@ TEST(AnthropicReply, ACallCutByTheCapIsNotAnError) {
     EXPECT_EQ(dropped, std::vector<std::string>{"tool_calls.arguments"});
 }
 
+// The first usage of a stream says it, the last one does not.
+TEST(AnthropicReply, TheTierThatServedIsReportedWithTheUsage) {
+    const Decoded got = decode(ReplyForm::kStream,
+        stream_of(
+            {R"({"type":"message_start","message":{"content":[],"usage":{"input_tokens":1,"service_tier":"priority"}}})",
+                R"({"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}})",
+                kStop}));
+    ASSERT_TRUE(got.status);
+    EXPECT_EQ(got.reply.usage[canon::Meter::kOutput], 9);
+    EXPECT_EQ(got.reply.service_tier, "priority");
+}
+
 canon::Usage counted(const std::vector<std::string>& usages) {
     UsageCounts counts;
     for (const std::string& usage : usages) {

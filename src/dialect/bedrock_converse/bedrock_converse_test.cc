@@ -372,6 +372,63 @@ TEST(BedrockConverse, WritesAStreamThatReadsBack) {
             "ended"));
 }
 
+// The fold forgets the order of events, so a citation says which part it belongs to.
+TEST(BedrockConverse, CitationsStayWithTheirTextInBothForms) {
+    const std::string body =
+        R"({"metrics":{"latencyMs":3},"output":{"message":{"content":[{"text":"a"},)"
+        R"({"citationsContent":{"content":[{"text":"b"}],"citations":[{"title":"x"},{"title":"y"}]}},)"
+        R"({"text":"c"}],"role":"assistant"}},"stopReason":"end_turn",)"
+        R"("usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3}})";
+    const Decoded whole = decode(ReplyForm::kWhole, body, 7);
+    EXPECT_THAT(whole.shown,
+        ElementsAre("started", "part 0.0 kind 0  ", "delta 0.0 a", "end 0.0", "part 0.1 kind 0  ",
+            "delta 0.1 b", R"(aside of 0.1 citations [{"title":"x"},{"title":"y"}])", "end 0.1",
+            "part 0.2 kind 0  ", "delta 0.2 c", "end 0.2", "finished stop end_turn ",
+            R"(usage {"input":1,"output":2})", R"(aside metrics {"latencyMs":3})", "ended"));
+    std::vector<std::string> dropped;
+    const Decoded stream = decode(
+        ReplyForm::kStream, encode(ReplyForm::kStream, whole.events, &dropped), 11);
+    EXPECT_TRUE(dropped.empty());
+    EXPECT_THAT(stream.shown,
+        testing::IsSupersetOf({R"(aside of 0.1 citation {"title":"x"})",
+            R"(aside of 0.1 citation {"title":"y"})"}));
+    for (const Decoded* decoded : {&whole, &stream}) {
+        const std::string again = encode(ReplyForm::kWhole, decoded->events, &dropped);
+        EXPECT_TRUE(dropped.empty());
+        EXPECT_NE(again.find(R"([{"text":"a"},{"citationsContent":{"content":[{"text":"b"}],)"
+                             R"("citations":[{"title":"x"},{"title":"y"}]}},{"text":"c"}])"),
+            std::string::npos)
+            << again;
+    }
+}
+
+TEST(BedrockConverse, CitationsThatBelongToNothingOrToOthersAreNamed) {
+    canon::PartStarted text;
+    std::vector<canon::Event> events{canon::Started{}, text};
+    for (const auto& [origin, part] :
+        {std::pair<const char*, std::optional<std::uint32_t>>{"bedrock-converse", std::nullopt},
+            {"bedrock-converse", 5}, {"anthropic-messages", 0}}) {
+        std::vector<canon::Event> with = events;
+        with.emplace_back(canon::Aside{origin, "citation", "{}", 0, part});
+        with.emplace_back(canon::Ended{});
+        for (const ReplyForm form : {ReplyForm::kWhole, ReplyForm::kStream}) {
+            std::vector<std::string> dropped;
+            (void)encode(form, with, &dropped);
+            EXPECT_THAT(dropped, ElementsAre("citation")) << origin;
+        }
+    }
+}
+
+TEST(BedrockConverse, TheTierThatServedIsReportedWithTheUsage) {
+    const std::string tail = R"("usage":{"inputTokens":1},"serviceTier":{"type":"flex"}})";
+    const Decoded whole = decode(ReplyForm::kWhole,
+        R"({"output":{"message":{"content":[]}},"stopReason":"end_turn",)" + tail, 99);
+    EXPECT_THAT(whole.shown, testing::Contains(R"(usage {"input":1} flex)"));
+    const Decoded stream = decode(ReplyForm::kStream,
+        frames({{"messageStop", R"({"stopReason":"end_turn"})"}, {"metadata", "{" + tail}}), 99);
+    EXPECT_THAT(stream.shown, testing::Contains(R"(usage {"input":1} flex)"));
+}
+
 TEST(BedrockConverse, WritesErrorsItsClientsRead) {
     canon::Failure failure;
     failure.kind = canon::FailureKind::kRateLimited;

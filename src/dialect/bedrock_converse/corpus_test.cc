@@ -136,6 +136,12 @@ std::string text_of(const canon::Reply& reply) {
     return out;
 }
 
+std::vector<std::string> asides_of(const canon::Reply& reply) {
+    std::vector<std::string> shown;
+    for (const canon::Aside& aside : reply.choices.at(0).asides) shown.push_back(show(aside));
+    return shown;
+}
+
 TEST(BedrockConverseCorpus, WholeRepliesAreReadAndMeteredAsStated) {
     SKIP_WITHOUT_CORPUS();
     int replies = 0, with_usage = 0;
@@ -173,8 +179,10 @@ TEST(BedrockConverseCorpus, WholeRepliesAreReadAndMeteredAsStated) {
                 ++seen_calls;
         EXPECT_EQ(seen_calls, calls);
 
-        // Written and read again it says the same, but for what it cites.
-        const std::string written = encode(ReplyForm::kWhole, decoded.events);
+        // Written and read again it says the same, what it cites included.
+        std::vector<std::string> dropped;
+        const std::string written = encode(ReplyForm::kWhole, decoded.events, &dropped);
+        EXPECT_TRUE(dropped.empty()) << dropped.front();
         const Decoded again = decode(ReplyForm::kWhole, written, written.size());
         ASSERT_TRUE(again.status) << written;
         const canon::Reply second = fold(again.events);
@@ -182,6 +190,7 @@ TEST(BedrockConverseCorpus, WholeRepliesAreReadAndMeteredAsStated) {
         EXPECT_EQ(second.usage, reply.usage);
         EXPECT_EQ(second.choices[0].finished->raw_reason, reply.choices[0].finished->raw_reason);
         EXPECT_EQ(second.choices[0].parts.size(), reply.choices[0].parts.size());
+        EXPECT_EQ(asides_of(second), asides_of(reply));
     }
     EXPECT_GT(replies, 150);
     std::cout << replies << " whole replies, " << with_usage << " metered as stated\n";

@@ -20,13 +20,18 @@ std::unexpected<Error> malformed(std::string_view what) {
     return fail(ErrorCode::kUpstreamProtocol, fmt::format("the supplier's reply {}", what));
 }
 
-void report_aside(
-    const Value& parent, std::string_view key, std::vector<Event>& events, bool of_choice = false) {
+void report_aside(const Value& parent, std::string_view key, std::vector<Event>& events,
+    std::optional<std::uint32_t> part = std::nullopt) {
     const Value* value = parent.find(key);
     if (value == nullptr || value->is_null()) return;
     canon::Aside aside{std::string(kName), std::string(key), std::string(value->raw()), {}};
-    if (of_choice) aside.choice = 0;
+    if (part) aside.choice = 0;
+    aside.part = part;
     events.emplace_back(std::move(aside));
+}
+
+canon::UsageReported usage_report_of(const Value& reply) {
+    return {usage_of(reply["usage"]), std::string(reply["serviceTier"]["type"].string())};
 }
 
 canon::Finished finished_of(const Value& reply) {
@@ -120,12 +125,12 @@ void decode_block(const Value& block, Parts& parts, std::vector<Event>& events) 
     } else if (const Value* cited = block.find("citationsContent")) {
         std::string words;
         for (const Value& piece : (*cited)["content"].items()) words += piece["text"].string();
-        if (!words.empty()) {
-            const std::uint32_t part = parts.start(part_of(PartKind::kText));
-            parts.delta(part, words);
-            parts.end(part);
-        }
-        report_aside(*cited, "citations", events, true);
+        const bool is_cited = !(*cited)["citations"].items().empty();
+        if (words.empty() && !is_cited) return;
+        const std::uint32_t part = parts.start(part_of(PartKind::kText));
+        parts.delta(part, words);
+        if (is_cited) report_aside(*cited, "citations", events, part);
+        parts.end(part);
     } else if (const Value* image = block.find("image");
         image != nullptr && (*image)["source"]["bytes"].is_string()) {
         parts.whole(image_of((*image)["format"].string(), (*image)["source"]["bytes"].string()));
@@ -165,8 +170,7 @@ public:
         for (const Value& block : message["content"].items()) decode_block(block, parts, events);
         report_aside(root, "additionalModelResponseFields", events);
         events.emplace_back(finished_of(root));
-        if (root["usage"].is_object())
-            events.emplace_back(canon::UsageReported{usage_of(root["usage"])});
+        if (root["usage"].is_object()) events.emplace_back(usage_report_of(root));
         for (const std::string_view key : {"metrics", "trace", "serviceTier", "performanceConfig"})
             report_aside(root, key, events);
         events.emplace_back(canon::Ended{});
@@ -256,8 +260,7 @@ private:
             if (!has_stopped_) events.emplace_back(finished_of(payload));
             has_stopped_ = true;
         } else if (type == "metadata") {
-            if (payload["usage"].is_object())
-                events.emplace_back(canon::UsageReported{usage_of(payload["usage"])});
+            if (payload["usage"].is_object()) events.emplace_back(usage_report_of(payload));
             for (const std::string_view key :
                 {"metrics", "trace", "serviceTier", "performanceConfig"})
                 report_aside(payload, key, events);
@@ -332,7 +335,8 @@ private:
                 block.held += item.raw();
             }
         } else if (given.find("citation") != nullptr) {
-            report_aside(given, "citation", events, true);
+            const std::uint32_t part = block.part ? *block.part : open(block, PartKind::kText);
+            report_aside(given, "citation", events, part);
         }
     }
 

@@ -77,14 +77,43 @@ private:
         if (!has_metrics) writer.member_raw("metrics", R"({"latencyMs":0})");
         writer.key("output").begin_object().key("message").begin_object();
         writer.key("content").begin_array();
+        for (const canon::Aside& aside : choice.asides) keep_citations(aside, choice);
         for (const canon::Reply::Part& part : choice.parts) write_part(part, writer);
         writer.end_array().member("role", "assistant").end_object().end_object();
-        for (const canon::Aside& aside : choice.asides) dropped_.add(aside.key);
         writer.member("stopReason",
             choice.finished ? stop_word_of(*choice.finished) : std::string_view("end_turn"));
         writer.key("usage");
         write_usage(writer, reply_.usage);
         writer.end_object();
+    }
+
+    /// A whole reply's `citations` are a list, a stream's `citation` is one of them.
+    void keep_citations(const canon::Aside& aside, const canon::Reply::Choice& choice) {
+        const bool is_list = aside.key == "citations";
+        const bool is_of_text = aside.part &&
+            std::ranges::any_of(choice.parts, [&](const canon::Reply::Part& part) {
+                return part.start.part == *aside.part && part.start.kind == PartKind::kText;
+            });
+        const auto cited = json::Document::parse(aside.json);
+        if (aside.origin != kName || !is_of_text || !cited ||
+            (!is_list && aside.key != "citation")) {
+            dropped_.add(aside.key);
+            return;
+        }
+        std::vector<std::string>& kept = citations_[*aside.part];
+        if (!is_list) kept.emplace_back(cited->root().raw());
+        for (const json::Value& citation : cited->root().items())
+            if (is_list) kept.emplace_back(citation.raw());
+    }
+
+    static void write_cited(
+        const std::string& text, const std::vector<std::string>& citations, Writer& writer) {
+        writer.begin_object().key("citationsContent").begin_object();
+        writer.key("content").begin_array();
+        if (!text.empty()) writer.begin_object().member("text", text).end_object();
+        writer.end_array().key("citations").begin_array();
+        for (const std::string& citation : citations) writer.raw(citation);
+        writer.end_array().end_object().end_object();
     }
 
     static std::string_view stop_word_of(const canon::Finished& finished) {
@@ -99,7 +128,9 @@ private:
         switch (part.start.kind) {
             case PartKind::kText:
             case PartKind::kRefusal:
-                if (!part.text.empty())
+                if (const auto cited = citations_.find(part.start.part); cited != citations_.end())
+                    write_cited(part.text, cited->second, writer);
+                else if (!part.text.empty())
                     writer.begin_object().member("text", part.text).end_object();
                 break;
             case PartKind::kToolCall:
@@ -153,6 +184,7 @@ private:
     }
 
     canon::Reply reply_;
+    std::map<std::uint32_t, std::vector<std::string>> citations_;  // by their part
     Dropped dropped_;
 };
 
@@ -311,12 +343,26 @@ private:
             more_fields_ = e.json;
         } else if (is_top_level(e.key)) {
             metadata_[e.key] = e.json;
-        } else if (e.key == "citation") {
-            delta_event(out, std::max<std::int64_t>(next_index_ - 1, 0),
-                fmt::format(R"("citation":{})", e.json));
+        } else if (e.key == "citation" || e.key == "citations") {
+            put_citations(e, out);
         } else {
             dropped_.add(e.key);
         }
+    }
+
+    void put_citations(const canon::Aside& e, std::string& out) {
+        const Open* open = e.part ? find(e.choice.value_or(0), *e.part) : nullptr;
+        const auto cited = json::Document::parse(e.json);
+        if (open == nullptr || !cited) {
+            dropped_.add(e.key);
+            return;
+        }
+        const auto put_one = [&](const json::Value& citation) {
+            delta_event(out, open->index, fmt::format(R"("citation":{})", citation.raw()));
+        };
+        if (e.key == "citation") put_one(cited->root());
+        for (const json::Value& citation : cited->root().items())
+            if (e.key == "citations") put_one(citation);
     }
 
     void put(const canon::Failed& e, std::string& out) {

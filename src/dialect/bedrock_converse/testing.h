@@ -37,10 +37,12 @@ inline std::string show(const canon::Event& event) {
                 e.stop_sequence);
         }
         std::string operator()(const canon::UsageReported& e) const {
-            return "usage " + canon::to_json(e.usage);
+            return fmt::format("usage {}{}{}", canon::to_json(e.usage),
+                e.service_tier.empty() ? "" : " ", e.service_tier);
         }
         std::string operator()(const canon::Aside& e) const {
-            return fmt::format("aside {} {}", e.key, e.json);
+            return fmt::format(
+                "aside {}{} {}", e.part ? fmt::format("of 0.{} ", *e.part) : "", e.key, e.json);
         }
         std::string operator()(const canon::Failed& e) const {
             return fmt::format(
@@ -72,10 +74,12 @@ inline Decoded decode(ReplyForm form, std::string_view bytes, std::size_t piece_
     return decoded;
 }
 
-inline std::string encode(ReplyForm form, const std::vector<canon::Event>& events) {
+inline std::string encode(ReplyForm form, const std::vector<canon::Event>& events,
+    std::vector<std::string>* dropped = nullptr) {
     const auto encoder = kDialect.reply_encoder(form, {});
     std::string out;
     for (const canon::Event& event : events) encoder->add(event, out);
+    if (dropped != nullptr) *dropped = encoder->dropped();
     return out;
 }
 

@@ -149,6 +149,7 @@ struct MeteredReply {
     bool has_usage = false;
     std::string model;  ///< of the supplier
     std::string id;
+    std::string service_tier;  ///< that served it, as stated; empty when not stated
     std::optional<canon::StopReason> stop_reason;  ///< of the first choice that finished
     std::uint32_t choices = 0;
     std::int64_t answer_bytes = 0;  ///< visible text and tool arguments, for estimates
@@ -197,6 +198,8 @@ public:
     [[nodiscard]] const std::optional<canon::Failure>& failure() const { return failure_; }
     [[nodiscard]] const std::string& model() const { return model_; }
     [[nodiscard]] const std::string& id() const { return id_; }
+    /// The tier that serves the request, as last stated; empty when not stated.
+    [[nodiscard]] const std::string& service_tier() const { return service_tier_; }
     [[nodiscard]] std::uint64_t events() const { return events_; }  ///< `data:` events, all kinds
     [[nodiscard]] std::uint64_t malformed_events() const { return malformed_; }
     /// Bytes of text, reasoning, refusals and tool arguments so far: what a cut stream is estimated
@@ -223,6 +226,7 @@ private:
     std::optional<canon::Failure> failure_;
     std::string model_;
     std::string id_;
+    std::string service_tier_;
     std::uint64_t events_ = 0;
     std::uint64_t malformed_ = 0;
     std::int64_t answer_bytes_ = 0;

@@ -16,6 +16,7 @@ using json::Kind;
 struct Chunk {
     std::string_view id;  // as spelled; ids and model names need no escapes
     std::string_view model;
+    std::string_view service_tier;
     canon::Usage usage;
     bool has_usage = false;
     bool has_error = false;
@@ -169,6 +170,8 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
             chunk.id = cursor.string();
         } else if (key == "model" && kind == Kind::kString) {
             chunk.model = cursor.string();
+        } else if (key == "service_tier" && kind == Kind::kString) {
+            chunk.service_tier = cursor.string();
         } else if (key == "object" && kind == Kind::kString) {
             chunk.has_error = chunk.has_error || cursor.string() == "error";
         } else if (key == "x_groq") {
@@ -217,6 +220,7 @@ Result<MeteredReply> meter_whole(std::string_view body) {
     reply.has_usage = chunk.has_usage;
     reply.model = chunk.model;
     reply.id = chunk.id;
+    reply.service_tier = chunk.service_tier;
     if (!chunk.finish_reason.empty()) reply.stop_reason = stop_reason_of(chunk.finish_reason);
     reply.choices = chunk.choices;
     reply.answer_bytes = chunk.answer_bytes;
@@ -242,6 +246,8 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
     }
     if (id_.empty()) id_ = chunk.id;
     if (model_.empty()) model_ = chunk.model;
+    if (!chunk.service_tier.empty() && service_tier_ != chunk.service_tier)
+        service_tier_ = chunk.service_tier;
     if (!chunk.finish_reason.empty() && !stop_reason_)
         stop_reason_ = stop_reason_of(chunk.finish_reason);
     seen_choices_ |= chunk.seen;

@@ -351,6 +351,21 @@ TEST(MeterWhole, ReadsUsageAndErrors) {
     EXPECT_EQ(failed->failure->kind, canon::FailureKind::kRateLimited);
 }
 
+// What the request asked for is not always what served it.
+TEST(Meters, ReadTheTierThatServed) {
+    const auto whole = meter_whole(R"({"choices":[],"service_tier":"default"})");
+    ASSERT_TRUE(whole);
+    EXPECT_EQ(whole->service_tier, "default");
+    EXPECT_EQ(meter_whole(R"({"choices":[],"service_tier":null})")->service_tier, "");
+    StreamMeter meter({});
+    std::vector<std::string_view> out;
+    ASSERT_TRUE(meter.feed("data: {\"choices\":[],\"service_tier\":\"auto\"}\n\n"
+                           "data: {\"choices\":[],\"service_tier\":\"priority\"}\n\n"
+                           "data: {\"choices\":[],\"service_tier\":null}\n\ndata: [DONE]\n\n",
+        out));
+    EXPECT_EQ(meter.service_tier(), "priority");
+}
+
 TEST(MeterWhole, CountsWhatASupplierLeavesOutOfItsSums) {
     const auto usage_of = [](std::string_view usage) {
         return meter_whole(fmt::format(R"({{"choices":[],"usage":{}}})", usage))->usage;

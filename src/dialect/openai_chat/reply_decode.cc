@@ -87,6 +87,7 @@ private:
 
     bool is_whole_;
     std::string id_;
+    std::string service_tier_;  // last stated
     bool is_started_ = false;
     bool has_failed_ = false;
     bool has_ended_ = false;
@@ -120,9 +121,11 @@ void ReplyReader::start(const Value& chunk, std::vector<Event>& events) {
 }
 
 void ReplyReader::report_usage(const Value& chunk, std::vector<Event>& events) {
+    if (const Value& tier = chunk["service_tier"]; !tier.string().empty())
+        service_tier_ = tier.string();
     for (const Value* usage : {&chunk["usage"], &chunk["x_groq"]["usage"]}) {
         if (!usage->is_object() || usage->members().empty()) continue;
-        events.emplace_back(canon::UsageReported{read_usage(usage->raw())});
+        events.emplace_back(canon::UsageReported{read_usage(usage->raw()), service_tier_});
         return;
     }
 }

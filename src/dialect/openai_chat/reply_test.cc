@@ -139,6 +139,25 @@ TEST(ChatReply, ListsInADeltaAreNumberedThroughTheWholeStream) {
     EXPECT_EQ(next, 0);
 }
 
+TEST(ChatReply, TheTierThatServedIsReportedWithTheUsage) {
+    const auto tier_of = [](ReplyForm form, std::string_view bytes) {
+        canon::Reply reply;
+        const auto events = decode(form, bytes);
+        EXPECT_TRUE(events);
+        for (const canon::Event& event : *events) reply.add(event);
+        return reply.service_tier;
+    };
+    EXPECT_EQ(tier_of(ReplyForm::kWhole,
+                  R"({"choices":[],"usage":{"prompt_tokens":1},"service_tier":"flex"})"),
+        "flex");
+    // Groq's word stays its own here; the chunk with the usage need not repeat it.
+    EXPECT_EQ(tier_of(ReplyForm::kStream,
+                  "data: {\"id\":\"1\",\"service_tier\":\"on_demand\",\"choices\":[]}\n\n"
+                  "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"
+                  "data: [DONE]\n\n"),
+        "on_demand");
+}
+
 TEST(ChatReply, AnErrorBodyWithoutErrorIsAnErrorAllTheSame) {
     const auto events = decode(ReplyForm::kWhole,
         R"({"code":400,"message":"Temperature is 100","type":"Bad Request"})");
