@@ -44,6 +44,7 @@ dialect::ReplyContext context_of(const Exchange& x) {
     context.id = "chatcmpl-" + x.id.to_string();
     context.created_s = x.began_wall.ns / 1'000'000'000;
     context.wants_usage = x.wants_usage;
+    context.wants_function_call = x.uses_functions;
     return context;
 }
 

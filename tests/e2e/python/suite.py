@@ -123,6 +123,28 @@ def parallel_tools(model):
     assert answer.choices[0].message.content
 
 
+def old_functions(model):
+    """OpenAI's old functions, carried: the call comes back in the old form"""
+    SIM.answer(tool_calls=[{"name": "get_weather", "arguments": {"city": "Oslo"}}])
+    asked = {"model": model, "messages": say("?"), "functions": [TOOLS[0]["function"]]}
+    choice = CLIENT.chat.completions.create(**asked).choices[0]
+    assert choice.finish_reason == "function_call" and choice.message.tool_calls is None, choice
+    assert choice.message.function_call.name == "get_weather", choice
+    assert json.loads(choice.message.function_call.arguments) == {"city": "Oslo"}, choice
+    chunks = [c.choices[0] for c in CLIENT.chat.completions.create(**asked, stream=True)
+              if c.choices]
+    pieces = [c.delta.function_call for c in chunks if c.delta.function_call]
+    assert "".join(p.name or "" for p in pieces) == "get_weather", pieces
+    assert json.loads("".join(p.arguments or "" for p in pieces)) == {"city": "Oslo"}, pieces
+    assert chunks[-1].finish_reason == "function_call", chunks[-1]
+
+
+for target in PLAN["targets"]:
+    if target["kind"] in ("anthropic", "bedrock"):  # the others answer as the request came
+        CASES.append((f"{target['kind']}: {old_functions.__doc__}",
+                      lambda model=target["model"]: old_functions(model)))
+
+
 @each_kind
 def image(model):
     """an image as a data URL"""
