@@ -30,10 +30,10 @@ bool is_ours(ErrorCode code) {
 
 Task<void> Worker::attempts(
     Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
-    const routing::Plan& plan =
-        x.bench->plan;  // the bench is given back when an answer begins; then we are done
-    std::optional<Error>
-        refused;  // by a budget or by what the offer cannot carry: another offer may still do
+    // The bench, which holds the plan, is given back when an answer begins; then we are done.
+    const routing::Plan& plan = x.bench->plan;
+    std::optional<Error> refused;          // by a budget, or by what an offer cannot carry
+    std::optional<AttemptFailure> failed;  // the last word of a supplier
     std::int32_t at_offer = 0;
     for (std::size_t i = 0; i < plan.attempts.size();) {
         const routing::Attempt& step = plan.attempts[i];
@@ -42,78 +42,39 @@ Task<void> Worker::attempts(
                 Deadline::at(step.not_before).sooner(core_.after(seconds(2))), request.cancel};
             ENTREPOT_CO_TRY_DO(co_await core_.sleep(until));
         }
-        Status held = co_await hold(x, step, request.cancel);
-        if (!held) {
-            if (held.error().code != ErrorCode::kInsufficientBalance) co_return held;
-            if (!refused) refused = held.error();
+        // What this offer cannot carry, or the budgets cannot hold, another one may.
+        Status ready = encode(x, step);
+        if (ready) ready = co_await hold(x, step, request.cancel);
+        if (!ready) {
+            const ErrorCode code = ready.error().code;
+            if (code != ErrorCode::kInsufficientBalance && !is_ours(code)) co_return ready;
+            if (!refused) refused = std::move(ready).error();
             ++i;
             at_offer = 0;
             continue;
         }
         std::optional<AttemptFailure> failure = co_await attempt(x, step, request, response);
         if (!failure) co_return Status{};
+        failed = std::move(failure);
         ++at_offer;
-
-        if (is_ours(failure->error.code)) {
-            co_await release(x, failure->error.code);
-            end_attempt(x, routing::Outcome::kAbandoned, std::nullopt);
-            --x.attempts_made;  // nothing was sent
-            if (!refused) refused = failure->error;
-            ++i;
-            at_offer = 0;
-            continue;
-        }
         routing::Failure facts;
-        facts.code = failure->error.code;
-        facts.http_status = failure->status;
-        facts.retry_after = failure->retry_after;
-        facts.is_content_filter = failure->is_content_filter;
+        facts.code = failed->error.code;
+        // An account that has run dry is ours to mend, whatever the status.
+        facts.http_status =
+            failed->error.code == ErrorCode::kUpstreamAuth ? 402 : std::int32_t{failed->status};
+        facts.retry_after = failed->retry_after;
+        facts.is_content_filter = failed->is_content_filter;
         facts.reached_client = response.started();
         facts.may_have_been_billed = x.attempt.report.sent;
         const routing::Progress progress{
             x.attempts_made, at_offer, i + 1 < plan.attempts.size(), seconds(600)};
         const routing::Decision decision = routing::decide(facts, progress);
-
-        // A status line means that the supplier refused before it worked; silence after sending may
-        // have been billed.
-        const bool may_be_billed = failure->has_usage || failure->answer_bytes > 0 ||
-            (x.attempt.report.sent && failure->status < 400);
-        if (may_be_billed) {
-            const Consumption consumption{failure->usage,
-                failure->has_usage && failure->is_usage_final, failure->answer_bytes,
-                failure->error.code == ErrorCode::kClientGone};
-            co_await settle(x, consumption);
-        } else {
-            co_await release(x, failure->error.code);
-        }
-        end_attempt(x, decision.outcome, failure->retry_after);
-        if (decision.raise_alarm)
-            metrics_.alarm(x.state->offers[step.offer].name, failure->error.message);
-
-        if (decision.step == routing::Step::kGiveUp) {
-            x.error_cause =
-                failure->error.cause.empty() ? failure->error.message : failure->error.cause;
-            if (failure->error.code == ErrorCode::kClientGone ||
-                failure->error.code == ErrorCode::kDraining)
-                co_return std::unexpected(failure->error);
-            x.ended_by = ledger::EndedBy::kSupplier;
-            x.error = decision.client_code;
-            if (decision.client_code == ErrorCode::kUpstreamAuth || !failure->has_failure) {
-                Error error{decision.client_code, failure->error.message, failure->error.cause, {}};
-                if (decision.client_code == ErrorCode::kUpstreamAuth)
-                    error.message =
-                        "no supplier accepted the gateway's own credentials for this model; its "
-                        "operator has been alarmed";
-                if (failure->retry_after)
-                    x.retry_after = std::chrono::duration_cast<milliseconds>(*failure->retry_after);
-                co_return std::unexpected(std::move(error));
-            }
-            if (failure->failure.retry_after) x.retry_after = failure->failure.retry_after;
-            failure->failure.message = scrub_account(failure->failure.message);
-            std::string body = scrub_account(failure->native_body);
-            co_await send_failure(x, response, failure->failure, std::move(body));
-            co_return Status{};
-        }
+        failed->error.code = failed->error.code == ErrorCode::kUpstreamAuth
+            ? ErrorCode::kUpstreamAuth
+            : decision.client_code;
+        co_await end_failed(x, *failed, decision);
+        if (decision.step == routing::Step::kGiveUp)
+            co_return co_await give_up(x, *failed, response);
         if (decision.step == routing::Step::kNextOffer) {
             ++i;
             at_offer = 0;
@@ -123,20 +84,67 @@ Task<void> Worker::attempts(
             ENTREPOT_CO_TRY_DO(co_await core_.sleep(until));
         }
     }
+    // A supplier that failed may serve the same request later; a refusal would only hide that.
+    if (failed) co_return co_await give_up(x, *failed, response);
     if (refused) co_return std::unexpected(std::move(*refused));
     co_return fail(ErrorCode::kNoOffer, fmt::format("no offer of '{}' could be reached", x.model));
 }
 
-Status Worker::encode(Exchange& x, const routing::Attempt& step, std::string_view& body,
-    std::vector<dialect::Header>& headers) {
+Co<void> Worker::end_failed(
+    Exchange& x, const AttemptFailure& failure, const routing::Decision& decision) {
+    // A status line means that the supplier refused before it worked; silence after sending may
+    // have been billed.
+    const bool may_be_billed = failure.has_usage || failure.answer_bytes > 0 ||
+        (x.attempt.report.sent && failure.status < 400);
+    if (may_be_billed) {
+        const Consumption consumption{failure.usage, failure.has_usage, failure.answer_bytes,
+            failure.error.code == ErrorCode::kClientGone};
+        co_await settle(x, consumption);
+    } else {
+        co_await release(x, failure.error.code);
+    }
+    end_attempt(x, decision.outcome, failure.retry_after);
+    if (decision.raise_alarm)
+        metrics_.alarm(x.state->offers[x.attempt.offer].name, failure.error.message);
+}
+
+Task<void> Worker::give_up(Exchange& x, AttemptFailure& failure, net::ResponseWriter& response) {
+    const ErrorCode code = failure.error.code;
+    x.error_cause = failure.error.cause.empty() ? failure.error.message : failure.error.cause;
+    if (code == ErrorCode::kClientGone || code == ErrorCode::kDraining)
+        co_return std::unexpected(failure.error);
+    x.ended_by = ledger::EndedBy::kSupplier;
+    x.error = code;
+    if (failure.retry_after)
+        x.retry_after = std::chrono::duration_cast<milliseconds>(*failure.retry_after);
+    if (code == ErrorCode::kUpstreamAuth || !failure.has_failure || failure.status < 400) {
+        if (code == ErrorCode::kUpstreamAuth)
+            failure.error.message =
+                "no supplier accepted the gateway's own credentials for this model; its operator "
+                "has been alarmed";
+        co_return std::unexpected(std::move(failure.error));
+    }
+    failure.failure.message = scrub_account(failure.failure.message);
+    std::string body = scrub_account(failure.native_body);
+    co_await send_failure(x, response, failure.failure, std::move(body));
+    co_return Status{};
+}
+
+Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     const OfferState& offer = x.state->offers[step.offer];
     const Cloud& cloud = x.state->clouds[offer.cloud];
     Workbench& bench = *x.bench;
+    std::string_view& body = bench.upstream_view;
+    bench.dialect_headers.clear();
+    x.dropped.clear();
     if (cloud.is_native_chat) {
         dialect::openai_chat::Edits edits;
         if (bench.facts.model != offer.model_at_cloud) edits.model_id = offer.model_at_cloud;
-        // An unclamped hold rests on a cap that the supplier enforces by itself.
-        if (step.is_clamped && step.inject_output_cap > 0)
+        // The hold rests on this cap. The maker's own API enforces it by itself; a server of
+        // unknown make has to be told.
+        const bool must_state = step.is_clamped ||
+            (step.is_bounded && cloud.settings.kind == config::CloudKind::kOpenaiCompatible);
+        if (must_state && step.inject_output_cap > 0)
             edits.output_tokens_max = step.inject_output_cap;
         edits.injects_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
         edits.asks_stream_usage =
@@ -169,7 +177,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step, std::string_vie
         cloud.supplier->dialect().encode_request(*bench.canonical, target));
     bench.upstream_body = std::move(encoded.body);
     body = bench.upstream_body;
-    headers = std::move(encoded.headers);
+    bench.dialect_headers = std::move(encoded.headers);
     x.dropped = std::move(encoded.dropped);
     return {};
 }
@@ -182,18 +190,12 @@ Co<std::optional<AttemptFailure>> Worker::attempt(Exchange& x, const routing::At
     x.attempt.began = core_.now();
     x.core->health.began(step.offer, core_.now());
 
-    std::string_view body;
-    std::vector<dialect::Header> headers;
-    if (Status encoded = encode(x, step, body, headers); !encoded) {
-        AttemptFailure failure;
-        failure.error = std::move(encoded).error();
-        co_return failure;
-    }
     const std::string& target =
         x.is_stream ? offer.request.target_stream : offer.request.target_whole;
+    const std::string_view body = x.bench->upstream_view;
     std::string& lines = x.bench->upstream_headers;
     lines = offer.request.header_lines;
-    for (const dialect::Header& header : headers) {
+    for (const dialect::Header& header : x.bench->dialect_headers) {
         net::HeaderLines line;
         line.add(header.name, header.value);
         lines += line.text();
@@ -269,6 +271,9 @@ Co<AttemptFailure> Worker::read_failure(Exchange& x, net::ClientExchange& upstre
     ErrorCode code = ErrorCode::kUpstreamRefused;
     if (out.status == 401 || out.status == 402 || out.status == 403)
         code = ErrorCode::kUpstreamAuth;
+    else if (out.failure.kind == canon::FailureKind::kQuotaExhausted ||
+        out.failure.kind == canon::FailureKind::kBilling)
+        code = ErrorCode::kUpstreamAuth;  // our account has run dry: no retry of the client helps
     else if (out.status == 429)
         code = ErrorCode::kUpstreamRateLimited;
     else if (out.status == 503 || out.status == 529)

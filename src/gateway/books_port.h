@@ -3,6 +3,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "runtime/core.h"
 #include "runtime/task.h"
@@ -15,7 +16,8 @@ namespace entrepot::gateway {
 /// another it is a message there and one back, and messages of one loop turn share a wake-up.
 class BooksPort {
 public:
-    BooksPort(Core& owner, store::Books& books) : owner_(owner), books_(books) {}
+    BooksPort(Core& owner, store::Books& books, std::size_t cores)
+        : owner_(owner), books_(books), waiting_(cores) {}
 
     [[nodiscard]] bool is_local(const Core& here) const { return &here == &owner_; }
     /// Owner's core alone.
@@ -46,9 +48,27 @@ public:
         co_return std::move(*message.answer);
     }
 
+    /// `durability: power`: waits until the journal is on disk up to `position`. Never cancelled.
+    [[nodiscard]] Co<void> durable(Core& here, std::uint64_t position) {
+        std::vector<Waiter*>& waiting = waiting_[here.index()];
+        while (books_.durable_up_to() < position) {
+            Waiter waiter;
+            waiting.push_back(&waiter);
+            // The deadline makes up for a wake-up that came between the look and the wait.
+            const Until until{here.after(milliseconds(20)), nullptr};
+            (void)co_await waiter.wait(until);
+            std::erase(waiting, &waiter);
+        }
+    }
+    /// On a core: wakes what waits there for the disk.
+    void wake_durable(const Core& here) {
+        for (Waiter* waiter : waiting_[here.index()]) waiter->wake();
+    }
+
 private:
     Core& owner_;
     store::Books& books_;
+    std::vector<std::vector<Waiter*>> waiting_;  // by core, each touched by its core alone
 };
 
 }  // namespace entrepot::gateway

@@ -28,8 +28,10 @@ struct Workbench {
     dialect::openai_chat::RequestFacts facts;
     dialect::openai_chat::Splice splice;
     routing::Plan plan;
-    std::string body;           ///< of the client, with JSON padding
-    std::string upstream_body;  ///< when it had to be edited or translated
+    std::string body;                ///< of the client, with JSON padding
+    std::string upstream_body;       ///< when it had to be edited or translated
+    std::string_view upstream_view;  ///< the body to send: of the client, or edited
+    std::vector<dialect::Header> dialect_headers;
     std::string upstream_headers;
     std::optional<canon::Request> canonical;  ///< made when the first translated attempt needs it
     std::string scratch;
@@ -78,7 +80,7 @@ struct Exchange {
     std::unique_ptr<Workbench> bench;
 
     bool is_stream = false;
-    bool wants_usage = false;  ///< the client asked for usage in its stream
+    bool wants_usage = false;     ///< the client asked for usage in its stream
     bool uses_functions = false;  ///< canon::Request::uses_functions, once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged

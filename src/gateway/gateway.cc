@@ -100,7 +100,15 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     ENTREPOT_TRY(std::shared_ptr<const State> state,
         compile_state(settings, options.stored_keys, *impl->books));
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
-    impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books);
+    impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
+    if (settings.durability == config::Durability::kPower) {
+        impl->books->on_durable([raw = impl.get()](std::uint64_t) {
+            for (std::size_t i = 0; i < raw->cores.size(); ++i) {
+                Core& core = raw->cores[i];
+                core.post([raw, &core] { raw->port->wake_durable(core); });
+            }
+        });
+    }
     if (!settings.access_log.empty()) {
         ENTREPOT_TRY(
             impl->access_log, telemetry::AccessLog::open(settings.access_log, impl->cores.size()));

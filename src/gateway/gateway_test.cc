@@ -314,11 +314,20 @@ TEST_F(GatewayTest, AWholeAnswerComesByteForByteAndIsBookedAtWhatTheSupplierRepo
 }
 
 TEST_F(GatewayTest, OnlyTheModelIsEditedInTheBodyThatGoesUpstream) {
-    (void)ask(
-        R"({ "model" : "tiny", "messages":[{"role":"user","content":"hi"}], "x_own": [1, 2.50] })");
+    (void)ask(R"({ "model" : "tiny", "messages":[{"role":"user","content":"hi"}], )"
+              R"("max_tokens" :7, "x_own": [1, 2.50] })");
     EXPECT_EQ(first.last_body(),
         R"({ "model" : "tiny-2026", "messages":[{"role":"user","content":"hi"}], )"
-        R"("x_own": [1, 2.50] })");
+        R"("max_tokens" :7, "x_own": [1, 2.50] })");
+}
+
+// Else it would answer up to its context window, far beyond the hold.
+TEST_F(GatewayTest, AServerOfUnknownMakeIsToldTheCapThatTheHoldRestsOn) {
+    (void)ask(kAsk);
+    EXPECT_NE(first.last_body().find("\"max_tokens\":1000"), std::string::npos);
+    (void)ask(R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],)"
+              R"("max_completion_tokens":5})");
+    EXPECT_NE(first.last_body().find("\"max_tokens\":5"), std::string::npos);
 }
 
 TEST_F(GatewayTest, UsageIsAskedForUpstreamAndStrippedForTheClientThatDidNotAsk) {

@@ -12,14 +12,13 @@ constexpr milliseconds kBudgetPoll{10};
 
 Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cancel) {
     x.phase = ledger::Phase::kHold;
-    AttemptState& attempt = x.attempt;
+    AttemptState attempt;  // what was attempted before stands until this one is held
+    attempt.tier = x.attempt.tier;
     attempt.offer = step.offer;
     attempt.number = static_cast<std::uint16_t>(x.attempts_made + 1);
     attempt.is_bounded = step.is_bounded;
     attempt.hold = step.is_bounded ? step.hold : Money();
     attempt.prompt_tokens_estimate = step.expected_prompt_tokens;
-    attempt.upstream_status = 0;
-    attempt.report = {};
 
     const Deadline patience = core_.after(milliseconds(x.principal->policy.budget_wait_ms));
     for (;;) {
@@ -41,7 +40,10 @@ Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cance
         }
         if (ticket) {
             attempt.is_open = true;
+            x.attempt = attempt;
             ++x.attempts_made;
+            if (x.state->settings.durability == config::Durability::kPower)
+                co_await books_.durable(core_, ticket->position);
             co_return Status{};
         }
         if (ticket.error().code != ErrorCode::kInsufficientBalance)
@@ -67,7 +69,7 @@ Error Worker::explain_refusal(
     std::int64_t fits = -1;
     if (offer.card != nullptr && !refusal.available.is_negative())
         fits = pricing::output_that_fits(
-            step.bounds, *offer.card, {}, x.attempt.dispatch, refusal.available);
+            step.bounds, *offer.card, {}, core_.wall(), refusal.available);
     const std::int64_t choices = std::max<std::int64_t>(x.bench->facts.choices, 1);
     if (fits / choices >= 1)
         message += fmt::format("; max_tokens up to {} would fit", fits / choices);

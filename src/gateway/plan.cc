@@ -53,14 +53,16 @@ routing::RequestFacts routing_facts(const dialect::openai_chat::RequestFacts& fa
     request.shape = shape_of(facts);
     request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
     request.needs = needs_of(facts);
-    if (!facts.service_tier.empty())
-        request.tier = catalog::parse_tier(facts.service_tier).value_or(catalog::Tier::kStandard);
     return request;
 }
 
 Status Worker::plan(Exchange& x) {
     x.phase = ledger::Phase::kPlan;
     const auto& facts = x.bench->facts;
+    if (x.key->has_budget && facts.needs_web_search)
+        return fail_field(ErrorCode::kUnbounded, "web_search_options",
+            "web searches are billed apart and nothing bounds how many there are, so the budget of "
+            "this key cannot be held; leave web_search_options out, or use a key without a budget");
     x.prompt_hash = facts.prompt_hash;
     x.length_key = std::hash<std::string_view>()(x.model) * 31 + x.principal->index;
 
@@ -75,7 +77,8 @@ Status Worker::plan(Exchange& x) {
     const routing::Memory memory{&x.core->health, &lengths_, &caches_};
     const routing::Now now{x.began_wall, core_.now()};
     ENTREPOT_TRY(x.bench->plan, routing::make_plan(request, x.state->table, memory, now));
-    x.attempt.tier = request.tier;
+    // What the reply says of its tier decides; asking for a cheaper one is no proof of it.
+    if (facts.service_tier == "priority") x.attempt.tier = catalog::Tier::kPriority;
     return {};
 }
 

@@ -25,8 +25,9 @@ AttemptFailure protocol_failure(std::string message) {
     return failure;
 }
 
-AttemptFailure stated_failure(const canon::Failure& stated) {
+AttemptFailure stated_failure(const canon::Failure& stated, std::int64_t answer_bytes) {
     AttemptFailure failure;
+    failure.answer_bytes = answer_bytes;
     failure.error = Error{ErrorCode::kUpstreamError,
         fmt::format(
             "the supplier answered 200 and then an error: {}", excerpt(stated.message, 300)),
@@ -38,6 +39,17 @@ AttemptFailure stated_failure(const canon::Failure& stated) {
 }
 
 }  // namespace
+
+Worker::Consumption Worker::consumption_of(
+    const chat::StreamMeter& meter, bool is_complete, bool is_client_gone) {
+    Consumption consumption;
+    consumption.usage = meter.usage();
+    // Some servers report usage as they go: it is the usage only once the answer has finished.
+    consumption.is_reported = meter.has_usage() && (is_complete || meter.finished_choices() > 0);
+    consumption.answer_bytes = meter.answer_bytes();
+    consumption.is_client_gone = is_client_gone;
+    return consumption;
+}
 
 void Worker::mark_first_byte(Exchange& x) {
     x.first_byte = monotonic_now();
@@ -79,7 +91,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_whole(
             "the supplier's answer ({} bytes, content type '{}') is not a chat completion: {}",
             body.size(), excerpt(content_type(upstream)), metered.error().message));
     }
-    if (metered->failure) co_return stated_failure(*metered->failure);
+    if (metered->failure) co_return stated_failure(*metered->failure, metered->answer_bytes);
 
     const Consumption consumption{metered->usage, metered->has_usage, metered->answer_bytes, false};
     co_await settle(x, consumption);
@@ -110,9 +122,11 @@ Co<std::optional<AttemptFailure>> Worker::relay_large(
         if (head.size() < kMeteredBytesMax) head += *more;
         wrote = co_await response.write(*more);
     }
+    const bool is_client_gone = !wrote || (!read && read.error().code == ErrorCode::kClientGone);
+    const bool is_drained = !read && read.error().code == ErrorCode::kDraining;
     Consumption consumption;
     consumption.answer_bytes = static_cast<std::int64_t>(head.size());
-    consumption.is_client_gone = !wrote;
+    consumption.is_client_gone = is_client_gone;
     if (read && wrote) {
         if (const Result<chat::MeteredReply> metered = chat::meter_whole(head); metered) {
             consumption.usage = metered->usage;
@@ -121,16 +135,18 @@ Co<std::optional<AttemptFailure>> Worker::relay_large(
     }
     co_await settle(x, consumption);
     end_attempt(x,
-        !wrote     ? routing::Outcome::kAbandoned
-            : read ? routing::Outcome::kServed
-                   : routing::Outcome::kFailed,
+        is_client_gone || is_drained ? routing::Outcome::kAbandoned
+            : read                   ? routing::Outcome::kServed
+                                     : routing::Outcome::kFailed,
         std::nullopt);
     if (wrote && read)
         wrote = co_await response.finish();
     else
         response.abort();  // a body cut short must not look whole
     if (!read) x.error = read.error().code;
-    x.ended_by = wrote ? ledger::EndedBy::kSupplier : ledger::EndedBy::kClient;
+    x.ended_by = is_client_gone || !wrote ? ledger::EndedBy::kClient
+        : is_drained                      ? ledger::EndedBy::kGateway
+                                          : ledger::EndedBy::kSupplier;
     co_return std::nullopt;
 }
 
@@ -174,9 +190,9 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         }
         if (!response.started()) {
             if (meter.failure()) {
-                AttemptFailure failure = stated_failure(*meter.failure());
+                AttemptFailure failure = stated_failure(*meter.failure(), meter.answer_bytes());
                 failure.usage = meter.usage();
-                failure.has_usage = meter.has_usage();
+                failure.has_usage = meter.has_usage() && meter.finished_choices() > 0;
                 co_return failure;
             }
             if (!broken) break;
@@ -189,8 +205,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         }
         if (broken && (is_over || meter.is_done()) && x.attempt.is_open) {
             // The books know before the client sees the end.
-            const Consumption consumption{
-                meter.usage(), meter.has_usage(), meter.answer_bytes(), false};
+            const Consumption consumption = consumption_of(meter, true, false);
             co_await settle(x, consumption);
         }
         if (is_over && broken) {
@@ -207,7 +222,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         AttemptFailure failure;
         failure.error = broken.error();
         failure.usage = meter.usage();
-        failure.has_usage = meter.has_usage();
+        failure.has_usage = meter.has_usage() && meter.finished_choices() > 0;
         failure.answer_bytes = meter.answer_bytes();
         co_return failure;
     }
@@ -215,8 +230,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
     const bool is_complete = meter.is_done() || (broken && is_over);
     const bool is_client_gone =
         !wrote || (!broken && broken.error().code == ErrorCode::kClientGone);
-    const Consumption consumption{
-        meter.usage(), meter.has_usage(), meter.answer_bytes(), is_client_gone};
+    const Consumption consumption = consumption_of(meter, is_complete, is_client_gone);
     co_await settle(x, consumption);
     end_attempt(x,
         is_complete && !meter.failure() ? routing::Outcome::kServed
@@ -232,6 +246,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         if (!response.finished()) (void)co_await response.finish();
     } else {
         canon::Failure shown = failure_of(broken.error());
+        shown.message = scrub_account(shown.message);
         std::string event = chat::stream_failure(shown, true);
         co_await end_broken_stream(x, response, broken.error(), std::move(event));
     }

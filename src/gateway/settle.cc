@@ -23,11 +23,12 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
     request.usage = consumption.usage;
     if (consumption.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
     if (!consumption.is_reported) {
+        // What the supplier said so far (Anthropic states the prompt at the start) is a floor.
         request.flags |= ledger::settle_flag::kEstimated;
-        request.usage = {};
-        request.usage[canon::Meter::kInput] = attempt.prompt_tokens_estimate;
-        request.usage[canon::Meter::kOutput] =
-            (consumption.answer_bytes + kBytesPerToken - 1) / kBytesPerToken;
+        if (request.usage.prompt_tokens() == 0)
+            request.usage[canon::Meter::kInput] = attempt.prompt_tokens_estimate;
+        std::int64_t& output = request.usage[canon::Meter::kOutput];
+        output = std::max(output, (consumption.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
     }
     const routing::Offer& offer = x.state->table.offer(attempt.offer);
     const OfferState& offer_state = x.state->offers[attempt.offer];
@@ -72,6 +73,7 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
         metrics_.alarm(offer_state.name, "a settlement was refused: " + posting.error().message);
     } else if (!posting->overdraft.is_zero()) {
         metrics_.overdraft(offer_state.name, posting->overdraft);
+        x.core->health.take_out(attempt.offer);
     }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;

@@ -85,8 +85,13 @@ private:
     /// The supplier's answer, relayed; a failure when the client has seen nothing of it.
     [[nodiscard]] Co<std::optional<AttemptFailure>> attempt(Exchange& x,
         const routing::Attempt& step, net::ServerRequest& request, net::ResponseWriter& response);
-    [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step, std::string_view& body,
-        std::vector<dialect::Header>& headers);
+    [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step);
+    /// Books what a failed attempt may have cost, or gives its hold back.
+    [[nodiscard]] Co<void> end_failed(
+        Exchange& x, const AttemptFailure& failure, const routing::Decision& decision);
+    /// Tells the client; an error is for `refuse`.
+    [[nodiscard]] Task<void> give_up(
+        Exchange& x, AttemptFailure& failure, net::ResponseWriter& response);
     [[nodiscard]] Co<AttemptFailure> read_failure(Exchange& x, net::ClientExchange& upstream);
 
     // relay.cc, relay_translated.cc: bytes and events to the client, metered
@@ -112,6 +117,8 @@ private:
         std::int64_t answer_bytes = 0;
         bool is_client_gone = false;
     };
+    [[nodiscard]] static Consumption consumption_of(
+        const dialect::openai_chat::StreamMeter& meter, bool is_complete, bool is_client_gone);
     [[nodiscard]] Co<void> settle(Exchange& x, const Consumption& consumption);
     [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
     void end_attempt(Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after);

@@ -89,6 +89,7 @@ Co<ClientConnection::Attempt> ClientConnection::perform(
         iovec{const_cast<char*>(request.body.data()), request.body.size()}};  // NOLINT
     std::span<iovec> rest = std::span(vector).first(body_in_head_ ? 1 : 2);
     report->sent_at = core.now();
+    deadline_ = limits.deadline;
     const Deadline until_head =
         Deadline::after(core.now(), limits.first_byte_timeout).sooner(limits.deadline);
     while (!rest.empty()) {
@@ -139,6 +140,8 @@ Co<ClientConnection::Attempt> ClientConnection::perform(
 
 Task<std::string_view> ClientConnection::read_body() {
     for (;;) {
+        if (deadline_.passed(pool_.shared().core.now()))
+            co_return fail(ErrorCode::kUpstreamTimeout, "the upstream's answer took too long");
         if (!waiting_body_.empty()) co_return std::exchange(waiting_body_, std::string_view());
         if (parser_.state() == ResponseParser::State::kComplete) co_return std::string_view();
         if (parser_.state() == ResponseParser::State::kFailed || !stream_.open())
@@ -149,7 +152,7 @@ Task<std::string_view> ClientConnection::read_body() {
             if (head_.capacity() != 0)
                 std::string().swap(head_);  // a stream keeps nothing of its request
             streak_ = 0;
-            const Until until{pool_.shared().core.after(idle_timeout_), cancel_};
+            const Until until{pool_.shared().core.after(idle_timeout_).sooner(deadline_), cancel_};
             const Wake wake = co_await stream_.wait_readable(until);
             if (!wake.ready)
                 co_return std::unexpected(failed(wake, "did not go on with its answer"));
@@ -168,6 +171,7 @@ void ClientConnection::release() {
         parser_.keep_alive() && !surplus_ && stream_.open() && !stream_.hung_up();
     drop_buffer();
     cancel_ = nullptr;
+    deadline_ = {};
     if (reusable) {
         pool_.give_idle(*this);
     } else {

@@ -108,6 +108,7 @@ private:
     std::string_view waiting_body_;  // decoded, not yet handed out; inside buffer_
     Cancel* cancel_ = nullptr;
     milliseconds idle_timeout_{60'000};
+    Deadline deadline_;  // of the whole exchange
     MonotonicTime idle_since_;
     unsigned streak_ = 0;
     bool body_in_head_ = false;

@@ -49,7 +49,7 @@ struct ClientRequest {
 };
 
 struct ExchangeLimits {
-    Deadline deadline;         ///< of everything up to the end of the head
+    Deadline deadline;         ///< of everything, to the end of the body
     Cancel* cancel = nullptr;  ///< the client's; ends every wait of the exchange with its reason
     milliseconds connect_timeout{5'000};       ///< name, TCP and TLS together
     milliseconds first_byte_timeout{120'000};  ///< from the request sent to the head received

@@ -433,7 +433,9 @@ void Inspector::read_modalities() {
     cursor_.enter_array();
     while (!stopped() && cursor_.next_item()) {
         if (cursor_.peek() == Kind::kString) {
-            if (cursor_.string() == "audio") facts_.needs_audio_output = true;
+            // Anything but plain text is bounded as sound, the dearer: also what is spelled with
+            // escapes, or what we do not know.
+            if (cursor_.string() != "text") facts_.needs_audio_output = true;
         } else {
             wrong("modalities", cursor_.skip(), "an array of strings or null");
         }
@@ -590,6 +592,10 @@ void Inspector::read_part(std::uint32_t message, std::uint32_t index) {
                 return;
             }
             const std::string_view type = cursor_.string();
+            if (has_type) {  // the supplier may read the other one
+                wrong(part_path(message, index, ".type"), "given twice", "one string");
+                return;
+            }
             has_type = true;
             is_image = type == "image_url";
             for (const std::string_view name :

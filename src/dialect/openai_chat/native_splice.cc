@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "dialect/openai_chat/native.h"
 #include "json/writer.h"
@@ -61,6 +63,19 @@ void clamp_cap(const RequestFacts& facts, const Edits& edits, EditList& list) {
             fmt::format("\"{}\":{},", is_new ? "max_completion_tokens" : "max_tokens", text));
 }
 
+/// A server that knows only `max_tokens` would not enforce a cap under the newer name.
+void state_old_cap(const RequestFacts& facts, const Edits& edits, EditList& list) {
+    if (!facts.max_completion_tokens || facts.max_tokens) return;
+    const std::int64_t stated = *facts.max_completion_tokens;
+    const fmt::format_int digits(
+        edits.output_tokens_max ? std::min(stated, *edits.output_tokens_max) : stated);
+    const std::string_view text(digits.data(), digits.size());
+    if (facts.max_tokens_span.is_present())
+        list.replace(facts.max_tokens_span, text);
+    else
+        list.insert(facts.first_member.begin, fmt::format("\"max_tokens\":{},", text));
+}
+
 void ask_usage(const RequestFacts& facts, EditList& list) {
     if (!facts.is_stream || facts.wants_stream_usage) return;
     const Span options = facts.stream_options_span;
@@ -96,6 +111,7 @@ void splice(std::string_view body, const RequestFacts& facts, const Edits& edits
     if (!edits.model_id.empty() && edits.model_id != facts.model)
         list.replace(facts.model_span, json::quoted(edits.model_id));
     if (edits.output_tokens_max) clamp_cap(facts, edits, list);
+    if (!edits.injects_max_completion_tokens) state_old_cap(facts, edits, list);
     if (edits.asks_stream_usage) ask_usage(facts, list);
 
     const auto put = [&](std::uint32_t begin, std::uint32_t size, bool is_owned) {
