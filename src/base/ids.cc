@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace entrepot {
 
@@ -74,7 +76,9 @@ std::string ExchangeId::to_string() const {
 Instant ExchangeId::time() const {
     std::uint64_t ms = 0;
     for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | bytes[i];
-    return {static_cast<std::int64_t>(ms) * 1'000'000};
+    // An id that we did not make may name a time beyond 2262, where nanoseconds leave 63 bits.
+    constexpr std::int64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;
+    return {std::min(static_cast<std::int64_t>(ms), kMsMax) * 1'000'000};
 }
 
 }  // namespace entrepot
