@@ -35,8 +35,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 
 # The allocator of the program that ships: a request makes some twenty small allocations, and the C
-# library's costs several times as much for blocks above 1 KiB, which coroutine frames are. Sanitizers
-# bring their own.
+# library's costs several times as much for blocks above 1 KiB, which coroutine frames are.
+# Sanitizers bring their own.
 find_package(mimalloc REQUIRED)
 add_library(entrepot_allocator INTERFACE)
 if(NOT ENTREPOT_SANITIZE)

@@ -185,7 +185,8 @@ def main():
             figures.append(row(f"{size} B prompt, per request",
                                rounds_of(bench, ("json", 64, options.seconds, size)), "requests"))
         figures.append(row(f"{options.streams} streams, per event",
-                           rounds_of(bench, ("sse", options.streams, options.seconds * 2)), "events"))
+                           rounds_of(bench, ("sse", options.streams, options.seconds * 2)),
+                           "events"))
         bench.down()
         print("\nRequests: latency added to the supplier's own. Events: one-way delay.\n")
         print("| streams held open | kB of user memory per stream |\n|---|---|")

@@ -172,7 +172,8 @@ struct Request {
 
     bool is_stream = false;
     bool wants_usage = false;  ///< the client asked for usage in the stream
-    bool uses_functions = false;  ///< the client speaks OpenAI's old `functions` and wants `function_call` back
+    bool uses_functions =
+        false;  ///< the client speaks OpenAI's old `functions` and wants `function_call` back
 
     std::vector<Extra> extras;
 };

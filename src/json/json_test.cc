@@ -7,8 +7,7 @@ namespace entrepot::json {
 namespace {
 
 TEST(Json, EveryValueKeepsItsOwnBytes) {
-    auto doc = Document::parse(
-        R"( {"a": [1, 2.50, {"b":"x\ny"} ] , "n":12345678901234567890123, )"
+    auto doc = Document::parse(R"( {"a": [1, 2.50, {"b":"x\ny"} ] , "n":12345678901234567890123, )"
                                R"("s":"plain","t":true,"z":null} )");
     ASSERT_TRUE(doc) << doc.error().message;
     const Value& root = doc->root();
@@ -51,8 +50,7 @@ TEST(Json, NestingIsBounded) {
 }
 
 TEST(Json, ScanningListsMembersAndWhereTheyStand) {
-    std::string text =
-        R"({"model":"m","messages":[{"role":"user"}],"stream" : true,)"
+    std::string text = R"({"model":"m","messages":[{"role":"user"}],"stream" : true,)"
                        R"("n":1.5,"o":{"x":[]},"z":null})";
     text.reserve(text.size() + kPaddingBytes);
     std::vector<Field> fields;

@@ -386,12 +386,12 @@ TEST(BedrockConverse, CitationsStayWithTheirTextInBothForms) {
             "part 0.2 kind 0  ", "delta 0.2 c", "end 0.2", "finished stop end_turn ",
             R"(usage {"input":1,"output":2})", R"(aside metrics {"latencyMs":3})", "ended"));
     std::vector<std::string> dropped;
-    const Decoded stream = decode(
-        ReplyForm::kStream, encode(ReplyForm::kStream, whole.events, &dropped), 11);
+    const Decoded stream =
+        decode(ReplyForm::kStream, encode(ReplyForm::kStream, whole.events, &dropped), 11);
     EXPECT_TRUE(dropped.empty());
     EXPECT_THAT(stream.shown,
-        testing::IsSupersetOf({R"(aside of 0.1 citation {"title":"x"})",
-            R"(aside of 0.1 citation {"title":"y"})"}));
+        testing::IsSupersetOf(
+            {R"(aside of 0.1 citation {"title":"x"})", R"(aside of 0.1 citation {"title":"y"})"}));
     for (const Decoded* decoded : {&whole, &stream}) {
         const std::string again = encode(ReplyForm::kWhole, decoded->events, &dropped);
         EXPECT_TRUE(dropped.empty());

@@ -90,8 +90,8 @@ private:
     /// A whole reply's `citations` are a list, a stream's `citation` is one of them.
     void keep_citations(const canon::Aside& aside, const canon::Reply::Choice& choice) {
         const bool is_list = aside.key == "citations";
-        const bool is_of_text = aside.part &&
-            std::ranges::any_of(choice.parts, [&](const canon::Reply::Part& part) {
+        const bool is_of_text =
+            aside.part && std::ranges::any_of(choice.parts, [&](const canon::Reply::Part& part) {
                 return part.start.part == *aside.part && part.start.kind == PartKind::kText;
             });
         const auto cited = json::Document::parse(aside.json);

@@ -359,10 +359,11 @@ TEST(Meters, ReadTheTierThatServed) {
     EXPECT_EQ(meter_whole(R"({"choices":[],"service_tier":null})")->service_tier, "");
     StreamMeter meter({});
     std::vector<std::string_view> out;
-    ASSERT_TRUE(meter.feed("data: {\"choices\":[],\"service_tier\":\"auto\"}\n\n"
-                           "data: {\"choices\":[],\"service_tier\":\"priority\"}\n\n"
-                           "data: {\"choices\":[],\"service_tier\":null}\n\ndata: [DONE]\n\n",
-        out));
+    ASSERT_TRUE(
+        meter.feed("data: {\"choices\":[],\"service_tier\":\"auto\"}\n\n"
+                   "data: {\"choices\":[],\"service_tier\":\"priority\"}\n\n"
+                   "data: {\"choices\":[],\"service_tier\":null}\n\ndata: [DONE]\n\n",
+            out));
     EXPECT_EQ(meter.service_tier(), "priority");
 }
 

@@ -31,14 +31,14 @@ using Asides = std::vector<std::pair<std::string, std::string>>;  // name, JSON
 void merge_aside(Asides& asides, std::string_view name, const std::string& json);
 void write_asides(json::Writer& writer, const Asides& asides);
 
-/// The value of the aside `key` (as canon has it) as OpenAI's types take it; nothing when nothing of
-/// it can be shown. What was taken away is named in `dropped`; an empty service tier says nothing,
-/// so it goes without.
+/// The value of the aside `key` (as canon has it) as OpenAI's types take it; nothing when nothing
+/// of it can be shown. What was taken away is named in `dropped`; an empty service tier says
+/// nothing, so it goes without.
 [[nodiscard]] std::optional<std::string> fit_aside(
     std::string_view key, const std::string& json, Dropped& dropped);
 
-/// OpenAI's word for a service tier of any supplier (Groq's `on_demand` is `default`), empty when it
-/// has none.
+/// OpenAI's word for a service tier of any supplier (Groq's `on_demand` is `default`), empty when
+/// it has none.
 [[nodiscard]] std::string_view service_tier_word(std::string_view tier);
 
 /// The list with an `index` in every object that has none, from `next` on, which moves behind the

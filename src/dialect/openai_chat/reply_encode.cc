@@ -85,8 +85,8 @@ private:
         std::int64_t calls = 0;
         std::map<std::uint32_t, PartKind> parts;
         std::map<std::uint32_t, Call> call_of;
-        Asides waiting;          // of the choice, for its next chunk
-        Asides waiting_message;  // of the delta
+        Asides waiting;                                  // of the choice, for its next chunk
+        Asides waiting_message;                          // of the delta
         std::map<std::string, std::int64_t> next_index;  // of lists in the delta, by their name
     };
 

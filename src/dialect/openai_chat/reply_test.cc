@@ -31,8 +31,7 @@ Carried carry(ReplyForm form, std::string_view bytes) {
         openai_chat().reply_encoder(form, {.model = "m", .id = "x", .created_s = 1});
     for (const canon::Event& event : events.value()) encoder->add(event, carried.bytes);
     carried.dropped = encoder->dropped();
-    if (form == ReplyForm::kWhole)
-        carried.document = json::Document::parse(carried.bytes).value();
+    if (form == ReplyForm::kWhole) carried.document = json::Document::parse(carried.bytes).value();
     return carried;
 }
 
@@ -51,8 +50,7 @@ TEST(ChatReply, AServiceTierIsSaidInOpenAisWordsOrNamedAsDropped) {
                 std::string(tier) + "}");
     };
     for (const std::string tier : {"auto", "default", "flex", "scale", "priority", "fast"})
-        EXPECT_EQ(
-            with_tier("\"" + tier + "\"").document.root()["service_tier"].string(), tier);
+        EXPECT_EQ(with_tier("\"" + tier + "\"").document.root()["service_tier"].string(), tier);
     EXPECT_EQ(with_tier("\"on_demand\"").document.root()["service_tier"].string(), "default");
     for (const std::string tier : {"\"provisioned\"", "7"}) {
         const Carried dropped = with_tier(tier);
@@ -159,8 +157,8 @@ TEST(ChatReply, TheTierThatServedIsReportedWithTheUsage) {
 }
 
 TEST(ChatReply, AnErrorBodyWithoutErrorIsAnErrorAllTheSame) {
-    const auto events = decode(ReplyForm::kWhole,
-        R"({"code":400,"message":"Temperature is 100","type":"Bad Request"})");
+    const auto events = decode(
+        ReplyForm::kWhole, R"({"code":400,"message":"Temperature is 100","type":"Bad Request"})");
     ASSERT_TRUE(events);
     ASSERT_EQ(events->size(), 1u);
     const auto* failed = std::get_if<canon::Failed>(&events->front());
