@@ -32,8 +32,8 @@ Task<void> Worker::attempts(
     Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
     // The bench, which holds the plan, is given back when an answer begins; then we are done.
     const routing::Plan& plan = x.bench->plan;
-    std::optional<Error> refused;          // by a budget, or by what an offer cannot carry
-    std::optional<AttemptFailure> failed;  // the last word of a supplier
+    std::optional<Error> refused;  // by a budget, or by what an offer cannot carry
+    Failed failed;                 // the last word of a supplier
     std::int32_t at_offer = 0;
     for (std::size_t i = 0; i < plan.attempts.size();) {
         const routing::Attempt& step = plan.attempts[i];
@@ -53,7 +53,7 @@ Task<void> Worker::attempts(
             at_offer = 0;
             continue;
         }
-        std::optional<AttemptFailure> failure = co_await attempt(x, step, request, response);
+        Failed failure = co_await attempt(x, step, request, response);
         if (!failure) co_return Status{};
         failed = std::move(failure);
         ++at_offer;
@@ -97,8 +97,8 @@ Co<void> Worker::end_failed(
     const bool may_be_billed = failure.has_usage || failure.answer_bytes > 0 ||
         (x.attempt.report.sent && failure.status < 400);
     if (may_be_billed) {
-        const Consumption consumption{failure.usage, failure.has_usage, failure.answer_bytes,
-            failure.error.code == ErrorCode::kClientGone};
+        const Consumption consumption{failure.usage, failure.has_usage && failure.is_usage_final,
+            failure.answer_bytes, failure.error.code == ErrorCode::kClientGone};
         co_await settle(x, consumption);
     } else {
         co_await release(x, failure.error.code);
@@ -182,8 +182,8 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     return {};
 }
 
-Co<std::optional<AttemptFailure>> Worker::attempt(Exchange& x, const routing::Attempt& step,
-    net::ServerRequest& request, net::ResponseWriter& response) {
+Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::ServerRequest& request,
+    net::ResponseWriter& response) {
     const OfferState& offer = x.state->offers[step.offer];
     const Cloud& cloud = x.state->clouds[offer.cloud];
     x.phase = ledger::Phase::kSend;
@@ -224,14 +224,14 @@ Co<std::optional<AttemptFailure>> Worker::attempt(Exchange& x, const routing::At
     Result<net::ClientExchange> exchanged = co_await client_.exchange(
         *x.core->pools[offer.cloud], upstream_request, limits, &x.attempt.report);
     if (!exchanged) {
-        AttemptFailure failure;
-        failure.error = std::move(exchanged).error();
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = std::move(exchanged).error();
         co_return failure;
     }
     net::ClientExchange upstream = std::move(*exchanged);
     x.attempt.upstream_status = static_cast<std::uint16_t>(upstream.status());
     if (upstream.status() < 200 || upstream.status() >= 300) {
-        AttemptFailure failure = co_await read_failure(x, upstream);
+        Failed failure = co_await read_failure(x, upstream);
         co_return failure;
     }
     x.phase = ledger::Phase::kRelay;
@@ -243,9 +243,10 @@ Co<std::optional<AttemptFailure>> Worker::attempt(Exchange& x, const routing::At
     co_return co_await relay_translated_whole(x, upstream, response);
 }
 
-Co<AttemptFailure> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
+Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
     const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
-    AttemptFailure out;
+    auto result = std::make_unique<AttemptFailure>();
+    AttemptFailure& out = *result;
     out.status = static_cast<std::uint16_t>(upstream.status());
     std::vector<dialect::Header> headers;
     std::string_view after, after_ms;
@@ -286,7 +287,7 @@ Co<AttemptFailure> Worker::read_failure(Exchange& x, net::ClientExchange& upstre
         fmt::format(
             "{}: {} {}", x.state->offers[x.attempt.offer].name, out.status, excerpt(text, 500)),
         {}};
-    co_return out;
+    co_return result;
 }
 
 }  // namespace entrepot::gateway

@@ -68,6 +68,10 @@ struct AttemptFailure {
     std::int64_t answer_bytes = 0;
 };
 
+/// Null: the client has its answer. On the heap, because it is seldom there and every open stream
+/// would carry its place otherwise.
+using Failed = std::unique_ptr<AttemptFailure>;
+
 /// One client request, from its first byte to its record.
 struct Exchange {
     ExchangeId id;

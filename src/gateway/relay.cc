@@ -19,22 +19,22 @@ std::string_view content_type(const net::ClientExchange& upstream) {
     return upstream.headers().find("content-type").value_or("");
 }
 
-AttemptFailure protocol_failure(std::string message) {
-    AttemptFailure failure;
-    failure.error = Error{ErrorCode::kUpstreamProtocol, std::move(message), {}, {}};
+Failed protocol_failure(std::string message) {
+    auto failure = std::make_unique<AttemptFailure>();
+    failure->error = Error{ErrorCode::kUpstreamProtocol, std::move(message), {}, {}};
     return failure;
 }
 
-AttemptFailure stated_failure(const canon::Failure& stated, std::int64_t answer_bytes) {
-    AttemptFailure failure;
-    failure.answer_bytes = answer_bytes;
-    failure.error = Error{ErrorCode::kUpstreamError,
+Failed stated_failure(const canon::Failure& stated, std::int64_t answer_bytes) {
+    auto failure = std::make_unique<AttemptFailure>();
+    failure->answer_bytes = answer_bytes;
+    failure->error = Error{ErrorCode::kUpstreamError,
         fmt::format(
             "the supplier answered 200 and then an error: {}", excerpt(stated.message, 300)),
         {}, {}};
-    failure.failure = stated;
-    failure.has_failure = true;
-    failure.status = static_cast<std::uint16_t>(stated.status >= 400 ? stated.status : 502);
+    failure->failure = stated;
+    failure->has_failure = true;
+    failure->status = static_cast<std::uint16_t>(stated.status >= 400 ? stated.status : 502);
     return failure;
 }
 
@@ -57,12 +57,12 @@ void Worker::mark_first_byte(Exchange& x) {
     if (x.bench != nullptr) give_bench(std::move(x.bench));
 }
 
-Co<std::optional<AttemptFailure>> Worker::relay_whole(
+Co<Failed> Worker::relay_whole(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
     Result<std::string_view> first = co_await upstream.read_body();
     if (!first) {
-        AttemptFailure failure;
-        failure.error = std::move(first).error();
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = std::move(first).error();
         co_return failure;
     }
     // Small answers come in one read and are never copied.
@@ -73,9 +73,9 @@ Co<std::optional<AttemptFailure>> Worker::relay_whole(
         if (collected.empty()) collected = body;
         Result<std::string_view> more = co_await upstream.read_body();
         if (!more) {
-            AttemptFailure failure;
-            failure.error = std::move(more).error();
-            failure.answer_bytes = static_cast<std::int64_t>(collected.size());
+            auto failure = std::make_unique<AttemptFailure>();
+            failure->error = std::move(more).error();
+            failure->answer_bytes = static_cast<std::int64_t>(collected.size());
             co_return failure;
         }
         collected += *more;
@@ -102,10 +102,10 @@ Co<std::optional<AttemptFailure>> Worker::relay_whole(
     x.phase = ledger::Phase::kRelay;
     const Status sent = co_await response.send(200, lines, body);
     x.ended_by = sent ? ledger::EndedBy::kSupplier : ledger::EndedBy::kClient;
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
-Co<std::optional<AttemptFailure>> Worker::relay_large(
+Co<Failed> Worker::relay_large(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response, std::string head) {
     std::string lines = "content-type: application/json\r\n";
     append_headers(x, false, lines);
@@ -147,10 +147,10 @@ Co<std::optional<AttemptFailure>> Worker::relay_large(
     x.ended_by = is_client_gone || !wrote ? ledger::EndedBy::kClient
         : is_drained                      ? ledger::EndedBy::kGateway
                                           : ledger::EndedBy::kSupplier;
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
-Co<std::optional<AttemptFailure>> Worker::relay_stream(
+Co<Failed> Worker::relay_stream(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
     const OfferState& offer = x.state->offers[x.attempt.offer];
     const Cloud& cloud = x.state->clouds[offer.cloud];
@@ -190,9 +190,9 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         }
         if (!response.started()) {
             if (meter.failure()) {
-                AttemptFailure failure = stated_failure(*meter.failure(), meter.answer_bytes());
-                failure.usage = meter.usage();
-                failure.has_usage = meter.has_usage() && meter.finished_choices() > 0;
+                Failed failure = stated_failure(*meter.failure(), meter.answer_bytes());
+                failure->usage = meter.usage();
+                failure->has_usage = meter.has_usage() && meter.finished_choices() > 0;
                 co_return failure;
             }
             if (!broken) break;
@@ -219,11 +219,11 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         if (broken)
             broken =
                 fail(ErrorCode::kUpstreamProtocol, "the supplier's stream ended without an event");
-        AttemptFailure failure;
-        failure.error = broken.error();
-        failure.usage = meter.usage();
-        failure.has_usage = meter.has_usage() && meter.finished_choices() > 0;
-        failure.answer_bytes = meter.answer_bytes();
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = broken.error();
+        failure->usage = meter.usage();
+        failure->has_usage = meter.has_usage() && meter.finished_choices() > 0;
+        failure->answer_bytes = meter.answer_bytes();
         co_return failure;
     }
     // After a complete answer neither side's end changes anything.
@@ -250,7 +250,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_stream(
         std::string event = chat::stream_failure(shown, true);
         co_await end_broken_stream(x, response, broken.error(), std::move(event));
     }
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
 Co<void> Worker::end_broken_stream(

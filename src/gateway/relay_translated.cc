@@ -48,19 +48,19 @@ dialect::ReplyContext context_of(const Exchange& x) {
     return context;
 }
 
-AttemptFailure failure_from(const Seen& seen, Error error) {
-    AttemptFailure failure;
-    failure.error = std::move(error);
-    failure.usage = seen.usage;
-    failure.has_usage = seen.has_usage;
-    failure.is_usage_final = seen.has_ended;
-    failure.answer_bytes = seen.answer_bytes;
+Failed failure_from(const Seen& seen, Error error) {
+    auto failure = std::make_unique<AttemptFailure>();
+    failure->error = std::move(error);
+    failure->usage = seen.usage;
+    failure->has_usage = seen.has_usage;
+    failure->is_usage_final = seen.has_ended;
+    failure->answer_bytes = seen.answer_bytes;
     if (seen.failure) {
-        failure.failure = *seen.failure;
-        failure.has_failure = true;
-        failure.status =
+        failure->failure = *seen.failure;
+        failure->has_failure = true;
+        failure->status =
             static_cast<std::uint16_t>(seen.failure->status >= 400 ? seen.failure->status : 502);
-        if (seen.failure->retry_after) failure.retry_after = *seen.failure->retry_after;
+        if (seen.failure->retry_after) failure->retry_after = *seen.failure->retry_after;
     }
     return failure;
 }
@@ -87,15 +87,15 @@ void note_dropped(Exchange& x, const dialect::ReplyEncoder& encoder) {
 
 }  // namespace
 
-Co<std::optional<AttemptFailure>> Worker::relay_translated_whole(
+Co<Failed> Worker::relay_translated_whole(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
     const dialect::Dialect& from =
         x.state->clouds[x.state->offers[x.attempt.offer].cloud].supplier->dialect();
     Seen seen;
     Result<std::string> body = co_await upstream.read_whole_body(kWholeBytesMax);
     if (!body) {
-        AttemptFailure failure;
-        failure.error = std::move(body).error();
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = std::move(body).error();
         co_return failure;
     }
     std::vector<canon::Event> events;
@@ -121,16 +121,16 @@ Co<std::optional<AttemptFailure>> Worker::relay_translated_whole(
     append_headers(x, true, lines);
     const Status sent = co_await response.send(200, lines, out);
     x.ended_by = sent ? ledger::EndedBy::kSupplier : ledger::EndedBy::kClient;
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
-Co<std::optional<AttemptFailure>> Worker::relay_translated_stream(
+Co<Failed> Worker::relay_translated_stream(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
     const dialect::Dialect& from =
         x.state->clouds[x.state->offers[x.attempt.offer].cloud].supplier->dialect();
     if (!has_content_type(upstream, from.stream_content_type)) {
-        AttemptFailure failure;
-        failure.error = Error{ErrorCode::kUpstreamProtocol,
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = Error{ErrorCode::kUpstreamProtocol,
             fmt::format(
                 "the supplier answered a streamed request with content type '{}' instead of {}",
                 excerpt(upstream.headers().find("content-type").value_or("")),
@@ -220,7 +220,7 @@ Co<std::optional<AttemptFailure>> Worker::relay_translated_stream(
         encoder->add(event, out);
         co_await end_broken_stream(x, response, broken.error(), std::move(out));
     }
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
 }  // namespace entrepot::gateway

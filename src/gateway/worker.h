@@ -83,8 +83,8 @@ private:
     [[nodiscard]] Task<void> attempts(
         Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
     /// The supplier's answer, relayed; a failure when the client has seen nothing of it.
-    [[nodiscard]] Co<std::optional<AttemptFailure>> attempt(Exchange& x,
-        const routing::Attempt& step, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<Failed> attempt(Exchange& x, const routing::Attempt& step,
+        net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step);
     /// Books what a failed attempt may have cost, or gives its hold back.
     [[nodiscard]] Co<void> end_failed(
@@ -92,18 +92,18 @@ private:
     /// Tells the client; an error is for `refuse`.
     [[nodiscard]] Task<void> give_up(
         Exchange& x, AttemptFailure& failure, net::ResponseWriter& response);
-    [[nodiscard]] Co<AttemptFailure> read_failure(Exchange& x, net::ClientExchange& upstream);
+    [[nodiscard]] Co<Failed> read_failure(Exchange& x, net::ClientExchange& upstream);
 
     // relay.cc, relay_translated.cc: bytes and events to the client, metered
-    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_whole(
+    [[nodiscard]] Co<Failed> relay_whole(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_stream(
+    [[nodiscard]] Co<Failed> relay_stream(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_large(Exchange& x,
-        net::ClientExchange& upstream, net::ResponseWriter& response, std::string head);
-    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_translated_whole(
+    [[nodiscard]] Co<Failed> relay_large(Exchange& x, net::ClientExchange& upstream,
+        net::ResponseWriter& response, std::string head);
+    [[nodiscard]] Co<Failed> relay_translated_whole(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<std::optional<AttemptFailure>> relay_translated_stream(
+    [[nodiscard]] Co<Failed> relay_translated_stream(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
     [[nodiscard]] Co<void> end_broken_stream(
         Exchange& x, net::ResponseWriter& response, const Error& error, std::string event);
