@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -48,7 +49,52 @@ const char* find_special(const char* at, const char* end, bool& has_high_bytes) 
     return end;
 }
 
+constexpr std::uint8_t kNoKind = 255;
+
+/// The kind of the value that begins with that byte, or kNoKind.
+constexpr std::array<std::uint8_t, 256> kKindOf = [] {
+    std::array<std::uint8_t, 256> kinds{};
+    kinds.fill(kNoKind);
+    const auto set = [&](std::string_view bytes, Kind kind) {
+        for (const char byte : bytes)
+            kinds[static_cast<unsigned char>(byte)] = static_cast<std::uint8_t>(kind);
+    };
+    set("{", Kind::kObject);
+    set("[", Kind::kArray);
+    set("\"", Kind::kString);
+    set("tf", Kind::kBool);
+    set("n", Kind::kNull);
+    set("-0123456789", Kind::kNumber);
+    return kinds;
+}();
+
 }  // namespace
+
+/// The string whose quote comes next. Most are keys and words, shorter than one block.
+inline std::string_view Cursor::quoted() {
+#if defined(__AVX2__)
+    const char* const begin = at_ + 1;
+    if (end_ - begin >= 32) {
+        const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(begin));
+        const __m256i control =
+            _mm256_cmpeq_epi8(_mm256_min_epu8(block, _mm256_set1_epi8(0x1f)), block);
+        const __m256i either = _mm256_or_si256(_mm256_cmpeq_epi8(block, _mm256_set1_epi8('"')),
+            _mm256_cmpeq_epi8(block, _mm256_set1_epi8('\\')));
+        const auto found =
+            static_cast<unsigned>(_mm256_movemask_epi8(_mm256_or_si256(either, control)));
+        const auto high = static_cast<unsigned>(_mm256_movemask_epi8(block));
+        const auto length = static_cast<unsigned>(std::countr_zero(found));
+        if (found != 0 && begin[length] == '"') {
+            if ((high & ((1U << length) - 1)) != 0) has_high_bytes_ = true;
+            string_has_escapes_ = false;
+            after_value_ = true;
+            at_ = begin + length + 1;
+            return {begin, length};
+        }
+    }
+#endif
+    return quoted_slowly();
+}
 
 Kind Cursor::peek() {
     pass_space();
@@ -57,20 +103,10 @@ Kind Cursor::peek() {
         refuse("a value is missing at the end");
         return Kind::kNull;
     }
-    switch (*at_) {
-        case '{': return Kind::kObject;
-        case '[': return Kind::kArray;
-        case '"': return Kind::kString;
-        case 't':
-        case 'f': return Kind::kBool;
-        case 'n': return Kind::kNull;
-        default: break;
-    }
-    if (*at_ != '-' && !is_digit(*at_)) {
-        refuse("a value was expected");
-        return Kind::kNull;
-    }
-    return Kind::kNumber;
+    const std::uint8_t kind = kKindOf[static_cast<unsigned char>(*at_)];
+    if (kind != kNoKind) return static_cast<Kind>(kind);
+    refuse("a value was expected");
+    return Kind::kNull;
 }
 
 bool Cursor::open(char bracket) {
@@ -99,7 +135,7 @@ bool Cursor::next_member() {
         pass_space();
     }
     if (at_ == end_ || *at_ != '"') return refuse("a key was expected");
-    key_ = string();
+    key_ = quoted();
     key_has_escapes_ = string_has_escapes_;
     pass_space();
     if (problem_ != nullptr) return false;
@@ -155,6 +191,10 @@ std::string_view Cursor::string() {
         refuse("a string was expected");
         return {};
     }
+    return quoted();
+}
+
+std::string_view Cursor::quoted_slowly() {
     const char* const begin = ++at_;
     string_has_escapes_ = false;
     while (true) {
@@ -237,6 +277,16 @@ std::string_view Cursor::skip() {
     const Kind kind = peek();
     if (problem_ != nullptr) return {};
     const char* const begin = at_;
+    if (kind != Kind::kObject && kind != Kind::kArray) {
+        switch (kind) {
+            case Kind::kString: quoted(); break;
+            case Kind::kNumber: number(); break;
+            case Kind::kBool: boolean(); break;
+            default: null(); break;
+        }
+        if (problem_ != nullptr) return {};
+        return {begin, static_cast<std::size_t>(at_ - begin)};
+    }
     // Bit d of `objects`: the container at depth d below this value is an object.
     std::uint64_t objects[4] = {};
     unsigned depth = 0;
@@ -255,7 +305,7 @@ std::string_view Cursor::skip() {
                     objects[depth / 64] &= ~bit;
                 break;
             }
-            case Kind::kString: string(); break;
+            case Kind::kString: quoted(); break;
             case Kind::kNumber: number(); break;
             case Kind::kBool: boolean(); break;
             case Kind::kNull: null(); break;
@@ -279,6 +329,10 @@ bool Cursor::at_end() {
         !simdjson::validate_utf8(begin_, static_cast<std::size_t>(end_ - begin_)))
         return refuse("the text is not UTF-8");
     return true;
+}
+
+bool Cursor::is_utf8_so_far() const {
+    return !has_high_bytes_ || simdjson::validate_utf8(begin_, offset());
 }
 
 Status Cursor::status() const {

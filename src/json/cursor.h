@@ -47,6 +47,8 @@ public:
 
     /// Whether nothing but white space is left, and all of the text was UTF-8. Fails otherwise.
     bool at_end();
+    /// Whether what was read so far is UTF-8.
+    [[nodiscard]] bool is_utf8_so_far() const;
     [[nodiscard]] bool has_failed() const { return problem_ != nullptr; }
     /// Errors: kBadRequest with the place.
     [[nodiscard]] Status status() const;
@@ -54,6 +56,7 @@ public:
     [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
     /// Passes white space; then `offset()` is where the next value begins.
     void pass_space() {
+        if (at_ < end_ && *at_ > ' ') return;  // most JSON on the wire has none
         while (at_ < end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
     }
 
@@ -61,6 +64,8 @@ private:
     static constexpr unsigned kDepthMax = 200;  // as Document::parse
 
     bool open(char bracket);
+    std::string_view quoted();
+    std::string_view quoted_slowly();
     bool word(std::string_view text);
     bool refuse(const char* problem) {
         if (problem_ == nullptr) problem_ = problem;

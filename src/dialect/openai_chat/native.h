@@ -170,6 +170,36 @@ struct StreamMeterOptions {
 
 struct Chunk;
 
+/// The last event that brought a text and nothing else worth reading. The events of a stream differ
+/// in their text and their padding alone, so one that repeats the rest, byte for byte, needs no
+/// reading again.
+class Pattern {
+public:
+    /// What an event that repeats the pattern says.
+    struct Match {
+        std::int64_t answer_bytes = 0;
+        std::size_t null_usage_begin = 0;  ///< as in the pattern, moved; both 0: there is none
+        std::size_t null_usage_end = 0;
+    };
+    /// Nothing when `data` is no repetition: then it has to be read.
+    [[nodiscard]] std::optional<Match> match(std::string_view data) const;
+    /// Makes the event the pattern when it can be one, else forgets the present one.
+    void learn(std::string_view data, const Chunk& chunk);
+    void forget() { data_.clear(); }
+
+private:
+    struct Hole {  // the inside of a string
+        std::size_t begin = 0;
+        std::size_t size = 0;
+        bool is_text = false;
+    };
+    std::string data_;
+    std::array<Hole, 2> holes_{};  // in order
+    std::size_t hole_count_ = 0;
+    std::size_t null_usage_begin_ = 0;
+    std::size_t null_usage_end_ = 0;
+};
+
 /// Sits in the relay of a streamed reply: passes bytes through, reads what they say. Where nothing
 /// is to be removed a byte is passed on in the very call that brought it; else what waits is at
 /// most one unfinished event.
@@ -208,6 +238,8 @@ public:
 
 private:
     void relay(const framing::SseEvent& event, std::vector<std::string_view>& out);
+    /// Takes the event in when it repeats the pattern.
+    std::optional<Pattern::Match> repeat(const framing::SseEvent& event);
     void read(const framing::SseEvent& event, Chunk& chunk);
     [[nodiscard]] bool edits() const {
         return options_.strips_usage || options_.hides_filter_chunks;
@@ -216,6 +248,7 @@ private:
     StreamMeterOptions options_;
     framing::SseParser parser_;
     std::vector<framing::SseEvent> parsed_;
+    Pattern pattern_;
     bool sent_line_feed_ = false;  // the LF of a CRLF that ended a block went out ahead of the next
     canon::Usage usage_;
     bool has_usage_ = false;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
+#include "base/text.h"
 #include "dialect/openai_chat/failure.h"
 #include "dialect/openai_chat/native.h"
 #include "dialect/openai_chat/usage.h"
@@ -27,6 +29,10 @@ struct Chunk {
     std::bitset<128> finished;
     std::string_view finish_reason;  // of the first choice that has one
     std::int64_t answer_bytes = 0;
+    // For `Pattern`: the last text that `answer_bytes` counts, how many it counts, and a padding.
+    std::string_view text;
+    std::uint32_t texts = 0;
+    std::string_view padding;
     // The stretch to cut so that a `usage` that is null goes; empty when there is none.
     std::size_t null_usage_begin = 0;
     std::size_t null_usage_end = 0;
@@ -34,15 +40,28 @@ struct Chunk {
 
 namespace {
 
-std::int64_t text_bytes(Cursor& cursor) {
-    if (cursor.peek() == Kind::kString) return static_cast<std::int64_t>(cursor.string().size());
+constexpr std::size_t kPatternBytesMax = 4096;
+constexpr std::size_t kDoneBytesMax = 32;  // with white space around
+
+std::int64_t text_bytes(Cursor& cursor, Chunk& chunk) {
     const Kind kind = cursor.peek();
+    if (kind == Kind::kString) {
+        const std::string_view text = cursor.string();
+        // One that is empty here may be said elsewhere: only what counts can be told apart.
+        if (!text.empty()) {
+            chunk.text = text;
+            ++chunk.texts;
+        }
+        return static_cast<std::int64_t>(text.size());
+    }
     const std::string_view raw = cursor.skip();
+    if (kind != Kind::kArray) return 0;
+    chunk.texts += 2;  // no single text
     // Mistral's parts: their frame counts too, which an estimate forgives.
-    return kind == Kind::kArray ? static_cast<std::int64_t>(raw.size()) : 0;
+    return static_cast<std::int64_t>(raw.size());
 }
 
-std::int64_t call_bytes(Cursor& cursor) {
+std::int64_t call_bytes(Cursor& cursor, Chunk& chunk) {
     if (cursor.peek() != Kind::kObject) {
         cursor.skip();
         return 0;
@@ -52,16 +71,16 @@ std::int64_t call_bytes(Cursor& cursor) {
     while (cursor.next_member()) {
         const std::string_view key = cursor.key();
         if (key == "name" || key == "arguments" || key == "input")
-            bytes += text_bytes(cursor);
+            bytes += text_bytes(cursor, chunk);
         else if (key == "function" || key == "custom")
-            bytes += call_bytes(cursor);
+            bytes += call_bytes(cursor, chunk);
         else
             cursor.skip();
     }
     return bytes;
 }
 
-std::int64_t message_bytes(Cursor& cursor) {
+std::int64_t message_bytes(Cursor& cursor, Chunk& chunk) {
     std::int64_t bytes = 0;
     // OpenRouter repeats `reasoning` in `reasoning_details`, others under both names.
     std::int64_t reasoning = 0;
@@ -69,14 +88,14 @@ std::int64_t message_bytes(Cursor& cursor) {
     while (cursor.next_member()) {
         const std::string_view key = cursor.key();
         if (key == "content" || key == "refusal") {
-            bytes += text_bytes(cursor);
+            bytes += text_bytes(cursor, chunk);
         } else if (key == "reasoning_content" || key == "reasoning") {
-            reasoning = std::max(reasoning, text_bytes(cursor));
+            reasoning = std::max(reasoning, text_bytes(cursor, chunk));
         } else if (key == "tool_calls" && cursor.peek() == Kind::kArray) {
             cursor.enter_array();
-            while (cursor.next_item()) bytes += call_bytes(cursor);
+            while (cursor.next_item()) bytes += call_bytes(cursor, chunk);
         } else if (key == "function_call") {
-            bytes += call_bytes(cursor);
+            bytes += call_bytes(cursor, chunk);
         } else {
             cursor.skip();
         }
@@ -98,7 +117,7 @@ void read_choice(Cursor& cursor, std::uint32_t position, Chunk& chunk) {
         const Kind kind = cursor.peek();
         if ((key == "delta" || key == "message") && kind == Kind::kObject) {
             is_bare = false;
-            chunk.answer_bytes += message_bytes(cursor);
+            chunk.answer_bytes += message_bytes(cursor, chunk);
         } else if (key == "finish_reason" && kind == Kind::kString) {
             const std::string_view word = cursor.string();
             is_finished = !word.empty();
@@ -174,6 +193,8 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
             chunk.service_tier = cursor.string();
         } else if (key == "object" && kind == Kind::kString) {
             chunk.has_error = chunk.has_error || cursor.string() == "error";
+        } else if ((key == "obfuscation" || key == "p") && kind == Kind::kString) {
+            chunk.padding = cursor.string();
         } else if (key == "x_groq") {
             read_groq(cursor, chunk);
         } else if (key == "error" && kind != Kind::kNull) {
@@ -228,9 +249,71 @@ Result<MeteredReply> meter_whole(std::string_view body) {
     return reply;
 }
 
+std::optional<Pattern::Match> Pattern::match(std::string_view data) const {
+    if (data_.empty()) return std::nullopt;
+    Match match{0, null_usage_begin_, null_usage_end_};
+    std::size_t at = 0;        // in `data`
+    std::size_t at_known = 0;  // in the pattern
+    const auto repeats_until = [&](std::size_t end) {
+        const std::size_t size = end - at_known;
+        if (data.size() - at < size) return false;
+        if (std::memcmp(data.data() + at, data_.data() + at_known, size) != 0) return false;
+        at += size;
+        at_known = end;
+        return true;
+    };
+    for (std::size_t i = 0; i < hole_count_; ++i) {
+        const Hole& hole = holes_[i];
+        if (!repeats_until(hole.begin)) return std::nullopt;
+        Cursor cursor(data.substr(at - 1));  // from the quote
+        const std::size_t size = cursor.string().size();
+        if (cursor.has_failed() || !cursor.is_utf8_so_far()) return std::nullopt;
+        if (hole.is_text) match.answer_bytes = static_cast<std::int64_t>(size);
+        if (null_usage_begin_ > hole.begin) {
+            match.null_usage_begin += size - hole.size;
+            match.null_usage_end += size - hole.size;
+        }
+        at += size;
+        at_known += hole.size;
+    }
+    if (!repeats_until(data_.size()) || at != data.size()) return std::nullopt;
+    return match;
+}
+
+void Pattern::learn(std::string_view data, const Chunk& chunk) {
+    // Small events are the many; a large one (log probabilities) is not worth its copy.
+    const bool is_plain = data.size() <= kPatternBytesMax && chunk.texts == 1 && !chunk.has_usage &&
+        !chunk.has_error && chunk.choices > chunk.bare_choices && chunk.finished.none();
+    if (!is_plain) {
+        forget();
+        return;
+    }
+    data_ = data;
+    null_usage_begin_ = chunk.null_usage_begin;
+    null_usage_end_ = chunk.null_usage_end;
+    const auto hole = [&](std::string_view inside, bool is_text) {
+        return Hole{static_cast<std::size_t>(inside.data() - data.data()), inside.size(), is_text};
+    };
+    holes_[0] = hole(chunk.text, true);
+    hole_count_ = 1;
+    if (chunk.padding.data() == nullptr) return;
+    holes_[hole_count_++] = hole(chunk.padding, false);
+    if (holes_[1].begin < holes_[0].begin) std::swap(holes_[0], holes_[1]);
+}
+
+std::optional<Pattern::Match> StreamMeter::repeat(const framing::SseEvent& event) {
+    if (!event.name.empty()) return std::nullopt;
+    const std::optional<Pattern::Match> match = pattern_.match(event.data);
+    if (!match) return std::nullopt;
+    ++events_;
+    answer_bytes_ += match->answer_bytes;
+    return match;
+}
+
 void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
     ++events_;
-    if (event.data == "[DONE]") {
+    pattern_.forget();
+    if (event.data.size() < kDoneBytesMax && trim(event.data) == "[DONE]") {
         is_done_ = true;
         return;
     }
@@ -257,6 +340,7 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
         chunk.has_error = true;
         failure_ = failure_of(event.data);
     }
+    pattern_.learn(event.data, chunk);
 }
 
 void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_view>& out) {
@@ -268,6 +352,21 @@ void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_
     }
     sent_line_feed_ = false;
     if (raw.empty()) return;
+    const auto put_without = [&](std::size_t begin, std::size_t end) {
+        const bool is_in_raw = event.data.data() >= raw.data() &&
+            event.data.data() + event.data.size() <= raw.data() + raw.size();
+        if (!options_.strips_usage || end == 0 || !is_in_raw) {
+            put(out, raw);
+            return;
+        }
+        const auto data_at = static_cast<std::size_t>(event.data.data() - raw.data());
+        put(out, raw.substr(0, data_at + begin));
+        put(out, raw.substr(data_at + end));
+    };
+    if (const auto match = event.has_data ? repeat(event) : std::nullopt) {
+        put_without(match->null_usage_begin, match->null_usage_end);
+        return;
+    }
     Chunk chunk;
     if (event.has_data) read(event, chunk);
     if (!chunk.has_choices || chunk.has_error) {
@@ -279,15 +378,7 @@ void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_
         (chunk.has_usage ? options_.strips_usage && chunk.choices == 0
                          : options_.hides_filter_chunks))
         return;
-    const bool is_in_raw = event.data.data() >= raw.data() &&
-        event.data.data() + event.data.size() <= raw.data() + raw.size();
-    if (options_.strips_usage && chunk.null_usage_end != 0 && is_in_raw) {
-        const auto data_at = static_cast<std::size_t>(event.data.data() - raw.data());
-        put(out, raw.substr(0, data_at + chunk.null_usage_begin));
-        put(out, raw.substr(data_at + chunk.null_usage_end));
-    } else {
-        put(out, raw);
-    }
+    put_without(chunk.null_usage_begin, chunk.null_usage_end);
 }
 
 Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out) {
@@ -295,10 +386,9 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
     const Status status = parser_.feed(in, parsed_);
     if (!edits()) {
         put(out, in);
-        Chunk chunk;
         for (const framing::SseEvent& event : parsed_) {
-            if (!event.has_data) continue;
-            chunk = {};
+            if (!event.has_data || repeat(event)) continue;
+            Chunk chunk;
             read(event, chunk);
         }
         return status;

@@ -268,6 +268,77 @@ TEST(StreamMeter, RemovesExactlyWhatAskingForUsageCaused) {
     }
 }
 
+// Events that repeat the one before are not read again: whatever differs has to be seen all the
+// same. Each stream is metered with its events as they stand, and with a space in every other one,
+// which is then no repetition.
+TEST(StreamMeter, ReadsARepeatedEventAsItReadsANewOne) {
+    const auto text = [](std::string_view inside, std::string_view rest) {
+        return fmt::format(
+            R"({{"id":"1","choices":[{{"index":0,"delta":{{"content":"{}"}}}}],"usage":null,"p":"{}"}})",
+            inside, rest);
+    };
+    const std::vector<std::string> ends{text("ab", "x"), text("", ""), text("abc\\n", "xyz"),
+        text("gr\xC3\xBC", "\xC3\xBC"), text(std::string(100, 'a'), std::string(50, 'x')),
+        text("\xC3", "x"), text("a", "\xFF"), text("a\"", "x"), text("a\\", "x"), text("a\\x", "x"),
+        text("a\x01", "x"), text("a", "x") + "1", text("a", "x\"}"),
+        R"({"id":"1","choices":[{"index":0,"delta":{"content":"ab"}}],"usage":null,"p":"x)",
+        R"({"id":"1","choices":[{"index":1,"delta":{"content":"ab"}}],"usage":null,"p":"x"})",
+        R"({"id":"1","choices":[{"index":0,"delta":{"content":"ab"}}],"usage":{"prompt_tokens":3},"p":"x"})",
+        R"({"id":"1","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"length"}]})",
+        R"({"error":{"message":"no"}})", "[DONE]"};
+    const auto meter_of = [](const std::vector<std::string>& events, bool strips) {
+        StreamMeter meter({.strips_usage = strips});
+        std::string bytes;
+        for (const std::string& event : events) bytes += "data: " + event + "\n\n";
+        std::vector<std::string_view> out;
+        EXPECT_TRUE(meter.feed(bytes, out));
+        std::string passed;
+        for (const std::string_view span : out) passed += span;
+        const Status end = meter.finish(out);
+        return fmt::format("{} {} {} {} {} {} {} {} {} {}", meter.events(),
+            meter.malformed_events(), meter.answer_bytes(), canon::to_json(meter.usage()),
+            meter.has_usage(), meter.is_done(), meter.finished_choices(),
+            meter.failure().has_value(), end.has_value(),
+            strips ? passed.find("null") == std::string::npos : passed == bytes);
+    };
+    for (const std::string& first : ends)
+        for (const std::string& second : ends)
+            for (const bool strips : {false, true}) {
+                // Malformed text keeps its null: nothing of it is touched.
+                const std::vector<std::string> events{first, second, second, first};
+                std::vector<std::string> spaced = events;
+                spaced[1].insert(0, " ");
+                spaced[3].insert(0, "  ");
+                EXPECT_EQ(meter_of(events, strips), meter_of(spaced, strips)) << first << "\n"
+                                                                              << second;
+            }
+    EXPECT_NE(meter_of({ends[0], ends[2]}, false), meter_of({ends[0], ends[0]}, false));
+}
+
+TEST(StreamMeter, StripsUsageFromEveryRepetition) {
+    StreamMeter meter({.strips_usage = true});
+    std::string bytes;
+    std::string expected;
+    for (const std::string_view word : {"a", "", "four", "\\u00e9"}) {
+        for (const std::string_view pad : {"", "padded"}) {
+            bytes += fmt::format(
+                "data: {{\"p\":\"{}\",\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}],"
+                "\"usage\":null}}\n\n",
+                pad, word);
+            expected += fmt::format(
+                "data: {{\"p\":\"{}\",\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+                pad, word);
+        }
+    }
+    std::vector<std::string_view> out;
+    ASSERT_TRUE(meter.feed(bytes, out));
+    std::string passed;
+    for (const std::string_view span : out) passed += span;
+    EXPECT_EQ(passed, expected);
+    EXPECT_EQ(meter.events(), 8u);
+    EXPECT_EQ(meter.answer_bytes(), 2 * (1 + 4 + 6));
+}
+
 TEST(StreamMeter, LeavesUsageThatStandsWithContent) {
     constexpr std::string_view kStream =
         R"(data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}})"
