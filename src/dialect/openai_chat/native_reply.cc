@@ -21,6 +21,7 @@ struct Chunk {
     std::string_view service_tier;
     canon::Usage usage;
     bool has_usage = false;
+    bool has_counts = false;  // the usage states at least one
     bool has_error = false;
     bool has_choices = false;
     std::uint32_t choices = 0;
@@ -146,7 +147,7 @@ void read_groq(Cursor& cursor, Chunk& chunk) {
     cursor.enter_object();
     while (cursor.next_member()) {
         if (cursor.key() == "usage" && cursor.peek() == Kind::kObject && !chunk.has_usage) {
-            chunk.usage = read_usage(cursor);
+            chunk.usage = read_usage(cursor, &chunk.has_counts);
             chunk.has_usage = true;
         } else {
             cursor.skip();
@@ -175,7 +176,7 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
             while (cursor.next_item()) read_choice(cursor, chunk.choices++, chunk);
         } else if (key == "usage") {
             if (kind == Kind::kObject) {
-                chunk.usage = read_usage(cursor);
+                chunk.usage = read_usage(cursor, &chunk.has_counts);
                 chunk.has_usage = true;
             } else {
                 cursor.skip();
@@ -238,7 +239,7 @@ Result<MeteredReply> meter_whole(std::string_view body) {
         return fail(ErrorCode::kUpstreamProtocol, "the supplier's reply is not a JSON object");
     MeteredReply reply;
     reply.usage = chunk.usage;
-    reply.has_usage = chunk.has_usage;
+    reply.has_usage = chunk.has_counts;
     reply.model = chunk.model;
     reply.id = chunk.id;
     reply.service_tier = chunk.service_tier;
@@ -323,7 +324,7 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
         if (event.name == "error") failure_ = failure_of(event.data);
         return;
     }
-    if (chunk.has_usage) {
+    if (chunk.has_counts) {
         usage_ = chunk.usage;
         has_usage_ = true;
     }

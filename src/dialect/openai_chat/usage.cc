@@ -27,6 +27,7 @@ struct Stated {
     std::int64_t audio_seconds = 0;
     bool has_cached = false;
     bool has_cache_write = false;
+    bool has_counts = false;  // of the prompt, the completion or both together
 };
 
 std::int64_t count(json::Cursor& cursor) {
@@ -116,6 +117,8 @@ void read_search_requests(json::Cursor& cursor, Stated& stated) {
 
 void read_member(json::Cursor& cursor, Stated& stated) {
     const std::string_view key = cursor.key();
+    if (key == "prompt_tokens" || key == "completion_tokens" || key == "total_tokens")
+        stated.has_counts = stated.has_counts || cursor.peek() == json::Kind::kNumber;
     if (key == "prompt_tokens") {
         stated.prompt = count(cursor);
     } else if (key == "completion_tokens") {
@@ -197,7 +200,7 @@ canon::Usage to_normal_form(Stated stated) {
 
 }  // namespace
 
-canon::Usage read_usage(json::Cursor& cursor) {
+canon::Usage read_usage(json::Cursor& cursor, bool* has_counts) {
     Stated stated;
     if (cursor.peek() != json::Kind::kObject) {
         cursor.skip();
@@ -205,6 +208,7 @@ canon::Usage read_usage(json::Cursor& cursor) {
     }
     cursor.enter_object();
     while (cursor.next_member()) read_member(cursor, stated);
+    if (has_counts != nullptr) *has_counts = stated.has_counts;
     return to_normal_form(stated);
 }
 

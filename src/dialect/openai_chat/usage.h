@@ -15,7 +15,10 @@ namespace entrepot::dialect::openai_chat {
 /// `prompt_tokens` includes cached, cache-written and audio tokens, `completion_tokens` reasoning,
 /// audio and image ones. Two suppliers leave a part out, which the arithmetic of `total_tokens`
 /// shows: xAI (and Google's shim) reasoning, Mistral audio.
-[[nodiscard]] canon::Usage read_usage(json::Cursor& cursor);
+///
+/// `has_counts` tells whether a count of the prompt, the completion or both together was stated: an
+/// object without any is no usage.
+[[nodiscard]] canon::Usage read_usage(json::Cursor& cursor, bool* has_counts = nullptr);
 /// The same from the object's text.
 [[nodiscard]] canon::Usage read_usage(std::string_view object);
 
