@@ -49,7 +49,7 @@ struct RequestFacts {
     std::uint32_t audio_parts = 0;
     std::uint32_t documents = 0;      ///< `file` parts with their data inside
     std::uint32_t file_ids = 0;       ///< `file` parts that name a stored file: no bound
-    std::uint32_t unknown_parts = 0;  ///< content parts of a type we do not know: no bound
+    std::uint32_t unknown_parts = 0;  ///< parts of a type we do not know: no bound
 
     /// Bytes that can become prompt tokens as text: messages, tools, response format, without the
     /// base64 of images, sounds and documents. An upper bound of the unescaped text.

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "dialect/openai_chat/known_fields.h"
 #include "dialect/openai_chat/media.h"
 #include "dialect/openai_chat/native.h"
 #include "json/cursor.h"
@@ -19,74 +20,6 @@ using json::Kind;
 // Providers cache prefixes of 1024 tokens and more; 3 KB is less than any such prefix.
 constexpr std::size_t kHashedBytesMin = 3072;
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 31;
-
-/// Members that are read; the bit of each tells that it was there.
-enum class Known : std::uint8_t {
-    kModel,
-    kMessages,
-    kStream,
-    kStreamOptions,
-    kMaxTokens,
-    kMaxCompletionTokens,
-    kChoices,
-    kTools,
-    kFunctions,
-    kResponseFormat,
-    kTemperature,
-    kTopP,
-    kFrequencyPenalty,
-    kPresencePenalty,
-    kStop,
-    kServiceTier,
-    kUser,
-    kSafetyIdentifier,
-    kPromptCacheKey,
-    kPrediction,
-    kModalities,
-    kLogprobs,
-    kReasoningEffort,
-    kWebSearchOptions,
-    kStore,
-    kOther,
-};
-
-Known known(std::string_view key) {
-    switch (key.size()) {
-        case 1: return key == "n" ? Known::kChoices : Known::kOther;
-        case 4:
-            if (key == "stop") return Known::kStop;
-            return key == "user" ? Known::kUser : Known::kOther;
-        case 5:
-            if (key == "model") return Known::kModel;
-            if (key == "tools") return Known::kTools;
-            if (key == "top_p") return Known::kTopP;
-            return key == "store" ? Known::kStore : Known::kOther;
-        case 6: return key == "stream" ? Known::kStream : Known::kOther;
-        case 8:
-            if (key == "messages") return Known::kMessages;
-            return key == "logprobs" ? Known::kLogprobs : Known::kOther;
-        case 9: return key == "functions" ? Known::kFunctions : Known::kOther;
-        case 10:
-            if (key == "max_tokens") return Known::kMaxTokens;
-            if (key == "prediction") return Known::kPrediction;
-            return key == "modalities" ? Known::kModalities : Known::kOther;
-        case 11: return key == "temperature" ? Known::kTemperature : Known::kOther;
-        case 12: return key == "service_tier" ? Known::kServiceTier : Known::kOther;
-        case 14: return key == "stream_options" ? Known::kStreamOptions : Known::kOther;
-        case 15: return key == "response_format" ? Known::kResponseFormat : Known::kOther;
-        case 16:
-            if (key == "presence_penalty") return Known::kPresencePenalty;
-            if (key == "prompt_cache_key") return Known::kPromptCacheKey;
-            return key == "reasoning_effort" ? Known::kReasoningEffort : Known::kOther;
-        case 17:
-            if (key == "frequency_penalty") return Known::kFrequencyPenalty;
-            return key == "safety_identifier" ? Known::kSafetyIdentifier : Known::kOther;
-        case 18: return key == "web_search_options" ? Known::kWebSearchOptions : Known::kOther;
-        case 21:
-            return key == "max_completion_tokens" ? Known::kMaxCompletionTokens : Known::kOther;
-        default: return Known::kOther;
-    }
-}
 
 bool is_role(std::string_view role) {
     for (const std::string_view known_role :
@@ -189,8 +122,14 @@ Status Inspector::run() {
     while (!error_ && cursor_.next_member()) {
         const std::string name(cursor_.key_has_escapes() ? key() : std::string_view{});
         const std::string_view key = name.empty() ? cursor_.key() : name;
-        const Known member = known(key);
+        const Known member = known_field(key);
         if (member == Known::kOther) {
+            // A supplier that ignores case would read it, and what we read beside it would not
+            // bind.
+            const std::string lower = folded(key);
+            if (known_field(lower) != Known::kOther)
+                return fail_field(ErrorCode::kBadRequest, std::string(key),
+                    fmt::format("'{}' is not a field; '{}' is", excerpt(key), lower));
             cursor_.skip();
             continue;
         }
@@ -533,6 +472,10 @@ void Inspector::read_message(std::uint32_t index) {
             const std::string_view seen = cursor_.skip();
             if (kind != Kind::kArray && kind != Kind::kNull)
                 wrong(fmt::format("messages[{}].tool_calls", index), seen, "an array or null");
+        } else if (key == "audio") {
+            // An earlier answer's sound, by its id: nothing here tells how long it is.
+            if (cursor_.peek() != Kind::kNull) ++facts_.unknown_parts;
+            cursor_.skip();
         } else {
             cursor_.skip();
         }
@@ -756,8 +699,8 @@ std::string_view RequestFacts::unbounded_reason() const {
         return "'messages[].content[].file' names a document that is not in the request; send its "
                "data in 'file_data'";
     if (unknown_parts != 0)
-        return "'messages[].content[]' holds a part of a type that is not known; use text, "
-               "image_url, input_audio or file";
+        return "'messages[]' holds a content part of a type that is not known, or the 'audio' of "
+               "an earlier answer by its id; use text, image_url, input_audio or file";
     if (needs_web_search)
         return "'web_search_options' lets the supplier search as often as it likes; leave it out";
     return {};
