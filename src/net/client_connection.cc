@@ -13,7 +13,9 @@ namespace entrepot::net {
 
 namespace {
 constexpr std::size_t kKeptHeadBytes = 2048;
-}
+// A kept connection that the upstream closed while it was idle shows it within a round trip or two.
+constexpr nanoseconds kStaleWithin{1'000'000'000};
+}  // namespace
 
 ClientConnection::~ClientConnection() { drop_buffer(); }
 
@@ -126,7 +128,8 @@ Co<ClientConnection::Attempt> ClientConnection::perform(
         attempt.result = read_available();
         if (!attempt.result) {
             if (!parser_.begun()) {
-                attempt.stale = true;
+                // Later, the upstream has worked on it, and a repetition would be paid for twice.
+                attempt.stale = core.now() - report->sent_at < kStaleWithin;
                 attempt.result.error().code = ErrorCode::kUpstreamUnreachable;
                 attempt.result.error().message =
                     "the upstream closed the connection without an answer";

@@ -176,6 +176,27 @@ TEST(HttpClient, RepeatsOnceWhenAKeptConnectionTurnsOutClosed) {
     EXPECT_EQ(upstream.connections(), 2);
 }
 
+// It has worked on the request since, so a repetition would be paid for twice.
+TEST(HttpClient, DoesNotRepeatWhenAKeptConnectionClosesLongAfterTheRequest) {
+    RawServer upstream([](int socket, int) {
+        if (RawServer::read_request(socket).empty()) return;
+        RawServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        if (RawServer::read_request(socket).empty()) return;
+        ::usleep(1'100'000);  // tidy: the limit is a second of the real clock
+    });
+    with_client([&](Core&, HttpClient& client) -> Co<void> {
+        OriginPool& pool = **client.origin(at_port(upstream.port()));
+        Answer first = co_await fetch(client, pool, post("{}"), {});
+        EXPECT_TRUE(first.result);
+        Answer second = co_await fetch(client, pool, post("{}"), {});
+        EXPECT_EQ(code_of(second), ErrorCode::kUpstreamUnreachable);
+        EXPECT_TRUE(second.report.reused);
+        EXPECT_TRUE(second.report.sent);
+        EXPECT_FALSE(second.report.retried_stale);
+    });
+    EXPECT_EQ(upstream.connections(), 1);
+}
+
 TEST(HttpClient, DoesNotRepeatOnAFreshConnectionNorAfterTheFirstByte) {
     RawServer upstream([](int socket, int number) {
         if (RawServer::read_request(socket).empty()) return;
