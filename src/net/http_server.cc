@@ -34,6 +34,8 @@ std::string address_text(const sockaddr_storage& storage) {
 
 }  // namespace
 
+Co<bool> Handler::check_head(ServerRequest&, ResponseWriter&) { co_return true; }
+
 std::string Handler::refusal_body(const Error& error, int, std::string_view) {
     std::string message;
     for (const char c : error.message) {

@@ -74,6 +74,10 @@ protected:
 class Handler {
 public:
     virtual ~Handler() = default;
+    /// Asked once when a head has come and not all of its body: whether to read on. `head` is the
+    /// request without its body. False: it is answered already, by `send`, and the connection ends,
+    /// so that nobody makes us keep a body that we would not serve. Default: true.
+    [[nodiscard]] virtual Co<bool> check_head(ServerRequest& head, ResponseWriter& response);
     /// Answers one request. An unanswered one gets a 500; a started, unfinished one is aborted.
     [[nodiscard]] virtual Co<void> handle(ServerRequest& request, ResponseWriter& response) = 0;
     /// The body of an answer the connection gives by itself before there is a request (400, 408,

@@ -132,6 +132,7 @@ Co<bool> ServerConnection::receive() {
     progress_ = shared_.core.now();
     if (shared_.draining && leftover_.empty()) co_return false;
     bool continued = false;
+    bool is_head_checked = false;
     unsigned streak = 0;
     if (!leftover_.empty()) feed(std::string(std::move(leftover_)));
     for (;;) {
@@ -141,6 +142,11 @@ Co<bool> ServerConnection::receive() {
             co_return false;
         }
         if (ended_ || !stream_.open()) co_return false;
+        if (parser_.state() == RequestParser::State::kBody && !is_head_checked) {
+            is_head_checked = true;
+            const bool goes_on = co_await check_head();
+            if (!goes_on) co_return false;
+        }
         if (parser_.state() == RequestParser::State::kBody && parser_.expects_continue() &&
             !continued) {
             continued = true;
@@ -183,6 +189,20 @@ Co<void> ServerConnection::refuse() {
     if (sent) co_await linger();
 }
 
+/// Asks the handler before the body is kept; false when it has answered.
+Co<bool> ServerConnection::check_head() {
+    keep_alive_ = false;
+    started_ = finished_ = head_waits_ = false;
+    bytes_sent_ = 0;
+    ServerRequest head = head_of_request();
+    const bool goes_on = co_await shared_.handler.check_head(head, *this);
+    if (goes_on) co_return true;
+    phase_ = Phase::kEnding;
+    std::string().swap(parser_.body());
+    if (!broken_) co_await linger();
+    co_return false;
+}
+
 /// Lets the client read our last answer although it is still sending: closing over unread bytes
 /// would reset it.
 Co<void> ServerConnection::linger() {
@@ -203,6 +223,20 @@ Co<void> ServerConnection::linger() {
 
 // ---- Serving
 
+ServerRequest ServerConnection::head_of_request() {
+    ServerRequest request;
+    request.method = parser_.method();
+    request.target = parser_.target();
+    const std::size_t mark = request.target.find('?');
+    request.path = request.target.substr(0, mark);
+    if (mark != std::string_view::npos) request.query = request.target.substr(mark + 1);
+    request.headers = parser_.headers();
+    request.peer = peer_;
+    request.secure = stream_.secure();
+    request.cancel = &cancel_;
+    return request;
+}
+
 Co<bool> ServerConnection::serve_one() {
     phase_ = Phase::kServing;
     ++served_;
@@ -213,17 +247,8 @@ Co<bool> ServerConnection::serve_one() {
         parser_.keep_alive() && !ended_ && served_ < shared_.options.requests_per_connection_max;
     if (!shared_.expired && cancel_.cancelled()) cancel_.reset();
 
-    ServerRequest request;
-    request.method = parser_.method();
-    request.target = parser_.target();
-    const std::size_t mark = request.target.find('?');
-    request.path = request.target.substr(0, mark);
-    if (mark != std::string_view::npos) request.query = request.target.substr(mark + 1);
-    request.headers = parser_.headers();
+    ServerRequest request = head_of_request();
     request.body = std::move(parser_.body());
-    request.peer = peer_;
-    request.secure = stream_.secure();
-    request.cancel = &cancel_;
 
     stream_.on_hang_up(&cancel_);
     co_await shared_.handler.handle(request, *this);

@@ -47,6 +47,8 @@ private:
     Co<bool> receive();
     Co<bool> serve_one();
     Co<void> refuse();
+    Co<bool> check_head();
+    [[nodiscard]] ServerRequest head_of_request();
     Co<void> linger();
     [[nodiscard]] Deadline reading_deadline() const;
     void read_available();
