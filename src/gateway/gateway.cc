@@ -134,10 +134,18 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     std::optional<Error> failed;
     std::atomic<std::size_t> running{0};
     std::promise<void> all_running;
+    const Worker::TakeOut take_out = [&self](const std::shared_ptr<const State>& of,
+                                         std::uint32_t offer) {
+        for (std::size_t i = 0; i < self.cores.size(); ++i) {
+            self.cores[i].post([&lane = self.lanes[i], of, offer] {
+                if (lane.worker != nullptr) lane.worker->take_out(*of, offer);
+            });
+        }
+    };
     self.cores.start([&](Core& core) {
         Lane& lane = self.lanes[core.index()];
         lane.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
-            *lane.metrics, self.access_log.get(), self.is_draining);
+            *lane.metrics, self.access_log.get(), self.is_draining, take_out);
         lane.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
             *lane.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
         lane.scope = std::make_unique<Scope>(core);

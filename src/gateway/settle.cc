@@ -73,7 +73,8 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
         metrics_.alarm(offer_state.name, "a settlement was refused: " + posting.error().message);
     } else if (!posting->overdraft.is_zero()) {
         metrics_.overdraft(offer_state.name, posting->overdraft);
-        x.core->health.take_out(attempt.offer);
+        x.core->health.take_out(attempt.offer);  // here at once
+        take_out_everywhere_(x.state, attempt.offer);
     }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;

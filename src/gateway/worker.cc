@@ -20,10 +20,19 @@ const dialect::Dialect& chat_dialect() {
     return dialect;
 }
 
+Error nothing_at(const net::ServerRequest& request) {
+    return Error{ErrorCode::kNotFound,
+        fmt::format("there is nothing at {} {}; this gateway serves POST /v1/chat/completions and "
+                    "GET /v1/models",
+            excerpt(request.method), excerpt(request.path)),
+        {}, {}};
+}
+
 }  // namespace
 
 Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
-    Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining)
+    Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
+    TakeOut take_out_everywhere)
     : core_(core),
       states_(states),
       books_(books),
@@ -31,6 +40,7 @@ Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limi
       metrics_(metrics),
       access_log_(access_log),
       draining_(draining),
+      take_out_everywhere_(std::move(take_out_everywhere)),
       client_(core, client_options()) {}
 
 const std::shared_ptr<CoreState>& Worker::core_state() {
@@ -96,12 +106,31 @@ Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& respon
         co_return;
     }
     Exchange x = begin_exchange();
-    Error error{ErrorCode::kNotFound,
-        fmt::format("there is nothing at {} {}; this gateway serves POST /v1/chat/completions and "
-                    "GET /v1/models",
-            excerpt(request.method), excerpt(request.path)),
-        {}, {}};
+    Error error = nothing_at(request);
     co_await refuse(x, response, std::move(error));
+}
+
+Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& response) {
+    Exchange x = begin_exchange();
+    x.bench = take_bench();
+    // Everything with a key is below /v1; the rest takes no body worth waiting for.
+    Status admitted;
+    if (head.path.starts_with("/v1/"))
+        admitted = admit(x, head);
+    else
+        admitted = std::unexpected(nothing_at(head));
+    give_bench(std::move(x.bench));
+    if (admitted) co_return true;
+    Error error = std::move(admitted).error();
+    co_await refuse(x, response, std::move(error));
+    co_await record(x, head.peer);
+    co_return false;
+}
+
+void Worker::take_out(const State& state, std::uint32_t offer) {
+    // A state published since then was made by somebody who looked.
+    const std::shared_ptr<CoreState>& here = core_state();
+    if (here->state.get() == &state) here->health.take_out(offer);
 }
 
 Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& response) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,11 +47,21 @@ private:
 /// beside this one tell (admit, plan, hold, attempt, relay, settle, record).
 class Worker final : public net::Handler {
 public:
+    using TakeOut = std::function<void(const std::shared_ptr<const State>&, std::uint32_t offer)>;
+
     Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
-        Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining);
+        Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
+        TakeOut take_out_everywhere);
 
     [[nodiscard]] Co<void> handle(
         net::ServerRequest& request, net::ResponseWriter& response) override;
+    /// Refuses who is not known, and what is served nowhere, before a body is kept for them.
+    [[nodiscard]] Co<bool> check_head(
+        net::ServerRequest& head, net::ResponseWriter& response) override;
+
+    /// Takes an offer of `state` out of use here; `take_out_everywhere` asks
+    /// every core to.
+    void take_out(const State& state, std::uint32_t offer);
 
 private:
     // worker.cc
@@ -134,6 +145,7 @@ private:
     Metrics& metrics_;
     telemetry::AccessLog* access_log_;  // null: off
     const std::atomic<bool>& draining_;
+    TakeOut take_out_everywhere_;
     net::HttpClient client_;
     std::shared_ptr<CoreState> core_state_;
     routing::OutputLengths lengths_;
