@@ -95,7 +95,7 @@ Co<void> Worker::end_failed(
     // A status line means that the supplier refused before it worked; silence after sending may
     // have been billed.
     const bool may_be_billed = failure.has_usage || failure.answer_bytes > 0 ||
-        (x.attempt.report.sent && failure.status < 400);
+        (x.attempt.report.sent && failure.status < 300);
     if (may_be_billed) {
         const Consumption consumption{failure.usage, failure.has_usage && failure.is_usage_final,
             failure.answer_bytes, failure.error.code == ErrorCode::kClientGone};

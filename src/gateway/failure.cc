@@ -76,6 +76,12 @@ canon::Failure failure_of(const Error& error) {
     return failure;
 }
 
+ledger::EndedBy ended_by(const Status& wrote) {
+    if (wrote) return ledger::EndedBy::kSupplier;
+    return wrote.error().code == ErrorCode::kDraining ? ledger::EndedBy::kGateway
+                                                      : ledger::EndedBy::kClient;
+}
+
 std::string scrub_account(std::string_view text) {
     // What precedes an identifier, and how many more characters make it one.
     constexpr std::array<std::string_view, 7> kPrefixes{

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "canon/reply.h"
+#include "ledger/types.h"
 
 namespace entrepot::gateway {
 
@@ -12,5 +13,9 @@ namespace entrepot::gateway {
 /// Takes a supplier's identifiers of our account out of a text meant for the client: organisation,
 /// project and subscription ids, ARNs with account numbers, key fragments.
 [[nodiscard]] std::string scrub_account(std::string_view text);
+
+/// Who ended an exchange whose last write went so: a drain of ours also ends a write that a slow
+/// client does not take.
+[[nodiscard]] ledger::EndedBy ended_by(const Status& wrote);
 
 }  // namespace entrepot::gateway

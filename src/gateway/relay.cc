@@ -101,7 +101,7 @@ Co<Failed> Worker::relay_whole(
     append_headers(x, true, lines);
     x.phase = ledger::Phase::kRelay;
     const Status sent = co_await response.send(200, lines, body);
-    x.ended_by = sent ? ledger::EndedBy::kSupplier : ledger::EndedBy::kClient;
+    x.ended_by = ended_by(sent);
     co_return nullptr;
 }
 
@@ -122,8 +122,10 @@ Co<Failed> Worker::relay_large(
         if (head.size() < kMeteredBytesMax) head += *more;
         wrote = co_await response.write(*more);
     }
-    const bool is_client_gone = !wrote || (!read && read.error().code == ErrorCode::kClientGone);
-    const bool is_drained = !read && read.error().code == ErrorCode::kDraining;
+    const bool is_drained = (!read && read.error().code == ErrorCode::kDraining) ||
+        (!wrote && wrote.error().code == ErrorCode::kDraining);
+    const bool is_client_gone =
+        !is_drained && (!wrote || (!read && read.error().code == ErrorCode::kClientGone));
     Consumption consumption;
     consumption.answer_bytes = static_cast<std::int64_t>(head.size());
     consumption.is_client_gone = is_client_gone;
@@ -144,9 +146,9 @@ Co<Failed> Worker::relay_large(
     else
         response.abort();  // a body cut short must not look whole
     if (!read) x.error = read.error().code;
-    x.ended_by = is_client_gone || !wrote ? ledger::EndedBy::kClient
-        : is_drained                      ? ledger::EndedBy::kGateway
-                                          : ledger::EndedBy::kSupplier;
+    x.ended_by = is_client_gone ? ledger::EndedBy::kClient
+        : is_drained            ? ledger::EndedBy::kGateway
+                                : ended_by(wrote);
     co_return nullptr;
 }
 
@@ -228,20 +230,23 @@ Co<Failed> Worker::relay_stream(
     }
     // After a complete answer neither side's end changes anything.
     const bool is_complete = meter.is_done() || (broken && is_over);
+    if (!wrote && wrote.error().code == ErrorCode::kDraining && broken)
+        broken = std::unexpected(wrote.error());  // we hung up on a client that was slow to read
+    const bool is_drained = !broken && broken.error().code == ErrorCode::kDraining;
     const bool is_client_gone =
-        !wrote || (!broken && broken.error().code == ErrorCode::kClientGone);
+        !is_drained && (!wrote || (!broken && broken.error().code == ErrorCode::kClientGone));
     const Consumption consumption = consumption_of(meter, is_complete, is_client_gone);
     co_await settle(x, consumption);
     end_attempt(x,
-        is_complete && !meter.failure() ? routing::Outcome::kServed
-            : is_client_gone            ? routing::Outcome::kAbandoned
-                                        : routing::Outcome::kFailed,
+        is_complete && !meter.failure()    ? routing::Outcome::kServed
+            : is_client_gone || is_drained ? routing::Outcome::kAbandoned
+                                           : routing::Outcome::kFailed,
         std::nullopt);
     if (is_client_gone) {
         x.ended_by = ledger::EndedBy::kClient;
         if (!is_complete) x.error = ErrorCode::kClientGone;
         response.abort();
-    } else if (is_complete) {
+    } else if (is_complete && wrote) {
         x.ended_by = ledger::EndedBy::kSupplier;
         if (!response.finished()) (void)co_await response.finish();
     } else {

@@ -120,7 +120,7 @@ Co<Failed> Worker::relay_translated_whole(
     std::string lines = "content-type: application/json\r\n";
     append_headers(x, true, lines);
     const Status sent = co_await response.send(200, lines, out);
-    x.ended_by = sent ? ledger::EndedBy::kSupplier : ledger::EndedBy::kClient;
+    x.ended_by = ended_by(sent);
     co_return nullptr;
 }
 
@@ -193,24 +193,27 @@ Co<Failed> Worker::relay_translated_stream(
                 fail(ErrorCode::kUpstreamProtocol, "the supplier's stream ended without an event");
         co_return failure_from(seen, broken.error());
     }
+    if (!wrote && wrote.error().code == ErrorCode::kDraining && broken)
+        broken = std::unexpected(wrote.error());  // we hung up on a client that was slow to read
+    const bool is_drained = !broken && broken.error().code == ErrorCode::kDraining;
     const bool is_client_gone =
-        !wrote || (!broken && broken.error().code == ErrorCode::kClientGone);
+        !is_drained && (!wrote || (!broken && broken.error().code == ErrorCode::kClientGone));
     // The reports of a stream that did not end are of its beginning (Anthropic's message_start):
     // not the usage.
     const Consumption consumption{seen.usage, seen.has_usage && (is_complete || seen.has_ended),
         seen.answer_bytes, is_client_gone};
     co_await settle(x, consumption);
     end_attempt(x,
-        is_complete          ? routing::Outcome::kServed
-            : is_client_gone ? routing::Outcome::kAbandoned
-                             : routing::Outcome::kFailed,
+        is_complete                        ? routing::Outcome::kServed
+            : is_client_gone || is_drained ? routing::Outcome::kAbandoned
+                                           : routing::Outcome::kFailed,
         std::nullopt);
     note_dropped(x, *encoder);
     if (is_client_gone) {
         x.ended_by = ledger::EndedBy::kClient;
         if (!is_complete) x.error = ErrorCode::kClientGone;
         response.abort();
-    } else if (is_complete) {
+    } else if (is_complete && wrote) {
         x.ended_by = ledger::EndedBy::kSupplier;
         if (!response.finished()) (void)co_await response.finish();
     } else {

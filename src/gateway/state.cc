@@ -183,17 +183,6 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
     ENTREPOT_TRY(state->table, compile_offers(settings));
     ENTREPOT_TRY(state->keys, compile_keys(settings, stored_keys));
 
-    std::vector<ledger::BudgetSpec> budgets;
-    for (const config::OrgSettings& org : settings.orgs)
-        add_budgets(budgets, ledger::OwnerKind::kOrg, org.id.str(), org.budgets);
-    for (const config::TeamSettings& team : settings.teams)
-        add_budgets(budgets, ledger::OwnerKind::kTeam, team.id.str(), team.budgets);
-    for (const config::KeySettings& key : settings.keys)
-        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
-    for (const config::KeySettings& key : stored_keys)
-        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
-    ENTREPOT_TRY_DO(books.set_budgets(budgets));
-
     for (std::uint32_t i = 0; i < state->table.size(); ++i) {
         const routing::Offer& offer = state->table.offer(i);
         OfferState compiled;
@@ -219,12 +208,24 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         ENTREPOT_TRY(compiled.key, books.name(principal.key.view()));
         ENTREPOT_TRY(compiled.team, books.name(principal.team.view()));
         ENTREPOT_TRY(compiled.org, books.name(principal.org.view()));
-        compiled.has_budget = books.has_budget(compiled.path);
         compiled.has_limits = principal.limits != auth::Limits{};
         compiled.reach = reach_of(principal);
         state->key_states.push_back(std::move(compiled));
     }
     ENTREPOT_TRY(state->dialect_openai_chat, books.name("openai-chat"));
+
+    // Last of all that can fail: settings that are refused leave the budgets as they were.
+    std::vector<ledger::BudgetSpec> budgets;
+    for (const config::OrgSettings& org : settings.orgs)
+        add_budgets(budgets, ledger::OwnerKind::kOrg, org.id.str(), org.budgets);
+    for (const config::TeamSettings& team : settings.teams)
+        add_budgets(budgets, ledger::OwnerKind::kTeam, team.id.str(), team.budgets);
+    for (const config::KeySettings& key : settings.keys)
+        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
+    for (const config::KeySettings& key : stored_keys)
+        add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
+    ENTREPOT_TRY_DO(books.set_budgets(budgets));
+    for (KeyState& key : state->key_states) key.has_budget = books.has_budget(key.path);
     return state;
 }
 
