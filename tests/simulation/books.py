@@ -101,7 +101,8 @@ def compare(scene, answers):
         for attempt in certain:
             usage = tuple(sorted(attempt["usage"].items()))
             if usage not in [tuple(sorted(e.usage.items())) for e in billed]:
-                wrong.append(f"{exchange}: booked {usage}, served {[e.usage for e in billed]}")
+                wrong.append(f"{exchange}: booked {usage} at {attempt['offer']}, served "
+                             f"{[(e.cloud, e.fault, e.usage) for e in billed]}")
         # What left cloudsim is lost when the gateway died, or the client left, before it was read.
         excused = any("unverified" in a or "client_gone" in a for a in doubtful)
         if len(certain) < len(reported) and not excused:
