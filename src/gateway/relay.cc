@@ -48,6 +48,7 @@ Worker::Consumption Worker::consumption_of(
     consumption.is_reported = meter.has_usage() && (is_complete || meter.finished_choices() > 0);
     consumption.answer_bytes = meter.answer_bytes();
     consumption.is_client_gone = is_client_gone;
+    consumption.service_tier = meter.service_tier();
     return consumption;
 }
 
@@ -93,7 +94,8 @@ Co<Failed> Worker::relay_whole(
     }
     if (metered->failure) co_return stated_failure(*metered->failure, metered->answer_bytes);
 
-    const Consumption consumption{metered->usage, metered->has_usage, metered->answer_bytes, false};
+    const Consumption consumption{
+        metered->usage, metered->has_usage, metered->answer_bytes, false, metered->service_tier};
     co_await settle(x, consumption);
     end_attempt(x, routing::Outcome::kServed, std::nullopt);
     mark_first_byte(x);
@@ -133,6 +135,7 @@ Co<Failed> Worker::relay_large(
         if (const Result<chat::MeteredReply> metered = chat::meter_whole(head); metered) {
             consumption.usage = metered->usage;
             consumption.is_reported = metered->has_usage;
+            consumption.service_tier = metered->service_tier;
         }
     }
     co_await settle(x, consumption);

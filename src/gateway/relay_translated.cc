@@ -14,6 +14,7 @@ constexpr std::size_t kWholeBytesMax = 64 * 1024 * 1024;
 /// What the events said, as far as settling and relaying need it.
 struct Seen {
     canon::Usage usage;
+    std::string service_tier;
     bool has_usage = false;
     bool has_ended = false;
     bool has_content = false;  ///< something a client would notice
@@ -23,6 +24,7 @@ struct Seen {
     void add(const canon::Event& event) {
         if (const auto* reported = std::get_if<canon::UsageReported>(&event)) {
             usage = reported->usage;
+            if (!reported->service_tier.empty()) service_tier = reported->service_tier;
             has_usage = true;
         } else if (const auto* delta = std::get_if<canon::PartDelta>(&event)) {
             answer_bytes += static_cast<std::int64_t>(delta->text.size());
@@ -112,7 +114,8 @@ Co<Failed> Worker::relay_translated_whole(
     if (seen.failure) co_return failure_from(seen, stated(*seen.failure));
     if (!decoded) co_return failure_from(seen, std::move(decoded).error());
 
-    const Consumption consumption{seen.usage, seen.has_usage, seen.answer_bytes, false};
+    const Consumption consumption{
+        seen.usage, seen.has_usage, seen.answer_bytes, false, seen.service_tier};
     co_await settle(x, consumption);
     end_attempt(x, routing::Outcome::kServed, std::nullopt);
     mark_first_byte(x);
@@ -175,7 +178,8 @@ Co<Failed> Worker::relay_translated_stream(
             mark_first_byte(x);
         }
         if ((is_over || seen.has_ended) && x.attempt.is_open) {
-            const Consumption consumption{seen.usage, seen.has_usage, seen.answer_bytes, false};
+            const Consumption consumption{
+                seen.usage, seen.has_usage, seen.answer_bytes, false, seen.service_tier};
             co_await settle(x, consumption);
         }
         // Not `a ? co_await b : co_await c`: g++ 12.2 destroys the branch that was not taken.
@@ -201,7 +205,7 @@ Co<Failed> Worker::relay_translated_stream(
     // The reports of a stream that did not end are of its beginning (Anthropic's message_start):
     // not the usage.
     const Consumption consumption{seen.usage, seen.has_usage && (is_complete || seen.has_ended),
-        seen.answer_bytes, is_client_gone};
+        seen.answer_bytes, is_client_gone, seen.service_tier};
     co_await settle(x, consumption);
     end_attempt(x,
         is_complete                        ? routing::Outcome::kServed

@@ -36,6 +36,8 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
     if (offer.card != nullptr) {
         pricing::PriceOptions options;
         options.tier = attempt.tier;
+        if (!consumption.service_tier.empty())
+            options.tier = catalog::parse_tier(consumption.service_tier).value_or(attempt.tier);
         if (const Result<pricing::Charge> charge =
                 pricing::price(request.usage, *offer.card, options, attempt.dispatch);
             charge && charge->is_known) {

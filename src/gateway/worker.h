@@ -127,6 +127,7 @@ private:
         bool is_reported = false;  ///< by the supplier; else an estimate is made of what was seen
         std::int64_t answer_bytes = 0;
         bool is_client_gone = false;
+        std::string service_tier = {};  ///< that served it, in the supplier's word; often not said
     };
     [[nodiscard]] static Consumption consumption_of(
         const dialect::openai_chat::StreamMeter& meter, bool is_complete, bool is_client_gone);
