@@ -86,6 +86,35 @@ TEST_F(ReviewTest, WhatAFailedAttemptDroppedIsNotSaidOfTheOneThatAnswered) {
     EXPECT_EQ(reply.headers.count("x-entrepot-dropped"), 0u);
 }
 
+// message_start states a provisional output of 1: a floor, and no usage.
+TEST_F(ReviewTest, ATranslatedStreamThatWasCutIsBookedAsAnEstimateAboveItsBeginning) {
+    start_two(true);
+    Script cut = stream_of({
+        "event: message_start\ndata: "
+        R"({"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",)"
+        R"("model":"claude-sonnet-4-5-20250929","content":[],"stop_reason":null,)"
+        R"("stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}})"
+        "\n\n",
+        "event: content_block_start\ndata: "
+        R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})"
+        "\n\n",
+        "event: content_block_delta\ndata: "
+        R"({"type":"content_block_delta","index":0,)"
+        R"("delta":{"type":"text_delta","text":"a word of forty bytes, more or less, ok."}})"
+        "\n\n",
+    });
+    cut.breaks_off = true;
+    first.plan(cut);
+    const Reply reply = ask(kAskStream);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_NE(reply.body.find("data: {\"error\":"), std::string::npos) << reply.body;
+    const store::ExchangeReport report = report_of(reply);
+    EXPECT_TRUE(report.attempts.at(0).flags & ledger::settle_flag::kEstimated);
+    EXPECT_EQ(report.attempts.at(0).usage[canon::Meter::kInput], 10);
+    EXPECT_EQ(report.attempts.at(0).usage[canon::Meter::kOutput], 10);
+    expect_books_in_order();
+}
+
 TEST_F(ReviewTest, ABatchTierThatTheDialectDropsIsBilledAtStandard) {
     const std::string suppliers = fmt::format(R"(clouds:
   claude: {{kind: anthropic, endpoint: "http://127.0.0.1:{}", api_key: k}}
