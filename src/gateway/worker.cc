@@ -90,21 +90,22 @@ Exchange Worker::begin_exchange() {
 }
 
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
-    if (request.path == "/v1/chat/completions") {
-        co_await serve_chat(request, response);
-        co_return;
-    }
-    if (request.path == "/v1/models" || request.path.starts_with("/v1/models/")) {
-        co_await serve_models(request, response);
-        co_return;
-    }
-    if (request.path == "/livez" || request.path == "/readyz") {
-        const bool is_ready =
-            request.path == "/livez" || !draining_.load(std::memory_order_relaxed);
-        (void)co_await response.send(
-            is_ready ? 200 : 503, "content-type: text/plain\r\n", is_ready ? "ok\n" : "draining\n");
-        co_return;
-    }
+    // No coroutine itself: every open stream would carry its frame.
+    if (request.path == "/v1/chat/completions") return serve_chat(request, response);
+    if (request.path == "/v1/models" || request.path.starts_with("/v1/models/"))
+        return serve_models(request, response);
+    if (request.path == "/livez" || request.path == "/readyz")
+        return serve_probe(request, response);
+    return serve_nothing(request, response);
+}
+
+Co<void> Worker::serve_probe(net::ServerRequest& request, net::ResponseWriter& response) {
+    const bool is_ready = request.path == "/livez" || !draining_.load(std::memory_order_relaxed);
+    (void)co_await response.send(
+        is_ready ? 200 : 503, "content-type: text/plain\r\n", is_ready ? "ok\n" : "draining\n");
+}
+
+Co<void> Worker::serve_nothing(net::ServerRequest& request, net::ResponseWriter& response) {
     Exchange x = begin_exchange();
     Error error = nothing_at(request);
     co_await refuse(x, response, std::move(error));
@@ -141,24 +142,18 @@ Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& re
         served = fail(ErrorCode::kMethodNotAllowed,
             fmt::format(
                 "{} is not allowed at /v1/chat/completions; use POST", excerpt(request.method)));
-    } else {
-        served = co_await run_chat(x, request, response);
     }
+    if (served) served = admit(x, request);
+    if (served) served = decode_chat(x, request);
+    if (served && x.key->has_limits) served = co_await limit(x);
+    if (served) served = plan(x);
+    if (served) served = co_await attempts(x, request, response);
     if (!served) {
         Error error = std::move(served).error();
         co_await refuse(x, response, std::move(error));
     }
     if (x.bench != nullptr) give_bench(std::move(x.bench));
     co_await record(x, request.peer);
-}
-
-Task<void> Worker::run_chat(
-    Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
-    ENTREPOT_CO_TRY_DO(admit(x, request));
-    ENTREPOT_CO_TRY_DO(decode_chat(x, request));
-    if (x.key->has_limits) ENTREPOT_CO_TRY_DO(co_await limit(x));
-    ENTREPOT_CO_TRY_DO(plan(x));
-    co_return co_await attempts(x, request, response);
 }
 
 Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error) {

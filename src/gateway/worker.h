@@ -67,8 +67,9 @@ private:
     // worker.cc
     [[nodiscard]] Co<void> serve_chat(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_models(net::ServerRequest& request, net::ResponseWriter& response);
-    [[nodiscard]] Task<void> run_chat(
-        Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_probe(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_nothing(
+        net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> refuse(Exchange& x, net::ResponseWriter& response, Error error);
     [[nodiscard]] Co<void> send_failure(Exchange& x, net::ResponseWriter& response,
         const canon::Failure& failure, std::string body);
