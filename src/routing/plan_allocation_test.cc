@@ -11,15 +11,18 @@ std::size_t allocations = 0;
 
 }  // namespace
 
-// Counts every allocation of this test program.
-void* operator new(std::size_t bytes) {
+// Counts every allocation of this test program. Never inlined: g++ takes a `free` that it sees
+// beside a `new` for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
     ++allocations;
     void* memory = std::malloc(bytes);
     if (memory == nullptr) std::abort();
     return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
 
 namespace entrepot::routing {
 namespace {
