@@ -41,6 +41,7 @@ std::string_view error_code_name(ErrorCode code) {
         case ErrorCode::kCancelled: return "cancelled";
         case ErrorCode::kOverflow: return "overflow";
         case ErrorCode::kInternal: return "internal";
+        case ErrorCode::kNotDurable: return "not_durable";
     }
     return "internal";
 }

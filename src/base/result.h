@@ -53,6 +53,8 @@ enum class ErrorCode : std::uint8_t {
     kCancelled,
     kOverflow,
     kInternal,
+    // Numbers are in the journal: add at the end.
+    kNotDurable,  ///< `durability: power`, and the disk refuses to secure the hold
 };
 
 /// The code's name as it stands in logs and in docs/reference/errors.md, e.g.

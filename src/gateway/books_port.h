@@ -49,9 +49,15 @@ public:
     }
 
     /// `durability: power`: waits until the journal is on disk up to `position`. Never cancelled.
-    [[nodiscard]] Co<void> durable(Core& here, std::uint64_t position) {
+    /// Errors: kNotDurable when the disk refuses it.
+    [[nodiscard]] Task<void> durable(Core& here, std::uint64_t position) {
         std::vector<Waiter*>& waiting = waiting_[here.index()];
         while (books_.durable_up_to() < position) {
+            if (books_.sync_failed_up_to() >= position)
+                co_return fail(ErrorCode::kNotDurable,
+                    "the gateway could not secure its books on disk, so nothing was sent and "
+                    "nothing is billed; try again later",
+                    books_.journal_failure());
             Waiter waiter;
             waiting.push_back(&waiter);
             // The deadline makes up for a wake-up that came between the look and the wait.
@@ -59,6 +65,7 @@ public:
             (void)co_await waiter.wait(until);
             std::erase(waiting, &waiter);
         }
+        co_return Status{};
     }
     /// On a core: wakes what waits there for the disk.
     void wake_durable(const Core& here) {

@@ -41,6 +41,7 @@ constexpr std::array kRows{
     Row{ErrorCode::kUpstreamProtocol, 502, kServer},
     Row{ErrorCode::kNoOffer, 503, kOverloaded},
     Row{ErrorCode::kJournalFull, 503, kOverloaded},
+    Row{ErrorCode::kNotDurable, 503, kOverloaded},
     Row{ErrorCode::kDraining, 503, kOverloaded},
 };
 

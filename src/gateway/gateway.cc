@@ -102,7 +102,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
     impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
     if (settings.durability == config::Durability::kPower) {
-        impl->books->on_durable([raw = impl.get()](std::uint64_t) {
+        impl->books->on_synced([raw = impl.get()] {
             for (std::size_t i = 0; i < raw->cores.size(); ++i) {
                 Core& core = raw->cores[i];
                 core.post([raw, &core] { raw->port->wake_durable(core); });

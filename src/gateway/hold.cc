@@ -42,9 +42,13 @@ Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cance
             attempt.is_open = true;
             x.attempt = attempt;
             ++x.attempts_made;
-            if (x.state->settings.durability == config::Durability::kPower)
-                co_await books_.durable(core_, ticket->position);
-            co_return Status{};
+            if (x.state->settings.durability != config::Durability::kPower) co_return Status{};
+            Status durable = co_await books_.durable(core_, ticket->position);
+            if (!durable) {
+                co_await release(x, durable.error().code);
+                metrics_.alarm("journal", durable.error().cause);
+            }
+            co_return durable;
         }
         if (ticket.error().code != ErrorCode::kInsufficientBalance)
             co_return std::unexpected(ticket.error());

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -95,6 +96,7 @@ public:
         {
             const std::lock_guard lock(mutex);
             bodies.push_back(request.body);
+            if (on_request) on_request(request);
             script = answer;
         }
         if (script.before.count() > 0) {
@@ -129,6 +131,9 @@ public:
         else
             (void)co_await response.finish();
     }
+
+    /// Called with each request before it is answered, one at a time; set it before the first.
+    std::function<void(const net::ServerRequest&)> on_request;
 
     void plan(Script script) {
         const std::lock_guard lock(mutex);
@@ -264,10 +269,13 @@ keys:
         config::Loaded loaded =
             config::load_text(yaml, "test.yaml", config::Environment::of_process());
         ASSERT_TRUE(loaded.ok()) << config::format_problems(loaded.problems);
-        store::BooksOptions options;
-        options.data = data_;
-        options.segment_bytes = 1 << 20;
-        Result<std::unique_ptr<store::Books>> books = store::Books::open(options, wall_now());
+        books_options_.data = data_;
+        books_options_.segment_bytes = 1 << 20;
+        books_options_.durability = loaded.settings->durability == config::Durability::kPower
+            ? store::Durability::kPower
+            : store::Durability::kProcess;
+        Result<std::unique_ptr<store::Books>> books =
+            store::Books::open(books_options_, wall_now());
         ASSERT_TRUE(books) << books.error().message;
         auto started = Gateway::start(*loaded.settings, std::move(*books), {});
         ASSERT_TRUE(started) << started.error().message;
@@ -303,6 +311,7 @@ keys:
     static inline int counter_ = 0;
     Supplier first, second;
     std::filesystem::path data_;
+    store::BooksOptions books_options_;  ///< beyond what the settings say
     std::unique_ptr<Gateway> gateway_;
 };
 

@@ -215,8 +215,10 @@ Status Books::checkpoint() {
 }
 
 std::uint64_t Books::durable_up_to() const { return impl_->journal->durable_up_to(); }
-void Books::on_durable(std::function<void(std::uint64_t)> callback) {
-    impl_->journal->on_durable(std::move(callback));
+std::uint64_t Books::sync_failed_up_to() const { return impl_->journal->sync_failed_up_to(); }
+std::string Books::journal_failure() const { return impl_->journal->last_failure(); }
+void Books::on_synced(std::function<void()> callback) {
+    impl_->journal->on_synced(std::move(callback));
 }
 
 namespace {

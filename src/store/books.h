@@ -181,8 +181,12 @@ public:
 
     /// How far the journal would survive a power cut. Any thread.
     [[nodiscard]] std::uint64_t durable_up_to() const;
-    /// Called on the journal's thread whenever durable_up_to() grew; set it before the first hold.
-    void on_durable(std::function<void(std::uint64_t)> callback);
+    /// How far the journal reached when the disk last failed it. Any thread.
+    [[nodiscard]] std::uint64_t sync_failed_up_to() const;
+    /// Why, in the system's words. Any thread.
+    [[nodiscard]] std::string journal_failure() const;
+    /// Called on a thread of the store whenever one of the two grew; set it before the first hold.
+    void on_synced(std::function<void()> callback);
 
     // ---- questions ----
 

@@ -15,6 +15,7 @@ enum class Step : std::uint8_t {
     kSegmentMap,
     kSegmentHeader,  ///< a prepared segment is about to become the current one
     kSegmentSync,
+    kSegmentRewrite,  ///< pages are written again after a sync that failed
     kSegmentUnlink,
     kDirectorySync,
     kBooksOpen,

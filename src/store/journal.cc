@@ -180,27 +180,44 @@ Status Journal::sync_folder() const {
         fmt::format("cannot sync {}: {}", options_.folder.string(), std::strerror(error)));
 }
 
+int Journal::force(Segment& file, std::uint64_t used) {
+    int error = 0;
+    if (must_rewrite_) {
+        error = before(options_.files, Step::kSegmentRewrite);
+        if (error == 0) error = file.write_again(used);
+    }
+    if (error == 0) error = before(options_.files, Step::kSegmentSync);
+    if (error == 0 && ::fdatasync(file.fd()) != 0) error = errno;
+    return error;
+}
+
 Status Journal::sync() {
     const std::lock_guard one_at_a_time(sync_mutex_);
     std::vector<std::shared_ptr<Segment>> files;
     std::uint64_t position = 0;
+    std::uint64_t used_in_last = 0;
     {
         const std::lock_guard lock(mutex_);
         // The position first: what is appended meanwhile may be forced too, which promises nothing.
         position = end_.load(std::memory_order_seq_cst);
         files = unsynced_;
         files.push_back(current_);
+        used_in_last = kSegmentHeaderBytes + position - current_header_.base;
     }
     for (const std::shared_ptr<Segment>& file : files) {
-        int error = before(options_.files, Step::kSegmentSync);
-        if (error == 0 && ::fdatasync(file->fd()) != 0) error = errno;
-        if (error != 0) {
+        const std::uint64_t used = file == files.back() ? used_in_last : file->bytes();
+        if (const int error = force(*file, used); error != 0) {
             std::string what =
                 fmt::format("cannot sync {}: {}", file->path().string(), std::strerror(error));
             note_failure(what);
+            must_rewrite_ = true;
+            sync_failed_.store(std::max(position, sync_failed_.load(std::memory_order_relaxed)),
+                std::memory_order_release);
+            if (synced_callback_) synced_callback_();
             return fail(ErrorCode::kIo, std::move(what));
         }
     }
+    must_rewrite_ = false;
     files.back()->set_synced(position);
     {
         const std::lock_guard lock(mutex_);
@@ -210,13 +227,13 @@ Status Journal::sync() {
     const bool grew = position > durable_.load(std::memory_order_relaxed);
     durable_.store(
         std::max(position, durable_.load(std::memory_order_relaxed)), std::memory_order_release);
-    if (grew && durable_callback_) durable_callback_(position);
+    if (grew && synced_callback_) synced_callback_();
     return {};
 }
 
-void Journal::on_durable(std::function<void(std::uint64_t)> callback) {
+void Journal::on_synced(std::function<void()> callback) {
     const std::lock_guard lock(sync_mutex_);
-    durable_callback_ = std::move(callback);
+    synced_callback_ = std::move(callback);
 }
 
 void Journal::run() {

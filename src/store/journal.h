@@ -60,7 +60,13 @@ public:
     [[nodiscard]] std::uint64_t durable_up_to() const {
         return durable_.load(std::memory_order_acquire);
     }
-    void on_durable(std::function<void(std::uint64_t)> callback);
+    /// How far the journal reached when a sync last failed: what of it is not durable by now waits
+    /// for a disk that works again. Any thread.
+    [[nodiscard]] std::uint64_t sync_failed_up_to() const {
+        return sync_failed_.load(std::memory_order_acquire);
+    }
+    /// `callback`: on the syncing thread, whenever one of the two grew.
+    void on_synced(std::function<void()> callback);
     /// The books hold everything before `position`: files that end there may go when room is short.
     /// Any thread.
     void release_before(std::uint64_t position);
@@ -100,6 +106,8 @@ private:
     [[nodiscard]] Result<std::unique_ptr<Segment>> prepare();
     [[nodiscard]] bool make_room();
     [[nodiscard]] std::unexpected<Error> full() const;
+    /// One file to the disk: 0 or the errno. `used`: its bytes in use.
+    [[nodiscard]] int force(Segment& file, std::uint64_t used);
     bool roll();
     void run();
     void note_failure(std::string what);
@@ -113,6 +121,7 @@ private:
     std::uint64_t bytes_cut_ = 0;
     std::atomic<std::uint64_t> end_{0};
     std::atomic<std::uint64_t> durable_{0};
+    std::atomic<std::uint64_t> sync_failed_{0};
     std::atomic<std::int64_t> now_ns_{0};
     std::atomic<Segment*> next_{nullptr};  ///< prepared; owned by whoever exchanges it out
     std::atomic<bool> idle_{false};  ///< the thread sleeps and wants to be told of new records
@@ -129,8 +138,10 @@ private:
     std::string failure_;
     bool stop_ = false;
 
-    std::function<void(std::uint64_t)> durable_callback_;
-    std::thread thread_;  ///< last: everything above outlives it
+    // Guarded by sync_mutex_:
+    std::function<void()> synced_callback_;
+    bool must_rewrite_ = false;  ///< a sync failed: the kernel may have dropped what it held
+    std::thread thread_;         ///< last: everything above outlives it
 };
 
 }  // namespace entrepot::store

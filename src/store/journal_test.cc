@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "ledger/record.h"
@@ -274,7 +276,7 @@ TEST(Journal, ForPowerTellsHowFarItWouldSurvive) {
     const Opened opened = open(options);
     Journal& journal = **opened.journal;
     std::atomic<std::uint64_t> told{0};
-    journal.on_durable([&](std::uint64_t position) { told = position; });
+    journal.on_synced([&] { told = journal.durable_up_to(); });
     for (int n = 0; n < 200; ++n) {
         const std::uint64_t end = journal.append(payload(n), LogClass::kBegin, 0).value();
         for (int wait = 0; journal.durable_up_to() < end; ++wait) {
@@ -283,6 +285,64 @@ TEST(Journal, ForPowerTellsHowFarItWouldSurvive) {
         }
     }
     EXPECT_GT(told.load(), 0);
+}
+
+/// Notes what becomes of each file, and fails the steps of one kind while it is on.
+class Faulty final : public FileOps {
+public:
+    int before(Step step) override {
+        if (step != Step::kSegmentSync && step != Step::kSegmentRewrite) return 0;
+        const std::lock_guard lock(mutex_);
+        steps_.push_back(step);
+        return step == failing.load() ? EIO : 0;
+    }
+    std::vector<Step> take() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(steps_, {});
+    }
+    std::atomic<Step> failing{Step::kBooksOpen};
+
+private:
+    std::mutex mutex_;
+    std::vector<Step> steps_;
+};
+
+// The kernel reports a failed write-back once and takes the pages for clean from then on: a sync
+// that is merely repeated passes without them.
+TEST(Journal, WritesItsPagesAgainAfterASyncThatFailed) {
+    const Folder folder("journal-rewrite");
+    Faulty files;
+    JournalOptions options = options_in(folder);
+    options.files = &files;
+    constexpr int kRecords = 200;  // some pages
+    {
+        const Opened opened = open(options);
+        Journal& journal = **opened.journal;
+        journal.wait_ready(milliseconds(5'000));
+        for (int n = 0; n < kRecords; ++n)
+            ASSERT_TRUE(journal.append(payload(n), LogClass::kBegin, 0));
+        const std::uint64_t end = journal.end();
+        ASSERT_GT(end, 3 * 4096u);
+        (void)files.take();
+
+        files.failing = Step::kSegmentSync;
+        EXPECT_EQ(journal.sync().error().code, ErrorCode::kIo);
+        EXPECT_EQ(journal.sync_failed_up_to(), end);
+        files.failing = Step::kSegmentRewrite;
+        EXPECT_EQ(journal.sync().error().code, ErrorCode::kIo);
+        EXPECT_EQ(journal.durable_up_to(), 0);
+        files.failing = Step::kBooksOpen;
+        ASSERT_TRUE(journal.sync());
+        EXPECT_EQ(journal.durable_up_to(), end);
+        ASSERT_TRUE(journal.sync());
+        EXPECT_EQ(files.take(),
+            (std::vector<Step>{Step::kSegmentSync, Step::kSegmentRewrite, Step::kSegmentRewrite,
+                Step::kSegmentSync, Step::kSegmentSync}));
+    }
+    const Opened again = open(options);
+    ASSERT_EQ(again.records.size(), kRecords);
+    for (int n = 0; n < kRecords; ++n)
+        ASSERT_EQ(again.records[static_cast<std::size_t>(n)], payload(n));
 }
 
 }  // namespace

@@ -147,6 +147,16 @@ void Segment::set_synced(std::uint64_t position) {
     publish(sizeof(SegmentHeader) + offsetof(SegmentMark, synced), position);
 }
 
+int Segment::write_again(std::uint64_t used) {
+    // By a call, not through the mapping: readers of these words hold no lock.
+    for (std::uint64_t at = 0; at < used; at += kPageBytes) {
+        const std::uint64_t same = word(at);
+        const ssize_t wrote = ::pwrite(fd_, &same, sizeof same, static_cast<off_t>(at));
+        if (wrote != static_cast<ssize_t>(sizeof same)) return wrote < 0 ? errno : EIO;
+    }
+    return 0;
+}
+
 void Segment::set_boot(std::uint64_t boot) {
     publish(sizeof(SegmentHeader) + offsetof(SegmentMark, boot), boot);
 }

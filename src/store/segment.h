@@ -74,6 +74,9 @@ public:
     /// Makes the prepared file the journal's current one.
     void begin(std::uint64_t sequence, std::uint64_t base, Instant now);
     void set_synced(std::uint64_t position);
+    /// Writes the first word of every page before `used` once more: after a failed sync the kernel
+    /// takes the pages for clean, and the next one would pass without them. 0 or the errno.
+    [[nodiscard]] int write_again(std::uint64_t used);
     void set_boot(std::uint64_t boot);
     /// The 8 bytes at `offset` (a multiple of 8) as one word.
     [[nodiscard]] std::uint64_t word(std::uint64_t offset) const;
