@@ -72,8 +72,10 @@ const char* behind_root(od::document& doc) {
 // strings.
 od::parser& thread_parser(std::size_t bytes, std::size_t depth_max) {
     thread_local od::parser parser;
-    if (parser.capacity() < bytes || parser.max_depth() != depth_max) {
-        const auto code = parser.allocate(std::max<std::size_t>(bytes, 4096), depth_max);
+    // simdjson counts below its bound, and is asked to enter a container before we refuse it.
+    const std::size_t depth_end = depth_max + 2;
+    if (parser.capacity() < bytes || parser.max_depth() != depth_end) {
+        const auto code = parser.allocate(std::max<std::size_t>(bytes, 4096), depth_end);
         (void)code;  // a failure shows again, with a place, when iterating
     }
     return parser;
