@@ -209,7 +209,7 @@ def fuzz(report, seconds_each, name_filter):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Runs the tests.")
     parser.add_argument("--full", action="store_true",
-                        help="sanitizers, 60 s per fuzzer and the long simulations too")
+                        help="clang, sanitizers, 60 s per fuzzer and the long simulations too")
     parser.add_argument("-k", metavar="NAME", default="",
                         help="only tests whose program or case name holds NAME")
     options = parser.parse_args()
@@ -226,6 +226,8 @@ def main():
         if build(report, "fuzz", ["fuzzers"]):
             fuzz(report, 60 if options.full else 5, options.k.removesuffix("fuzz").rstrip("_"))
     if options.full:
+        if build(report, "clang"):
+            unit_tests(report, "clang", options.k)
         for preset in ("asan", "tsan"):
             if build(report, preset):
                 unit_tests(report, preset, options.k)
