@@ -39,6 +39,7 @@ struct Started {
     std::string id;
     std::string model;
     std::int64_t created_s = 0;  ///< Unix seconds; 0 when the supplier does not say
+    friend bool operator==(const Started&, const Started&) = default;
 };
 
 struct PartStarted {
@@ -51,6 +52,7 @@ struct PartStarted {
     bool is_redacted = false;      ///< thoughts: ciphertext only
     std::optional<Media> media;    ///< kMedia: a generated image or sound, whole
     std::optional<Opaque> opaque;  ///< kOpaque: a part only its own dialect knows, whole
+    friend bool operator==(const PartStarted&, const PartStarted&) = default;
 };
 
 /// More text, refusal, thought or argument JSON of an open part; never empty.
@@ -58,17 +60,20 @@ struct PartDelta {
     std::uint32_t choice = 0;
     std::uint32_t part = 0;
     std::string text;
+    friend bool operator==(const PartDelta&, const PartDelta&) = default;
 };
 
 struct PartSignature {
     std::uint32_t choice = 0;
     std::uint32_t part = 0;
     Signature signature;
+    friend bool operator==(const PartSignature&, const PartSignature&) = default;
 };
 
 struct PartEnded {
     std::uint32_t choice = 0;
     std::uint32_t part = 0;
+    friend bool operator==(const PartEnded&, const PartEnded&) = default;
 };
 
 struct Finished {
@@ -76,6 +81,7 @@ struct Finished {
     StopReason reason = StopReason::kStop;
     std::string raw_reason;  ///< the supplier's own word
     std::string stop_sequence;
+    friend bool operator==(const Finished&, const Finished&) = default;
 };
 
 /// Usage so far, in total, not an increment: the last report stands. Absent meters are zero.
@@ -84,6 +90,7 @@ struct UsageReported {
     /// The tier that served the request, in the supplier's own word (`priority`, `flex`, `batch`):
     /// it changes the price. Empty while it has not said.
     std::string service_tier = {};
+    friend bool operator==(const UsageReported&, const UsageReported&) = default;
 };
 
 /// Something beside the answer: log probabilities, citations, filter results, fingerprints. `json`
@@ -96,6 +103,7 @@ struct Aside {
     std::optional<std::uint32_t> choice;  ///< absent: it belongs to the whole reply
     /// The part it belongs to, which has started; absent: to the choice.
     std::optional<std::uint32_t> part = std::nullopt;
+    friend bool operator==(const Aside&, const Aside&) = default;
 };
 
 enum class FailureKind : std::uint8_t {
@@ -125,14 +133,18 @@ struct Failure {
     std::string param;  ///< the field at fault
     std::string request_id;
     std::optional<std::chrono::milliseconds> retry_after;
+    friend bool operator==(const Failure&, const Failure&) = default;
 };
 
 struct Failed {
     Failure failure;
+    friend bool operator==(const Failed&, const Failed&) = default;
 };
 
 /// The supplier said that the reply is complete.
-struct Ended {};
+struct Ended {
+    friend bool operator==(const Ended&, const Ended&) = default;
+};
 
 using Event = std::variant<Started, PartStarted, PartDelta, PartSignature, PartEnded, Finished,
     UsageReported, Aside, Failed, Ended>;

@@ -17,6 +17,7 @@ struct Opaque {
     std::string
         kind;  ///< what the origin calls it: `web_search_tool_result`, `item_reference`, ...
     std::string json;
+    friend bool operator==(const Opaque&, const Opaque&) = default;
 };
 
 /// An unknown or uncommon field of the origin dialect, which rides along: its path in the request
@@ -32,6 +33,7 @@ struct Extra {
 struct Signature {
     std::string origin;
     std::string data;
+    friend bool operator==(const Signature&, const Signature&) = default;
 };
 
 enum class Role : std::uint8_t { kSystem, kDeveloper, kUser, kAssistant, kTool };
@@ -62,6 +64,7 @@ struct Media {
     std::string data;    ///< base64 text, URL, file id, plain text, or a storage URI (s3://, gs://)
     std::string detail;  ///< OpenAI's image detail; empty for the default
     std::string name;    ///< file name or document title
+    friend bool operator==(const Media&, const Media&) = default;
 };
 
 /// The model's wish to call a tool.
