@@ -238,6 +238,9 @@ public:
 
 private:
     void relay(const framing::SseEvent& event, std::vector<std::string_view>& out);
+    /// Appends what is to be sent of a block; false when it is removed.
+    bool put_block(
+        const framing::SseEvent& event, std::string_view raw, std::vector<std::string_view>& out);
     /// Takes the event in when it repeats the pattern.
     std::optional<Pattern::Match> repeat(const framing::SseEvent& event);
     void read(const framing::SseEvent& event, Chunk& chunk);
@@ -249,7 +252,9 @@ private:
     framing::SseParser parser_;
     std::vector<framing::SseEvent> parsed_;
     Pattern pattern_;
-    bool sent_line_feed_ = false;  // the LF of a CRLF that ended a block went out ahead of the next
+    // What becomes of an LF right behind the last block, which completes the CRLF that ended it.
+    enum class LineFeed : std::uint8_t { kNone, kToSend, kSent, kToRemove };
+    LineFeed line_feed_ = LineFeed::kNone;
     canon::Usage usage_;
     bool has_usage_ = false;
     bool is_done_ = false;

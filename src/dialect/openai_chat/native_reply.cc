@@ -346,13 +346,19 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
 
 void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_view>& out) {
     std::string_view raw = event.raw;
-    // An LF in front ended the block before this one; what becomes of this one does not concern it.
-    if (raw.starts_with('\n')) {
-        if (!sent_line_feed_) put(out, raw.substr(0, 1));
+    // The LF in front ends the block before this one and shares its fate.
+    if (line_feed_ != LineFeed::kNone && raw.starts_with('\n')) {
+        if (line_feed_ == LineFeed::kToSend) put(out, raw.substr(0, 1));
         raw.remove_prefix(1);
     }
-    sent_line_feed_ = false;
+    line_feed_ = LineFeed::kNone;
     if (raw.empty()) return;
+    const bool is_sent = put_block(event, raw, out);
+    if (raw.ends_with('\r')) line_feed_ = is_sent ? LineFeed::kToSend : LineFeed::kToRemove;
+}
+
+bool StreamMeter::put_block(
+    const framing::SseEvent& event, std::string_view raw, std::vector<std::string_view>& out) {
     const auto put_without = [&](std::size_t begin, std::size_t end) {
         const bool is_in_raw = event.data.data() >= raw.data() &&
             event.data.data() + event.data.size() <= raw.data() + raw.size();
@@ -366,20 +372,21 @@ void StreamMeter::relay(const framing::SseEvent& event, std::vector<std::string_
     };
     if (const auto match = event.has_data ? repeat(event) : std::nullopt) {
         put_without(match->null_usage_begin, match->null_usage_end);
-        return;
+        return true;
     }
     Chunk chunk;
     if (event.has_data) read(event, chunk);
     if (!chunk.has_choices || chunk.has_error) {
         put(out, raw);
-        return;
+        return true;
     }
     const bool has_content = chunk.choices > chunk.bare_choices || chunk.finished.any();
     if (!has_content &&
         (chunk.has_usage ? options_.strips_usage && chunk.choices == 0
                          : options_.hides_filter_chunks))
-        return;
+        return false;
     put_without(chunk.null_usage_begin, chunk.null_usage_end);
+    return true;
 }
 
 Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out) {
@@ -395,10 +402,13 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
         return status;
     }
     for (const framing::SseEvent& event : parsed_) relay(event, out);
-    // The second half of a CRLF that ended a block: a client may wait for it.
-    if (status && parser_.held_bytes() == 1 && in.ends_with('\n') && !sent_line_feed_) {
-        put(out, in.substr(in.size() - 1));
-        sent_line_feed_ = true;
+    // A client may wait for the second half of the CRLF that ended a block: it does not wait for
+    // the rest of the next block, whose first byte it is.
+    const std::size_t held = parser_.held_bytes();
+    if (status && line_feed_ == LineFeed::kToSend && held > 0 && held <= in.size() &&
+        in[in.size() - held] == '\n') {
+        put(out, in.substr(in.size() - held, 1));
+        line_feed_ = LineFeed::kSent;
     }
     return status;
 }

@@ -364,6 +364,48 @@ TEST(StreamMeter, GivesOutAContentEventWithTheByteThatEndsItAlsoWithCarriageRetu
     }
 }
 
+// A client may wait for the LF of the CRLF that ends an event: the first byte of the next event in
+// the same piece does not hold it back.
+TEST(StreamMeter, EndsAnEventOfCarriageReturnsAlsoWhenTheNextHasBegun) {
+    constexpr std::string_view kEvent =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\r\n\r\n";
+    StreamMeter meter({.strips_usage = true});
+    std::vector<std::string_view> out;
+    const std::string piece = std::string(kEvent) + "d";
+    ASSERT_TRUE(meter.feed(piece, out));
+    std::string passed;
+    for (const std::string_view span : out) passed += span;
+    EXPECT_EQ(passed, kEvent);
+    out.clear();
+    ASSERT_TRUE(meter.feed(kEvent.substr(1), out));
+    passed.clear();
+    for (const std::string_view span : out) passed += span;
+    EXPECT_EQ(passed, kEvent);
+}
+
+// Its last LF is the first byte of the next block, and was left behind as an empty line.
+TEST(StreamMeter, RemovesAnEventOfCarriageReturnsToItsLastByte) {
+    constexpr std::string_view kFirst =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},"
+        "\"finish_reason\":\"stop\"}]}\r\n\r\n";
+    constexpr std::string_view kCounts =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\r\n\r\n";
+    constexpr std::string_view kLast = "data: [DONE]\r\n\r\n";
+    const std::string stream = fmt::format("{}{}{}", kFirst, kCounts, kLast);
+    for (std::size_t size = 1; size <= stream.size(); ++size) {
+        StreamMeter meter({.strips_usage = true});
+        EXPECT_EQ(relayed(meter, stream, size), fmt::format("{}{}", kFirst, kLast)) << size;
+        EXPECT_EQ(meter.usage().answer_tokens(), 1);
+    }
+    // Without the last event its LF comes when the stream ends.
+    StreamMeter meter({.strips_usage = true});
+    std::string passed = relayed(meter, fmt::format("{}{}", kFirst, kCounts), 5);
+    std::vector<std::string_view> out;
+    ASSERT_TRUE(meter.finish(out));
+    for (const std::string_view span : out) passed += span;
+    EXPECT_EQ(passed, kFirst);
+}
+
 TEST(StreamMeter, SeesErrorsInsideTheStream) {
     for (const char* stream : {"data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n",
              "event: error\ndata: {\"error\":{\"message\":\"tool_use_failed\"}}\n\n",
