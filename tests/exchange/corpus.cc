@@ -8,6 +8,8 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "framing/event_stream.h"
+#include "framing/sse.h"
 #include "json/writer.h"
 
 namespace entrepot::exchange {
@@ -18,23 +20,35 @@ struct Overloaded : F... {
     using F::operator()...;
 };
 
-void set_response(const json::Value& response, bool is_anthropic, Exchange& exchange) {
+/// The bodies of one answer as bytes. Events that a source kept decoded are framed again; some
+/// recordings of Messages hold the events of several replies, one after the other.
+std::vector<std::string> bodies_of(std::string_view name, const json::Value& response) {
     if (const json::Value* base64 = response.find("body_base64"); base64 != nullptr) {
-        if (!base64_decode(base64->string(), exchange.response)) exchange.response.clear();
-        return;
+        std::string body;
+        if (!base64_decode(base64->string(), body)) body.clear();
+        return {body};
     }
-    if (const json::Value* events = response.find("events"); events != nullptr) {
-        exchange.was_framed_by_us = true;
-        for (const json::Value& event : events->items()) {
-            if (is_anthropic)
-                exchange.response += fmt::format("event: {}\n", event["type"].string());
-            exchange.response += fmt::format("data: {}\n\n", event.raw());
+    const json::Value* events = response.find("events");
+    if (events == nullptr) {
+        const json::Value& body = response["body"];
+        return {std::string(body.is_string() ? body.string() : body.raw())};
+    }
+    std::vector<std::string> bodies(1);
+    for (const json::Value& event : events->items()) {
+        const std::string_view type = event["type"].string();
+        if (name == "bedrock-converse") {
+            for (const json::Member& member : event.members())
+                framing::append_event_stream_event(bodies.back(), member.key, member.value.raw());
+        } else if (name.ends_with("anthropic") || name.starts_with("anthropic")) {
+            if (type == "message_start" && !bodies.back().empty()) bodies.emplace_back();
+            framing::append_sse(bodies.back(), type, event.raw());
+        } else {
+            framing::append_sse(bodies.back(), {}, event.raw());
         }
-        if (!is_anthropic) exchange.response += "data: [DONE]\n\n";
-        return;
     }
-    const json::Value& body = response["body"];
-    exchange.response = body.is_string() ? body.string() : body.raw();
+    if (name.ends_with("openai") || name.starts_with("openai"))
+        framing::append_sse(bodies.back(), {}, "[DONE]");
+    return bodies;
 }
 
 }  // namespace
@@ -67,10 +81,15 @@ std::vector<Exchange> read_corpus(
         exchange.status = static_cast<int>(root["response"]["status"].as_int().value_or(0));
         if (const json::Value& body = root["request"]["body"]; body.is_object())
             exchange.request = body.raw();
-        const bool is_bedrock = name == "bedrock-converse";
-        if (is_bedrock && root["response"].find("events") != nullptr) continue;
-        set_response(root["response"], name == "anthropic-messages", exchange);
-        exchanges.push_back(std::move(exchange));
+        const std::string id = exchange.id;
+        int reply = 1;
+        for (std::string& body : bodies_of(name, root["response"])) {
+            exchange.response = std::move(body);
+            exchange.id = reply == 1 ? id : fmt::format("{} reply {}", id, reply);
+            exchanges.push_back(exchange);
+            exchange.request.clear();  // asked once
+            ++reply;
+        }
     }
     return exchanges;
 }
@@ -82,9 +101,18 @@ std::string describe(const canon::Event& event) {
                 return fmt::format("started {} {} {}", e.id, e.model, e.created_s);
             },
             [](const canon::PartStarted& e) {
-                return fmt::format("part {}.{} kind {} call {} name {} custom {} {} {}", e.choice,
-                    e.part, static_cast<int>(e.kind), e.call_id, e.name, e.is_custom,
-                    e.media ? e.media->data : "", e.opaque ? e.opaque->json : "");
+                std::string out = fmt::format("part {}.{} kind {} call {} name {}{}{}", e.choice,
+                    e.part, static_cast<int>(e.kind), json::quoted(e.call_id), json::quoted(e.name),
+                    e.is_custom ? " custom" : "", e.is_redacted ? " redacted" : "");
+                if (e.media)
+                    out += fmt::format(" media {} {} {} {} {} {}", static_cast<int>(e.media->kind),
+                        static_cast<int>(e.media->source), json::quoted(e.media->media_type),
+                        json::quoted(e.media->data), json::quoted(e.media->detail),
+                        json::quoted(e.media->name));
+                if (e.opaque)
+                    out += fmt::format(
+                        " opaque {} {} {}", e.opaque->origin, e.opaque->kind, e.opaque->json);
+                return out;
             },
             [](const canon::PartDelta& e) {
                 return fmt::format("delta {}.{} {}", e.choice, e.part, json::quoted(e.text));
@@ -96,7 +124,8 @@ std::string describe(const canon::Event& event) {
             [](const canon::PartEnded& e) { return fmt::format("end {}.{}", e.choice, e.part); },
             [](const canon::Finished& e) {
                 return fmt::format("finished {} {} {} {}", e.choice,
-                    canon::stop_reason_name(e.reason), e.raw_reason, e.stop_sequence);
+                    canon::stop_reason_name(e.reason), json::quoted(e.raw_reason),
+                    json::quoted(e.stop_sequence));
             },
             [](const canon::UsageReported& e) {
                 return "usage " + canon::to_json(e.usage) + " " + e.service_tier;
@@ -107,42 +136,14 @@ std::string describe(const canon::Event& event) {
                     e.part ? fmt::to_string(*e.part) : "-", e.json);
             },
             [](const canon::Failed& e) {
-                return fmt::format("failed {} {} {} {}", static_cast<int>(e.failure.kind),
-                    e.failure.status, e.failure.code, e.failure.message);
+                return fmt::format("failed {} {} {} {} {} {} {}", static_cast<int>(e.failure.kind),
+                    e.failure.status, json::quoted(e.failure.code), json::quoted(e.failure.message),
+                    json::quoted(e.failure.param), e.failure.request_id,
+                    e.failure.retry_after ? e.failure.retry_after->count() : -1);
             },
             [](const canon::Ended&) { return std::string("ended"); },
         },
         event);
-}
-
-std::string describe(const std::vector<canon::Event>& events) {
-    std::string out;
-    for (const canon::Event& event : events) out += describe(event) + "\n";
-    return out;
-}
-
-std::string decode_in_pieces(const dialect::Dialect& dialect, dialect::ReplyForm form,
-    std::string_view bytes, const std::vector<std::size_t>& cuts) {
-    const auto decoder = dialect.reply_decoder(form);
-    std::vector<canon::Event> events;
-    Status status;
-    std::size_t from = 0;
-    for (std::size_t i = 0; i <= cuts.size() && status; ++i) {
-        const std::size_t to = i < cuts.size() ? cuts[i] : bytes.size();
-        status = decoder->feed(bytes.substr(from, to - from), events);
-        from = to;
-    }
-    if (status) status = decoder->finish(events);
-    std::string out = describe(events);
-    if (!status) out += "error " + status.error().message;
-    return out;
-}
-
-std::string decode_byte_by_byte(
-    const dialect::Dialect& dialect, dialect::ReplyForm form, std::string_view bytes) {
-    std::vector<std::size_t> cuts;
-    for (std::size_t i = 1; i < bytes.size(); ++i) cuts.push_back(i);
-    return decode_in_pieces(dialect, form, bytes, cuts);
 }
 
 std::string meaning(const std::vector<canon::Event>& events) {

@@ -23,28 +23,18 @@ struct Exchange {
     int status = 0;
     std::string request;   ///< JSON, empty when the source kept none
     std::string response;  ///< bytes as on the wire; `sdk` event lists are framed again
-    bool was_framed_by_us = false;
 };
 
 /// The folder of the corpus: under ENTREPOT_SHARED, else `../shared` beside the project; empty when
 /// there is none.
 [[nodiscard]] std::string corpus_folder();
 
-/// The exchanges of `<name>.jsonl` with this operation. Streams of AWS frames are left to the
-/// dialect's own tests when the source kept decoded events only.
+/// The exchanges of `<name>.jsonl` with this operation, one for each reply.
 [[nodiscard]] std::vector<Exchange> read_corpus(
     std::string_view name, const std::function<bool(std::string_view operation)>& wanted);
 
-/// An event as text, for comparing and for messages.
+/// An event with all its fields as text, for comparing and for messages.
 [[nodiscard]] std::string describe(const canon::Event& event);
-[[nodiscard]] std::string describe(const std::vector<canon::Event>& events);
-
-/// Feeds `bytes` cut at the given offsets (ascending) and describes what came, errors included.
-[[nodiscard]] std::string decode_in_pieces(const dialect::Dialect& dialect, dialect::ReplyForm form,
-    std::string_view bytes, const std::vector<std::size_t>& cuts);
-/// The same, byte by byte.
-[[nodiscard]] std::string decode_byte_by_byte(
-    const dialect::Dialect& dialect, dialect::ReplyForm form, std::string_view bytes);
 
 /// What an answer means to its reader: texts, calls, finish reasons and usage of every choice.
 [[nodiscard]] std::string meaning(const std::vector<canon::Event>& events);

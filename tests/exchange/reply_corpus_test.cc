@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <random>
 
 #include "corpus.h"
 #include "dialect/openai_chat/native.h"
@@ -231,42 +230,6 @@ TEST_F(ReplyCorpus, StrippingUsageTakesNothingElse) {
     }
     std::printf("stripping: %d of %d streams changed\n", removed, streams);
     EXPECT_GT(removed, 50);
-}
-
-// Short streams are also cut in two at every place; longer ones at random places, many at a time.
-void expect_same_when_split(
-    const dialect::Dialect& dialect, ReplyForm form, const Exchange& exchange) {
-    constexpr std::size_t kShortBytes = 2000;
-    const std::string_view bytes = exchange.response;
-    const std::string whole = decode_in_pieces(dialect, form, bytes, {});
-    ASSERT_EQ(whole, decode_byte_by_byte(dialect, form, bytes)) << exchange.id;
-    if (bytes.size() <= kShortBytes) {
-        for (std::size_t cut = 1; cut < bytes.size(); ++cut)
-            ASSERT_EQ(whole, decode_in_pieces(dialect, form, bytes, {cut}))
-                << exchange.id << " at " << cut;
-        return;
-    }
-    std::mt19937 random(static_cast<unsigned>(bytes.size()));
-    for (int round = 0; round < 4; ++round) {
-        std::vector<std::size_t> cuts;
-        const std::size_t pieces = 2 + random() % 20;
-        for (std::size_t i = 0; i < pieces; ++i) cuts.push_back(1 + random() % (bytes.size() - 1));
-        std::ranges::sort(cuts);
-        ASSERT_EQ(whole, decode_in_pieces(dialect, form, bytes, cuts)) << exchange.id;
-    }
-}
-
-TEST_F(ReplyCorpus, AStreamSplitAtEveryByteGivesTheSameEvents) {
-    int streams = 0;
-    for (const ChatFile& file : kChatFiles)
-        for (const Exchange& exchange : chat_exchanges(file)) {
-            if (!exchange.is_stream) continue;
-            expect_same_when_split(
-                *dialect::find_dialect(file.dialect), ReplyForm::kStream, exchange);
-            ++streams;
-        }
-    std::printf("split: %d streams\n", streams);
-    EXPECT_GT(streams, 200);
 }
 
 /// Carries the events to both forms of chat completions and reads them back.

@@ -1,5 +1,5 @@
 // Recorded exchanges, read where they are at hand: every usage against an oracle of this file's
-// own, every stream split at every byte, every request there and back.
+// own, every request there and back. tests/exchange splits the streams at every byte.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <set>
 
 #include "canon/reply.h"
 #include "dialect/anthropic_messages/anthropic_messages.h"
@@ -78,47 +77,12 @@ struct Decoded {
     Status status;
 };
 
-Decoded decode(const Answer& answer, std::size_t first_bytes, std::size_t piece_bytes) {
+Decoded decode(const Answer& answer) {
     Decoded out;
     const auto decoder = dialect().reply_decoder(answer.form);
-    std::string_view rest = answer.bytes;
-    std::size_t size = first_bytes;
-    while (!rest.empty() && out.status) {
-        out.status = decoder->feed(rest.substr(0, size), out.events);
-        rest.remove_prefix(std::min(size, rest.size()));
-        size = piece_bytes;
-    }
+    out.status = decoder->feed(answer.bytes, out.events);
     if (out.status) out.status = decoder->finish(out.events);
     return out;
-}
-
-Decoded decode(const Answer& answer) { return decode(answer, answer.bytes.size() + 1, 1); }
-
-// Every event in words.
-std::string told(const Decoded& decoded) {
-    std::string out;
-    for (const Event& event : decoded.events) {
-        out += fmt::format("{} ", event.index());
-        if (const auto* e = std::get_if<canon::Started>(&event)) out += e->id + e->model;
-        if (const auto* e = std::get_if<canon::PartStarted>(&event)) {
-            out +=
-                fmt::format("{} {} {} {}", e->part, static_cast<int>(e->kind), e->call_id, e->name);
-            if (e->opaque) out += e->opaque->json;
-        }
-        if (const auto* e = std::get_if<canon::PartDelta>(&event))
-            out += fmt::format("{} {}", e->part, e->text);
-        if (const auto* e = std::get_if<canon::PartSignature>(&event)) out += e->signature.data;
-        if (const auto* e = std::get_if<canon::PartEnded>(&event))
-            out += fmt::format("{}", e->part);
-        if (const auto* e = std::get_if<canon::Finished>(&event))
-            out += e->raw_reason + e->stop_sequence;
-        if (const auto* e = std::get_if<canon::UsageReported>(&event))
-            out += canon::to_json(e->usage);
-        if (const auto* e = std::get_if<canon::Aside>(&event)) out += e->key + e->json;
-        if (const auto* e = std::get_if<canon::Failed>(&event)) out += e->failure.message;
-        out += '\n';
-    }
-    return out + (decoded.status ? "good" : decoded.status.error().message);
 }
 
 canon::Reply fold(const Decoded& decoded) {
@@ -289,32 +253,6 @@ TEST(AnthropicCorpus, EveryReplyIsMeteredToWhatItStatesAndDecoded) {
 TEST(AnthropicCorpus, RepliesFromVertexAreTheSame) {
     ENTREPOT_NEEDS_CORPUS("vertex-anthropic");
     check_replies("vertex-anthropic", 10);
-}
-
-TEST(AnthropicCorpus, EveryStreamSplitAnywhereGivesTheSame) {
-    ENTREPOT_NEEDS_CORPUS("anthropic-messages");
-    constexpr std::size_t kEverySplitBytesMax = 1000;  // a longer stream's splits are sampled
-    constexpr std::size_t kSplitsMax = 20;
-    std::size_t streams = 0;
-    std::size_t splits = 0;
-    for (const json::Document& exchange : read_corpus("anthropic-messages")) {
-        for (const Answer& answer : answers_of(exchange.root())) {
-            if (answer.form != ReplyForm::kStream) continue;
-            const std::string whole = told(decode(answer));
-            ++streams;
-            // Byte by byte crosses every boundary there is.
-            ASSERT_EQ(told(decode(answer, 1, 1)), whole) << exchange.root()["id"].string();
-            const std::size_t size = answer.bytes.size();
-            const std::size_t step = size <= kEverySplitBytesMax ? 1 : size / kSplitsMax + 1;
-            for (std::size_t at = 1; at < size; at += step) {
-                ++splits;
-                ASSERT_EQ(told(decode(answer, at, size)), whole)
-                    << exchange.root()["id"].string() << at;
-            }
-        }
-    }
-    EXPECT_GT(streams, 150u);
-    std::printf("%zu streams byte by byte, %zu splits in two\n", streams, splits);
 }
 
 TEST(AnthropicCorpus, EveryErrorIsRead) {
