@@ -96,12 +96,13 @@ def last_line(log):
     return next((line[:70] for line in reversed(lines) if line.strip()), "")
 
 
-def build(report, preset, targets=()):
-    """Configures and builds one preset; a failure counts as one failed check."""
+def build(report, preset, targets=(), configures=False):
+    """Configures (where it was not, or when asked) and builds one preset; a failure counts as one
+    failed check."""
     folder = BUILD / preset
     started = time.monotonic()
     code = 0
-    if not (folder / "build.ninja").exists():
+    if configures or not (folder / "build.ninja").exists():
         code, _, _ = run(f"configure {preset}", ["cmake", "--preset", preset])
     if code == 0:
         command = ["cmake", "--build", str(folder), "-j", str(JOBS)]
@@ -126,6 +127,18 @@ def fixed_addresses(preset, command):
     return ["setarch", "-R", *command] if preset == "tsan" and shutil.which("setarch") else command
 
 
+def gtest_counts(folder):
+    """How many reports GoogleTest wrote there; the cases, failures and skipped ones in them."""
+    files = list(folder.glob("*.xml")) if folder.exists() else []
+    cases = failures = skipped = 0
+    for file in files:
+        suite = ElementTree.parse(file).getroot()
+        cases += int(suite.get("tests", 0))
+        failures += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += sum(1 for case in suite.iter("testcase") if case.get("result") == "skipped")
+    return len(files), cases, failures, skipped
+
+
 def unit_tests(report, preset, name_filter):
     xml = LOGS / f"gtest-{preset}"
     shutil.rmtree(xml, ignore_errors=True)
@@ -138,17 +151,29 @@ def unit_tests(report, preset, name_filter):
                               {**sanitizer_environment(preset), "GTEST_OUTPUT": f"xml:{xml}/"})
     ran = len(re.findall(r"Test +#\d+: .*(?:Passed|Failed|Timeout|Exception|\*\*\*)", text))
     broken = len(re.findall(r"Test +#\d+: .*\*\*\*", text))
-    files = list(xml.glob("*.xml")) if xml.exists() else []
-    cases = failures = skipped = 0
-    for file in files:
-        suite = ElementTree.parse(file).getroot()
-        cases += int(suite.get("tests", 0))
-        failures += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped += sum(1 for case in suite.iter("testcase") if case.get("result") == "skipped")
+    files, cases, failures, skipped = gtest_counts(xml)
     # Programs that write no report (scripts, crashes) count as one check each.
     failed = max(failures, broken, 1 if code and ran else 0, 1 if code and not name_filter else 0)
-    passed = cases - failures - skipped + max(0, ran - broken - len(files))
+    passed = cases - failures - skipped + max(0, ran - broken - files)
     report.add(f"unit {preset}", seconds, max(passed, 0), failed, skipped)
+
+
+def splits(report):
+    """Every recorded stream in two pieces, at each place: some 200 GB to decode, hence the
+    optimised build."""
+    # The folder may have been configured by ./run, before GoogleTest was installed.
+    if not build(report, "release", ["exchange_test"], configures=True):
+        return
+    xml = LOGS / "gtest-splits"
+    shutil.rmtree(xml, ignore_errors=True)
+    program = BUILD / "release" / "tests" / "exchange" / "exchange_test"
+    code, seconds, text = run("splits", [str(program), "--gtest_filter=Recorded*Splits.*"],
+                              {"ENTREPOT_SPLITS": "every", "GTEST_OUTPUT": f"xml:{xml}/"}, 10800)
+    for line in re.findall(r"^.* streams byte by byte and split at .*$", text, re.M):
+        print(f"       {line}")
+    _, cases, failures, skipped = gtest_counts(xml)
+    report.add("splits", seconds, cases - failures - skipped, max(failures, 1 if code else 0),
+               skipped)
 
 
 def counted_script(report, name, command, environment=None, timeout_s=3600):
@@ -209,7 +234,8 @@ def fuzz(report, seconds_each, name_filter):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Runs the tests.")
     parser.add_argument("--full", action="store_true",
-                        help="clang, sanitizers, 60 s per fuzzer and the long simulations too")
+                        help="clang, sanitizers, 60 s per fuzzer, the long simulations and every "
+                             "split of every recorded stream too")
     parser.add_argument("-k", metavar="NAME", default="",
                         help="only tests whose program or case name holds NAME")
     options = parser.parse_args()
@@ -226,6 +252,8 @@ def main():
         if build(report, "fuzz", ["fuzzers"]):
             fuzz(report, 60 if options.full else 5, options.k.removesuffix("fuzz").rstrip("_"))
     if options.full:
+        if options.k.lower() in "splits":
+            splits(report)
         if build(report, "clang"):
             unit_tests(report, "clang", options.k)
         for preset in ("asan", "tsan"):
