@@ -26,6 +26,15 @@ TEST(Canon, AWholeReplyIsTheFoldOfItsEvents) {
     EXPECT_TRUE(reply.has_ended);
 }
 
+TEST(Canon, AStatusWithoutWordsStillSaysWhatWentWrong) {
+    EXPECT_EQ(kind_of_status(429), FailureKind::kRateLimited);
+    EXPECT_EQ(kind_of_status(529), FailureKind::kOverloaded);
+    EXPECT_EQ(kind_of_status(501), FailureKind::kUnsupported);
+    EXPECT_EQ(kind_of_status(504), FailureKind::kTimeout);
+    EXPECT_EQ(kind_of_status(418), FailureKind::kInvalidRequest) << "any other of the 400s";
+    EXPECT_EQ(kind_of_status(599), FailureKind::kServer);
+}
+
 TEST(Canon, UsageNamesItsMetersAndLeavesOutZeros) {
     Usage usage;
     usage[Meter::kInput] = 3;

@@ -29,6 +29,24 @@ Reply::Part* part_at(Reply& reply, std::uint32_t choice, std::uint32_t part) {
 
 }  // namespace
 
+FailureKind kind_of_status(int status) {
+    switch (status) {
+        case 401: return FailureKind::kAuthentication;
+        case 402: return FailureKind::kBilling;
+        case 403: return FailureKind::kPermission;
+        case 404: return FailureKind::kNotFound;
+        case 408:
+        case 504: return FailureKind::kTimeout;
+        case 409: return FailureKind::kConflict;
+        case 413: return FailureKind::kTooLarge;
+        case 429: return FailureKind::kRateLimited;
+        case 501: return FailureKind::kUnsupported;
+        case 503:
+        case 529: return FailureKind::kOverloaded;
+        default: return status >= 500 ? FailureKind::kServer : FailureKind::kInvalidRequest;
+    }
+}
+
 void Reply::add(const Event& event) {
     std::visit(
         Overloaded{

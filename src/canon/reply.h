@@ -124,6 +124,9 @@ enum class FailureKind : std::uint8_t {
     kConflict,
 };
 
+/// What an HTTP status says of an error reply, when nothing else does.
+[[nodiscard]] FailureKind kind_of_status(int status);
+
 /// An error reply of a supplier, or of ours, before any dialect gives it its shape.
 struct Failure {
     FailureKind kind = FailureKind::kServer;

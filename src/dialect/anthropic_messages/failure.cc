@@ -41,15 +41,6 @@ const ErrorType* find_type(std::string_view name) {
     return nullptr;
 }
 
-FailureKind kind_of_status(int status) {
-    for (const ErrorType& type : kErrorTypes) {
-        if (type.status == status) return type.kind;
-    }
-    if (status == 408) return FailureKind::kTimeout;
-    if (status == 503) return FailureKind::kOverloaded;
-    return status >= 500 ? FailureKind::kServer : FailureKind::kInvalidRequest;
-}
-
 std::string_view type_of_kind(FailureKind kind) {
     switch (kind) {
         case FailureKind::kInvalidRequest:
@@ -119,7 +110,7 @@ canon::Failure failure_of(const json::Value& body, int status) {
     const json::Value& error = body["error"];
     const ErrorType* type = find_type(error["type"].string());
     failure.status = status != 0 ? status : type != nullptr ? type->status : 500;
-    failure.kind = type != nullptr ? type->kind : kind_of_status(failure.status);
+    failure.kind = type != nullptr ? type->kind : canon::kind_of_status(failure.status);
     failure.code = std::string(error["type"].string());
     failure.message = std::string(error["message"].string());
     if (failure.message.empty()) failure.message = std::string(error.string());
@@ -136,7 +127,7 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
         failure = failure_of(document->root(), status);
     } else {
         failure.status = status;
-        failure.kind = kind_of_status(status);
+        failure.kind = canon::kind_of_status(status);
         failure.message = excerpt(trim(body), 200);
     }
     if (failure.message.empty()) {

@@ -46,23 +46,6 @@ std::string_view bare(std::string_view type) {
     return trim(type);
 }
 
-FailureKind kind_of_status(int status) {
-    switch (status) {
-        case 401: return FailureKind::kAuthentication;
-        case 402: return FailureKind::kBilling;
-        case 403: return FailureKind::kPermission;
-        case 404: return FailureKind::kNotFound;
-        case 408:
-        case 504: return FailureKind::kTimeout;
-        case 409: return FailureKind::kConflict;
-        case 413: return FailureKind::kTooLarge;
-        case 429: return FailureKind::kRateLimited;
-        case 503:
-        case 529: return FailureKind::kOverloaded;
-        default: return status >= 500 ? FailureKind::kServer : FailureKind::kInvalidRequest;
-    }
-}
-
 bool says(std::string_view message, std::string_view words) {
     return to_lower(message).find(words) != std::string::npos;
 }
@@ -110,7 +93,7 @@ Failure failure_of(std::string_view type, std::string_view message, int status) 
         failure.status = status != 0 ? status : found->status;
     } else {
         failure.status = status != 0 ? status : 500;
-        failure.kind = kind_of_status(failure.status);
+        failure.kind = canon::kind_of_status(failure.status);
     }
     if (failure.kind == FailureKind::kInvalidRequest &&
         (says(message, "input is too long") || says(message, "prompt is too long") ||

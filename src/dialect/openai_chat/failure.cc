@@ -14,24 +14,6 @@ namespace {
 using canon::Failure;
 using canon::FailureKind;
 
-FailureKind kind_of_status(int status) {
-    switch (status) {
-        case 401: return FailureKind::kAuthentication;
-        case 402: return FailureKind::kBilling;
-        case 403: return FailureKind::kPermission;
-        case 404: return FailureKind::kNotFound;
-        case 408:
-        case 504: return FailureKind::kTimeout;
-        case 409: return FailureKind::kConflict;
-        case 413: return FailureKind::kTooLarge;
-        case 429: return FailureKind::kRateLimited;
-        case 501: return FailureKind::kUnsupported;
-        case 503:
-        case 529: return FailureKind::kOverloaded;
-        default: return status >= 500 ? FailureKind::kServer : FailureKind::kInvalidRequest;
-    }
-}
-
 /// What the supplier's own words refine in what the status says.
 FailureKind kind_of(
     int status, std::string_view code, std::string_view type, std::string_view message) {
@@ -49,7 +31,7 @@ FailureKind kind_of(
     if (says("rate_limit_exceeded") || says("RateLimitReached") || says("too_many_requests"))
         return FailureKind::kRateLimited;
     if (says("overloaded_error") || says("server_overloaded")) return FailureKind::kOverloaded;
-    return kind_of_status(status);
+    return canon::kind_of_status(status);
 }
 
 std::optional<std::int64_t> number_in(std::string_view text) {
@@ -199,7 +181,7 @@ Failure decode_failure(int status, std::span<const Header> headers, std::string_
     if (!failure) {
         failure.emplace();
         failure->status = status;
-        failure->kind = kind_of_status(status);
+        failure->kind = canon::kind_of_status(status);
     }
     if (failure->message.empty()) {
         const std::string_view text = trim(body);
