@@ -45,14 +45,21 @@ std::int64_t count(json::Cursor& cursor) {
     return std::min(value, kCountMax);
 }
 
-void read_prompt_details(json::Cursor& cursor, Stated& stated) {
+/// Hands the key of each member of the object that comes next to `read`, which consumes its value.
+/// Passes over anything else, and says so.
+template <typename Read>
+bool read_object(json::Cursor& cursor, Read read) {
     if (cursor.peek() != json::Kind::kObject) {
         cursor.skip();
-        return;
+        return false;
     }
     cursor.enter_object();
-    while (cursor.next_member()) {
-        const std::string_view key = cursor.key();
+    while (cursor.next_member()) read(cursor.key());
+    return true;
+}
+
+void read_prompt_details(json::Cursor& cursor, Stated& stated) {
+    read_object(cursor, [&](std::string_view key) {
         if (key == "cached_tokens") {
             stated.cached = count(cursor);
             stated.has_cached = true;
@@ -64,17 +71,11 @@ void read_prompt_details(json::Cursor& cursor, Stated& stated) {
         } else {
             cursor.skip();
         }
-    }
+    });
 }
 
 void read_completion_details(json::Cursor& cursor, Stated& stated) {
-    if (cursor.peek() != json::Kind::kObject) {
-        cursor.skip();
-        return;
-    }
-    cursor.enter_object();
-    while (cursor.next_member()) {
-        const std::string_view key = cursor.key();
+    read_object(cursor, [&](std::string_view key) {
         if (key == "reasoning_tokens")
             stated.reasoning = count(cursor);
         else if (key == "audio_tokens")
@@ -83,40 +84,22 @@ void read_completion_details(json::Cursor& cursor, Stated& stated) {
             stated.image_out = count(cursor);
         else
             cursor.skip();
-    }
+    });
 }
 
-// Gateways in front of Claude repeat its own names beside OpenAI's.
-void read_cache_creation(json::Cursor& cursor, Stated& stated) {
-    if (cursor.peek() != json::Kind::kObject) {
-        cursor.skip();
-        return;
-    }
-    cursor.enter_object();
-    while (cursor.next_member()) {
-        if (cursor.key() == "ephemeral_1h_input_tokens")
-            stated.cache_write_long = count(cursor);
+/// The one count of the object that comes next that is of interest; 0 when it is not there.
+std::int64_t count_within(json::Cursor& cursor, std::string_view name) {
+    std::int64_t found = 0;
+    read_object(cursor, [&](std::string_view key) {
+        if (key == name)
+            found = count(cursor);
         else
             cursor.skip();
-    }
+    });
+    return found;
 }
 
-void read_search_requests(json::Cursor& cursor, Stated& stated) {
-    if (cursor.peek() != json::Kind::kObject) {
-        cursor.skip();
-        return;
-    }
-    cursor.enter_object();
-    while (cursor.next_member()) {
-        if (cursor.key() == "web_search_requests")
-            stated.searches = count(cursor);
-        else
-            cursor.skip();
-    }
-}
-
-void read_member(json::Cursor& cursor, Stated& stated) {
-    const std::string_view key = cursor.key();
+void read_member(json::Cursor& cursor, std::string_view key, Stated& stated) {
     if (key == "prompt_tokens" || key == "completion_tokens" || key == "total_tokens")
         stated.has_counts = stated.has_counts || cursor.peek() == json::Kind::kNumber;
     if (key == "prompt_tokens") {
@@ -136,11 +119,12 @@ void read_member(json::Cursor& cursor, Stated& stated) {
         const std::int64_t written = count(cursor);
         if (!stated.has_cache_write) stated.cache_write = std::max(stated.cache_write, written);
     } else if (key == "cache_creation") {
-        read_cache_creation(cursor, stated);
+        // Gateways in front of Claude repeat its own names beside OpenAI's.
+        stated.cache_write_long = count_within(cursor, "ephemeral_1h_input_tokens");
     } else if (key == "num_sources_used") {
         stated.searches = count(cursor);  // xAI sells live search by the source
     } else if (key == "server_tool_use_details" || key == "server_tool_use") {
-        read_search_requests(cursor, stated);
+        stated.searches = count_within(cursor, "web_search_requests");
     } else if (key == "prompt_audio_seconds") {
         stated.audio_seconds = count(cursor);
     } else {
@@ -202,12 +186,8 @@ canon::Usage to_normal_form(Stated stated) {
 
 canon::Usage read_usage(json::Cursor& cursor, bool* has_counts) {
     Stated stated;
-    if (cursor.peek() != json::Kind::kObject) {
-        cursor.skip();
-        return {};
-    }
-    cursor.enter_object();
-    while (cursor.next_member()) read_member(cursor, stated);
+    const auto read = [&](std::string_view key) { read_member(cursor, key, stated); };
+    if (!read_object(cursor, read)) return {};
     if (has_counts != nullptr) *has_counts = stated.has_counts;
     return to_normal_form(stated);
 }
