@@ -13,6 +13,8 @@
 namespace entrepot::json {
 namespace {
 
+constexpr std::size_t kPaddingBytes = 64;  // readable behind every text, for simdjson
+
 namespace od = simdjson::ondemand;
 static_assert(kPaddingBytes >= simdjson::SIMDJSON_PADDING);
 
@@ -353,84 +355,6 @@ Result<Document> Document::parse(std::string text, std::size_t depth_max) {
         at != nullptr && (store->root.is_array() || store->root.is_object()))
         return parse_error(simdjson::TRAILING_CONTENT, view, at);
     return Document(std::move(store));
-}
-
-Status scan_object(std::string_view text, std::vector<Field>& fields, std::size_t fields_max) {
-    fields.clear();
-    if (text.empty()) return fail(ErrorCode::kBadRequest, "the body is empty; send a JSON object");
-    od::parser& parser = thread_parser(text.size(), 200);
-    od::document doc;
-    const auto error = [&](simdjson::error_code code) {
-        const char* at = nullptr;
-        if (doc.is_alive() && doc.current_location().get(at)) at = nullptr;
-        return parse_error(code, text, at);
-    };
-    if (auto code = parser.iterate(text.data(), text.size(), text.size() + kPaddingBytes).get(doc))
-        return parse_error(code, text, nullptr);
-    od::object object;
-    if (auto code = doc.get_object().get(object)) {
-        if (code == simdjson::INCORRECT_TYPE)
-            return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
-        return error(code);
-    }
-    for (auto item : object) {
-        od::field member;
-        if (auto code = std::move(item).get(member)) return error(code);
-        if (fields.size() == fields_max)
-            return fail(ErrorCode::kBadRequest,
-                fmt::format("the body has more than {} fields", fields_max));
-        Field field;
-        const char* key = member.key().raw();
-        std::size_t key_size = 0;
-        while (key[key_size] != '"')
-            key_size += key[key_size] == '\\' ? 2 : 1;  // stage 1 found the closing quote
-        field.key = {key, key_size};
-        od::value value = member.value();
-        od::json_type type{};
-        if (auto code = value.type().get(type)) return error(code);
-        switch (type) {
-            case od::json_type::array:
-            case od::json_type::object: {
-                field.kind = type == od::json_type::array ? Kind::kArray : Kind::kObject;
-                std::string_view raw;
-                const auto code = type == od::json_type::array
-                    ? value.get_array().value().raw_json().get(raw)
-                    : value.get_object().value().raw_json().get(raw);
-                if (code) return error(code);
-                field.raw = raw;
-                break;
-            }
-            case od::json_type::string: {
-                field.kind = Kind::kString;
-                std::string_view token = trim(value.raw_json_token());
-                while (!token.empty() && token.back() != '"') token.remove_suffix(1);
-                field.raw = token;
-                break;
-            }
-            case od::json_type::number: {
-                field.kind = Kind::kNumber;
-                field.raw = trim(value.raw_json_token());
-                if (!is_number(field.raw)) return error(simdjson::NUMBER_ERROR);
-                break;
-            }
-            case od::json_type::boolean: {
-                field.kind = Kind::kBool;
-                field.raw = trim(value.raw_json_token());
-                if (field.raw != "true" && field.raw != "false")
-                    return error(simdjson::T_ATOM_ERROR);
-                break;
-            }
-            case od::json_type::null: {
-                field.kind = Kind::kNull;
-                field.raw = trim(value.raw_json_token());
-                if (field.raw != "null") return error(simdjson::N_ATOM_ERROR);
-                break;
-            }
-        }
-        fields.push_back(field);
-    }
-    if (behind_root(doc) != nullptr) return error(simdjson::TRAILING_CONTENT);
-    return {};
 }
 
 }  // namespace entrepot::json

@@ -85,22 +85,4 @@ private:
     std::unique_ptr<Store> store_;
 };
 
-/// One member of an object whose values were skipped, not parsed.
-struct Field {
-    std::string_view key;  ///< as spelled, without quotes; keys with escapes are compared by nobody
-    Kind kind = Kind::kNull;
-    std::string_view raw;  ///< a span of the scanned text
-};
-
-/// Bytes that must be readable behind a text given to `scan_object` (their content does not
-/// matter).
-inline constexpr std::size_t kPaddingBytes = 64;
-
-/// Lists the members of the object that `text` is, without building anything: the hot path's way to
-/// read a few fields and know where they stand. Values that are containers are skipped by their
-/// structure. `fields` is cleared first and its capacity reused. At most `fields_max` members.
-/// Errors: kBadRequest when `text` is not one JSON object.
-[[nodiscard]] Status scan_object(
-    std::string_view padded_text, std::vector<Field>& fields, std::size_t fields_max = 256);
-
 }  // namespace entrepot::json
