@@ -22,7 +22,7 @@ enum class ErrorCode : std::uint8_t {
     kForbidden,        ///< the key is known and may not do this
     kNotFound,         ///< unknown path, model or object
     kMethodNotAllowed,
-    kConflict,  ///< idempotency key in use
+    kConflict,  ///< what is there stands in the way: a key of that name, or one of the file
     kRateLimited,
     kInsufficientBalance,  ///< a budget has no room for the hold
     kUnbounded,            ///< the cost of the request has no upper bound
