@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <ostream>
 #include <set>
 
 #include "dialect/anthropic_messages/anthropic_messages.h"
+#include "dialect/anthropic_messages/testing.h"
 #include "dialect/openai_chat/openai_chat.h"
 #include "framing/sse.h"
 #include "json/value.h"
@@ -18,27 +16,11 @@
 namespace entrepot::dialect {
 namespace {
 
+using anthropic_messages::Answer;
+using anthropic_messages::answers_of;
+using anthropic_messages::read_corpus;
 using json::Document;
 using json::Value;
-
-std::filesystem::path corpus_file(const std::string& name) {
-    const char* shared = std::getenv("ENTREPOT_SHARED");
-    const std::filesystem::path root = shared != nullptr
-        ? std::filesystem::path(shared)
-        : std::filesystem::path(ENTREPOT_SOURCE_DIR) / "../shared";
-    return root / "corpus" / (name + ".jsonl");
-}
-
-std::vector<Document> read_corpus(const std::string& name) {
-    std::ifstream in(corpus_file(name));
-    std::vector<Document> exchanges;
-    for (std::string line; std::getline(in, line);) {
-        auto document = Document::parse(std::move(line));
-        EXPECT_TRUE(document);
-        if (document) exchanges.push_back(std::move(*document));
-    }
-    return exchanges;
-}
 
 bool is_blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
@@ -245,11 +227,6 @@ void print(const std::string& name, const Tally& tally) {
     std::puts(words.c_str());
 }
 
-#define ENTREPOT_NEEDS_CORPUS(name)                                                       \
-    if (!std::filesystem::exists(corpus_file(name)))                                      \
-    GTEST_SKIP() << "the recorded exchanges are not beside the project; ENTREPOT_SHARED " \
-                    "names the folder that holds corpus/"
-
 struct File {
     std::string name;
     std::size_t carried_min = 0;  // as it is today; fewer would be a request lost
@@ -276,32 +253,6 @@ INSTANTIATE_TEST_SUITE_P(Corpus, AnthropicCarry,
         File{"openai-chat", 455}, File{"openai-compatible", 195}, File{"azure-openai", 81}));
 
 // --- replies ---
-
-struct Answer {
-    ReplyForm form = ReplyForm::kWhole;
-    std::string bytes;
-};
-
-std::vector<Answer> answers_of(const Value& exchange) {
-    const Value& response = exchange["response"];
-    if (exchange["operation"].string() != "messages" ||
-        response["status"].as_int().value_or(200) != 200) {
-        return {};
-    }
-    if (response["body"].is_object()) {
-        return {{ReplyForm::kWhole, std::string(response["body"].raw())}};
-    }
-    if (response["body"].is_string()) {
-        return {{ReplyForm::kStream, std::string(response["body"].string())}};
-    }
-    std::vector<Answer> answers;
-    for (const Value& event : response["events"].items()) {
-        const std::string_view type = event["type"].string();
-        if (answers.empty() || type == "message_start") answers.push_back({ReplyForm::kStream, ""});
-        framing::append_sse(answers.back().bytes, type, event.raw());
-    }
-    return answers;
-}
 
 // A message as a client of chat completions comes to hold it.
 struct Said {
