@@ -40,11 +40,18 @@ Status Worker::admit(Exchange& x, const net::ServerRequest& request) {
     return {};
 }
 
-Status Worker::decode_chat(Exchange& x, net::ServerRequest& request) {
+Status Worker::admit_chat(Exchange& x, net::ServerRequest& request) {
+    if (request.method != "POST")
+        return fail(ErrorCode::kMethodNotAllowed,
+            fmt::format(
+                "{} is not allowed at /v1/chat/completions; use POST", excerpt(request.method)));
+    ENTREPOT_TRY_DO(admit(x, request));
     x.phase = ledger::Phase::kDecode;
     Workbench& bench = *x.bench;
     bench.body = std::move(request.body);
     ENTREPOT_TRY_DO(dialect::openai_chat::inspect(bench.body, bench.facts));
+    // The move has given it the bench's last buffer, which an open stream would keep.
+    if (bench.facts.is_stream) std::string().swap(request.body);
     x.is_stream = bench.facts.is_stream;
     x.wants_usage = bench.facts.wants_stream_usage;
     x.model = bench.facts.model;
@@ -69,7 +76,6 @@ Status Worker::decode_chat(Exchange& x, net::ServerRequest& request) {
 }
 
 Task<void> Worker::limit(Exchange& x) {
-    if (!x.key->has_limits) co_return Status{};
     x.phase = ledger::Phase::kLimit;
     const auto& facts = x.bench->facts;
     x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_tokens_max().value_or(0);

@@ -44,7 +44,7 @@ Task<void> Worker::attempts(
         }
         // What this offer cannot carry, or the budgets cannot hold, another one may.
         Status ready = encode(x, step);
-        if (ready) ready = co_await hold(x, step, request.cancel);
+        if (ready && !hold_here(x, step, ready)) ready = co_await hold(x, step, request.cancel);
         if (!ready) {
             const ErrorCode code = ready.error().code;
             if (code != ErrorCode::kInsufficientBalance && !is_ours(code)) co_return ready;
@@ -92,14 +92,15 @@ Task<void> Worker::attempts(
 
 Co<void> Worker::end_failed(
     Exchange& x, const AttemptFailure& failure, const routing::Decision& decision) {
+    const Consumption& consumed = failure.consumed;
     // A status line means that the supplier refused before it worked; silence after sending may
     // have been billed.
-    const bool may_be_billed = failure.has_usage || failure.answer_bytes > 0 ||
+    const bool may_be_billed = !consumed.usage.is_zero() || consumed.answer_bytes > 0 ||
         (x.attempt.report.sent && failure.status < 300);
     if (may_be_billed) {
-        const Consumption consumption{failure.usage, failure.has_usage && failure.is_usage_final,
-            failure.answer_bytes, failure.error.code == ErrorCode::kClientGone};
-        co_await settle(x, consumption);
+        x.consumed = consumed;
+        x.consumed.is_client_gone = failure.error.code == ErrorCode::kClientGone;
+        if (!settle_here(x)) co_await settle(x);
     } else {
         co_await release(x, failure.error.code);
     }
@@ -223,11 +224,7 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     x.phase = ledger::Phase::kFirstByte;
     Result<net::ClientExchange> exchanged = co_await client_.exchange(
         *x.core->pools[offer.cloud], upstream_request, limits, &x.attempt.report);
-    if (!exchanged) {
-        auto failure = std::make_unique<AttemptFailure>();
-        failure->error = std::move(exchanged).error();
-        co_return failure;
-    }
+    if (!exchanged) co_return failed_with(std::move(exchanged).error());
     net::ClientExchange upstream = std::move(*exchanged);
     x.attempt.upstream_status = static_cast<std::uint16_t>(upstream.status());
     if (upstream.status() < 200 || upstream.status() >= 300) {
@@ -235,12 +232,8 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
         co_return failure;
     }
     x.phase = ledger::Phase::kRelay;
-    if (cloud.is_native_chat) {
-        if (x.is_stream) co_return co_await relay_stream(x, upstream, response);
-        co_return co_await relay_whole(x, upstream, response);
-    }
-    if (x.is_stream) co_return co_await relay_translated_stream(x, upstream, response);
-    co_return co_await relay_translated_whole(x, upstream, response);
+    if (x.is_stream) co_return co_await open_stream(x, upstream);
+    co_return co_await relay_whole(x, upstream, response);
 }
 
 Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {

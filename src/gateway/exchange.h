@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 namespace entrepot::gateway {
 
 struct CoreState;
+class StreamLane;
 
 /// What a request needs until its answer begins, borrowed from the core so that its buffers are
 /// reused; given back before a stream is relayed, so that an open stream does not hold it.
@@ -52,6 +54,15 @@ struct AttemptState {
     net::ExchangeReport report;
 };
 
+/// What an attempt consumed, as far as it is known.
+struct Consumption {
+    canon::Usage usage;
+    bool is_reported = false;  ///< by the supplier; else an estimate is made of what was seen
+    std::int64_t answer_bytes = 0;
+    bool is_client_gone = false;
+    std::string service_tier = {};  ///< that served it, in the supplier's word; often not said
+};
+
 /// How an attempt ended when the client has not got its answer from it.
 struct AttemptFailure {
     Error error;
@@ -61,16 +72,33 @@ struct AttemptFailure {
     bool has_failure = false;
     std::string native_body;  ///< the supplier's error body when the lanes' dialects agree
     bool is_content_filter = false;
-    /// What was consumed all the same.
-    canon::Usage usage;
-    bool has_usage = false;
-    bool is_usage_final = true;  ///< false: a report of a stream's beginning, which is no usage
-    std::int64_t answer_bytes = 0;
+    Consumption consumed;  ///< all the same
 };
 
 /// Null: the client has its answer. On the heap, because it is seldom there and every open stream
 /// would carry its place otherwise.
 using Failed = std::unique_ptr<AttemptFailure>;
+
+[[nodiscard]] Failed failed_with(Error error);
+
+/// An answer that has begun and is relayed as it comes.
+struct OpenStream {
+    OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> through);
+    ~OpenStream();
+
+    /// Takes what has come, and what the lane makes of it. False: nothing has; `upstream.wait_body`
+    /// has to be awaited, whose result the next call gets.
+    [[nodiscard]] bool take(Wake wake);
+    /// The supplier's body is over, and nothing was wrong with it.
+    [[nodiscard]] bool ends_well() const { return is_over && broken.has_value(); }
+
+    net::ClientExchange upstream;
+    std::unique_ptr<StreamLane> lane;
+    std::string_view out;  ///< of the lane, for the client
+    bool is_over = false;  ///< the supplier's whole body has come
+    Status broken;         ///< the supplier's side
+    Status wrote;          ///< the client's side
+};
 
 /// One client request, from its first byte to its record.
 struct Exchange {
@@ -97,7 +125,8 @@ struct Exchange {
     Money cost;  ///< over all attempts
     bool is_cost_known = true;
     bool is_estimated = false;
-    canon::Usage usage;  ///< of the attempt that answered
+    Consumption consumed;  ///< by the attempt that answered
+    std::unique_ptr<OpenStream> stream;
     std::vector<std::string> dropped;
 
     // For the record.
@@ -109,5 +138,11 @@ struct Exchange {
     MonotonicTime first_byte;                 ///< to the client; 0: none
     std::optional<milliseconds> retry_after;  ///< for a refusal of ours
 };
+
+/// The supplier said its own failure under a 200.
+[[nodiscard]] Failed failed_in_answer(const canon::Failure& stated, Consumption consumed);
+
+[[nodiscard]] dialect::ReplyContext reply_context_of(const Exchange& x);
+void note_dropped(Exchange& x, std::span<const std::string> dropped);
 
 }  // namespace entrepot::gateway

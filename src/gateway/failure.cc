@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace entrepot::gateway {
@@ -81,6 +83,18 @@ ledger::EndedBy ended_by(const Status& wrote) {
     if (wrote) return ledger::EndedBy::kSupplier;
     return wrote.error().code == ErrorCode::kDraining ? ledger::EndedBy::kGateway
                                                       : ledger::EndedBy::kClient;
+}
+
+Error error_of(const canon::Failure& stated) {
+    using enum canon::FailureKind;
+    const ErrorCode code = stated.kind == kRateLimited ? ErrorCode::kUpstreamRateLimited
+        : stated.kind == kOverloaded                   ? ErrorCode::kUpstreamOverloaded
+        : stated.kind == kInvalidRequest               ? ErrorCode::kUpstreamRefused
+                                                       : ErrorCode::kUpstreamError;
+    return Error{code,
+        fmt::format(
+            "the supplier answered 200 and then an error: {}", excerpt(stated.message, 300)),
+        {}, {}};
 }
 
 std::string scrub_account(std::string_view text) {

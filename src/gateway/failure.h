@@ -10,6 +10,9 @@ namespace entrepot::gateway {
 /// stand in docs/reference/errors.md.
 [[nodiscard]] canon::Failure failure_of(const Error& error);
 
+/// A supplier's own failure under a 200, as an error of ours.
+[[nodiscard]] Error error_of(const canon::Failure& stated);
+
 /// Takes a supplier's identifiers of our account out of a text meant for the client: organisation,
 /// project and subscription ids, ARNs with account numbers, key fragments.
 [[nodiscard]] std::string scrub_account(std::string_view text);

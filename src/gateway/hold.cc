@@ -10,38 +10,60 @@ constexpr milliseconds kBudgetPoll{10};
 
 }  // namespace
 
-Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cancel) {
-    x.phase = ledger::Phase::kHold;
-    AttemptState attempt;  // what was attempted before stands until this one is held
+ledger::HoldRequest Worker::hold_request_of(const Exchange& x, const routing::Attempt& step) {
+    ledger::HoldRequest request;
+    request.exchange = x.id;
+    request.attempt = static_cast<std::uint16_t>(x.attempts_made + 1);
+    request.path = x.key->path;
+    request.route = x.state->offers[step.offer].route;
+    if (step.is_bounded) request.amount = step.hold;
+    request.dispatch = core_.wall();
+    return request;
+}
+
+void Worker::held(Exchange& x, const routing::Attempt& step, const ledger::HoldRequest& request) {
+    AttemptState attempt;
     attempt.tier = x.attempt.tier;
     attempt.offer = step.offer;
-    attempt.number = static_cast<std::uint16_t>(x.attempts_made + 1);
+    attempt.number = request.attempt;
+    attempt.is_open = true;
     attempt.is_bounded = step.is_bounded;
     attempt.hold = step.is_bounded ? step.hold : Money();
+    attempt.dispatch = request.dispatch;
     attempt.prompt_tokens_estimate = step.expected_prompt_tokens;
+    x.attempt = attempt;
+    ++x.attempts_made;
+}
 
+bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status) {
+    if (!books_.is_local(core_) || x.state->settings.durability == config::Durability::kPower)
+        return false;
+    x.phase = ledger::Phase::kHold;
+    const ledger::HoldRequest request = hold_request_of(x, step);
+    ledger::Refusal refusal;
+    Result<ledger::HoldTicket> ticket = books_.local().hold(request, &refusal);
+    if (ticket) {
+        held(x, step, request);
+        return true;
+    }
+    const bool is_refused = ticket.error().code == ErrorCode::kInsufficientBalance;
+    if (is_refused && refusal.only_holds && x.principal->policy.budget_wait_ms > 0) return false;
+    status =
+        std::unexpected(is_refused ? explain_refusal(x, step, refusal, std::move(ticket).error())
+                                   : std::move(ticket).error());
+    return true;
+}
+
+Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cancel) {
+    x.phase = ledger::Phase::kHold;
     const Deadline patience = core_.after(milliseconds(x.principal->policy.budget_wait_ms));
     for (;;) {
-        attempt.dispatch = core_.wall();
-        ledger::HoldRequest request;
-        request.exchange = x.id;
-        request.attempt = attempt.number;
-        request.path = x.key->path;
-        request.route = x.state->offers[step.offer].route;
-        if (step.is_bounded) request.amount = step.hold;
-        request.dispatch = attempt.dispatch;
+        const ledger::HoldRequest request = hold_request_of(x, step);
         ledger::Refusal refusal;
-        Result<ledger::HoldTicket> ticket;
-        if (books_.is_local(core_)) {
-            ticket = books_.local().hold(request, &refusal);
-        } else {
-            const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
-            ticket = co_await books_.call(core_, work);
-        }
+        const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
+        Result<ledger::HoldTicket> ticket = co_await books_.call(core_, work);
         if (ticket) {
-            attempt.is_open = true;
-            x.attempt = attempt;
-            ++x.attempts_made;
+            held(x, step, request);
             if (x.state->settings.durability != config::Durability::kPower) co_return Status{};
             Status durable = co_await books_.durable(core_, ticket->position);
             if (!durable) {

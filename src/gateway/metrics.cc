@@ -49,7 +49,8 @@ Metrics::Metrics() {
 void Metrics::exchange_ended(const Exchange& x, const ledger::ExchangeClose& facts) {
     exchanges_[std::min<std::size_t>(facts.status / 100, kClasses - 1)]->add();
     for (std::size_t m = 0; m < canon::kMeterCount; ++m)
-        if (x.usage.counts[m] > 0) usage_[m]->add(static_cast<std::uint64_t>(x.usage.counts[m]));
+        if (x.consumed.usage.counts[m] > 0)
+            usage_[m]->add(static_cast<std::uint64_t>(x.consumed.usage.counts[m]));
     if (facts.streamed) streams_->add();
     if (facts.ended_by == ledger::EndedBy::kClient) client_gone_->add();
     if (x.is_estimated) estimated_->add();

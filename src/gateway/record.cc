@@ -39,7 +39,7 @@ void Worker::append_headers(const Exchange& x, bool with_cost, std::string& line
     }
 }
 
-Co<void> Worker::record(Exchange& x, std::string_view peer) {
+ledger::ExchangeClose Worker::close_of(const Exchange& x) const {
     const MonotonicTime now = monotonic_now();
     ledger::ExchangeClose facts;
     facts.exchange = x.id;
@@ -60,30 +60,40 @@ Co<void> Worker::record(Exchange& x, std::string_view peer) {
     if (x.first_byte.ns != 0)
         facts.ttft_us = static_cast<std::uint64_t>((x.first_byte - x.began).count() / 1000);
     facts.duration_us = static_cast<std::uint64_t>((now - x.began).count() / 1000);
+    return facts;
+}
 
+bool Worker::record_here(const Exchange& x, std::string_view peer) {
     // Unauthenticated requests are not written to the books: anybody could fill them.
+    if (x.is_admitted || (x.key != nullptr && !books_.is_local(core_))) return false;
+    const ledger::ExchangeClose facts = close_of(x);
     Status closed;
-    if (x.key == nullptr) {
-        closed = Status{};
-    } else if (books_.is_local(core_)) {
-        closed = books_.local().close(facts);
-    } else {
-        const auto work = [&](store::Books& books) { return books.close(facts); };
-        closed = co_await books_.call(core_, work);
-    }
+    if (x.key != nullptr) closed = books_.local().close(facts);
+    recorded(x, facts, closed, peer);
+    return true;
+}
+
+Co<void> Worker::record(const Exchange& x, std::string_view peer) {
+    const ledger::ExchangeClose facts = close_of(x);
+    const auto close = [&](store::Books& books) {
+        if (x.is_admitted) {
+            const std::int64_t used =
+                x.consumed.usage.prompt_tokens() + x.consumed.usage.answer_tokens();
+            limiters_.finish(*x.principal, x.tokens_admitted, used, monotonic_now());
+        }
+        return books.close(facts);
+    };
+    const Status closed = co_await books_.call(core_, close);
+    recorded(x, facts, closed, peer);
+}
+
+void Worker::recorded(const Exchange& x, const ledger::ExchangeClose& facts, const Status& closed,
+    std::string_view peer) {
     if (!closed)
         metrics_.alarm(
             x.model, "the end of an exchange could not be recorded: " + closed.error().message);
-    if (x.is_admitted) {
-        const std::int64_t used = x.usage.prompt_tokens() + x.usage.answer_tokens();
-        const auto work = [&](store::Books&) {
-            limiters_.finish(*x.principal, x.tokens_admitted, used, monotonic_now());
-            return true;
-        };
-        (void)co_await books_.call(core_, work);
-    }
     metrics_.exchange_ended(x, facts);
-    if (access_log_ == nullptr) co_return;
+    if (access_log_ == nullptr) return;
     telemetry::AccessRecord line;
     line.at = x.began_wall;
     line.exchange = x.id;
@@ -101,8 +111,9 @@ Co<void> Worker::record(Exchange& x, std::string_view peer) {
     line.is_stream = x.is_stream;
     if (x.first_byte.ns != 0)
         line.ttft = std::chrono::duration_cast<milliseconds>(x.first_byte - x.began);
-    line.duration = std::chrono::duration_cast<milliseconds>(now - x.began);
-    line.usage = x.usage;
+    line.duration =
+        std::chrono::duration_cast<milliseconds>(std::chrono::microseconds(facts.duration_us));
+    line.usage = x.consumed.usage;
     const std::string cost = x.cost.to_decimal();
     if (x.is_cost_known) line.cost = cost;
     line.currency = x.state->settings.currency.code();

@@ -10,34 +10,30 @@ constexpr std::int64_t kBytesPerToken = 4;
 
 }  // namespace
 
-Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
+ledger::SettleRequest Worker::settlement_of(Exchange& x) {
     AttemptState& attempt = x.attempt;
-    if (!attempt.is_open) co_return;
-    const ledger::Phase phase = x.phase;
-    x.phase = ledger::Phase::kSettle;
     attempt.is_open = false;
-
+    const Consumption& consumed = x.consumed;
     ledger::SettleRequest request;
     request.upstream_status = attempt.upstream_status;
     request.at = wall_now();
-    request.usage = consumption.usage;
-    if (consumption.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
-    if (!consumption.is_reported) {
+    request.usage = consumed.usage;
+    if (consumed.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
+    if (!consumed.is_reported) {
         // What the supplier said so far (Anthropic states the prompt at the start) is a floor.
         request.flags |= ledger::settle_flag::kEstimated;
         if (request.usage.prompt_tokens() == 0)
             request.usage[canon::Meter::kInput] = attempt.prompt_tokens_estimate;
         std::int64_t& output = request.usage[canon::Meter::kOutput];
-        output = std::max(output, (consumption.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
+        output = std::max(output, (consumed.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
     }
     const routing::Offer& offer = x.state->table.offer(attempt.offer);
-    const OfferState& offer_state = x.state->offers[attempt.offer];
     bool is_priced = false;
     if (offer.card != nullptr) {
         pricing::PriceOptions options;
         options.tier = attempt.tier;
-        if (!consumption.service_tier.empty())
-            options.tier = catalog::parse_tier(consumption.service_tier).value_or(attempt.tier);
+        if (!consumed.service_tier.empty())
+            options.tier = catalog::parse_tier(consumed.service_tier).value_or(attempt.tier);
         if (const Result<pricing::Charge> charge =
                 pricing::price(request.usage, *offer.card, options, attempt.dispatch);
             charge && charge->is_known) {
@@ -45,8 +41,9 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
             request.cost = charge->total;
             request.list_cost = charge->total;
             if (const auto* epoch = offer.card->at(attempt.dispatch))
-                request.rate_version = offer_state.rate_versions[static_cast<std::size_t>(
-                    epoch - offer.card->epochs().data())];
+                request.rate_version =
+                    x.state->offers[attempt.offer].rate_versions[static_cast<std::size_t>(
+                        epoch - offer.card->epochs().data())];
         }
     }
     if (!is_priced && attempt.is_bounded) {
@@ -57,38 +54,52 @@ Co<void> Worker::settle(Exchange& x, const Consumption& consumption) {
         request.flags |= ledger::settle_flag::kUnpriced;
     }
     // An estimate never goes beyond what was promised.
-    if (!consumption.is_reported && attempt.is_bounded && request.cost > attempt.hold) {
+    if (!consumed.is_reported && attempt.is_bounded && request.cost > attempt.hold) {
         request.cost = attempt.hold;
         request.list_cost = std::min(request.list_cost, attempt.hold);
     }
-
-    Result<ledger::Posting> posting;
-    if (books_.is_local(core_)) {
-        posting = books_.local().settle(x.id, attempt.number, request);
-    } else {
-        const auto work = [&](store::Books& books) {
-            return books.settle(x.id, attempt.number, request);
-        };
-        posting = co_await books_.call(core_, work);
-    }
-    if (!posting) {
-        metrics_.alarm(offer_state.name, "a settlement was refused: " + posting.error().message);
-    } else if (!posting->overdraft.is_zero()) {
-        metrics_.overdraft(offer_state.name, posting->overdraft);
-        x.core->health.take_out(attempt.offer);  // here at once
-        take_out_everywhere_(x.state, attempt.offer);
-    }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;
-    x.is_estimated = x.is_estimated || !consumption.is_reported;
-    x.usage = request.usage;
-    if (consumption.is_reported) {
+    x.is_estimated = x.is_estimated || !consumed.is_reported;
+    x.consumed.usage = request.usage;
+    if (consumed.is_reported) {
         lengths_.learn(x.length_key, request.usage.answer_tokens());
         const std::int64_t cached = request.usage[canon::Meter::kCacheRead] +
             request.usage[canon::Meter::kCacheWrite] + request.usage[canon::Meter::kCacheWriteLong];
         if (x.prompt_hash != 0 && cached > 0)
             caches_.learn(x.prompt_hash, offer.stable_key, cached, seconds(300), core_.now());
     }
+    return request;
+}
+
+void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) {
+    const std::string& name = x.state->offers[x.attempt.offer].name;
+    if (!posting) {
+        metrics_.alarm(name, "a settlement was refused: " + posting.error().message);
+    } else if (!posting->overdraft.is_zero()) {
+        metrics_.overdraft(name, posting->overdraft);
+        x.core->health.take_out(x.attempt.offer);  // here at once
+        take_out_everywhere_(x.state, x.attempt.offer);
+    }
+}
+
+bool Worker::settle_here(Exchange& x) {
+    if (!x.attempt.is_open) return true;
+    if (!books_.is_local(core_)) return false;
+    const ledger::SettleRequest request = settlement_of(x);
+    settled(x, books_.local().settle(x.id, x.attempt.number, request));
+    return true;
+}
+
+Co<void> Worker::settle(Exchange& x) {
+    if (!x.attempt.is_open) co_return;
+    const ledger::Phase phase = std::exchange(x.phase, ledger::Phase::kSettle);
+    const ledger::SettleRequest request = settlement_of(x);
+    const auto work = [&](store::Books& books) {
+        return books.settle(x.id, x.attempt.number, request);
+    };
+    const Result<ledger::Posting> posting = co_await books_.call(core_, work);
+    settled(x, posting);
     x.phase = phase;
 }
 

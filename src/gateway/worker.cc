@@ -124,7 +124,7 @@ Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& respo
     if (admitted) co_return true;
     Error error = std::move(admitted).error();
     co_await refuse(x, response, std::move(error));
-    co_await record(x, head.peer);
+    if (!record_here(x, head.peer)) co_await record(x, head.peer);
     co_return false;
 }
 
@@ -137,14 +137,15 @@ void Worker::take_out(const State& state, std::uint32_t offer) {
 Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& response) {
     Exchange x = begin_exchange();
     x.bench = take_bench();
-    Status served;
-    if (request.method != "POST") {
-        served = fail(ErrorCode::kMethodNotAllowed,
-            fmt::format(
-                "{} is not allowed at /v1/chat/completions; use POST", excerpt(request.method)));
-    }
-    if (served) served = admit(x, request);
-    if (served) served = decode_chat(x, request);
+    co_await answer_chat(x, request, response);
+    if (x.stream != nullptr) co_await relay_stream(x, response);
+    if (x.bench != nullptr) give_bench(std::move(x.bench));
+    if (!record_here(x, request.peer)) co_await record(x, request.peer);
+}
+
+Co<void> Worker::answer_chat(
+    Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
+    Status served = admit_chat(x, request);
     if (served && x.key->has_limits) served = co_await limit(x);
     if (served) served = plan(x);
     if (served) served = co_await attempts(x, request, response);
@@ -152,8 +153,6 @@ Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& re
         Error error = std::move(served).error();
         co_await refuse(x, response, std::move(error));
     }
-    if (x.bench != nullptr) give_bench(std::move(x.bench));
-    co_await record(x, request.peer);
 }
 
 Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error) {

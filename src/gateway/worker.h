@@ -66,6 +66,9 @@ public:
 private:
     // worker.cc
     [[nodiscard]] Co<void> serve_chat(net::ServerRequest& request, net::ResponseWriter& response);
+    /// Until the client has its answer, or a stream of it has begun: `x.stream`.
+    [[nodiscard]] Co<void> answer_chat(
+        Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_models(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_probe(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_nothing(
@@ -80,14 +83,20 @@ private:
 
     // admit.cc: who asks, and may they
     [[nodiscard]] Status admit(Exchange& x, const net::ServerRequest& request);
-    [[nodiscard]] Status decode_chat(Exchange& x, net::ServerRequest& request);
+    [[nodiscard]] Status admit_chat(Exchange& x, net::ServerRequest& request);
     [[nodiscard]] Task<void> limit(Exchange& x);
 
     // plan.cc: where it may go, cheapest first
     [[nodiscard]] Status plan(Exchange& x);
 
     // hold.cc: the worst case, in every budget
+    // What the books do is done at once on the core that owns them: hold_here, settle_here and
+    // record_here, which need no coroutine. False: it has to wait, for which the other is there.
+    [[nodiscard]] bool hold_here(Exchange& x, const routing::Attempt& step, Status& status);
     [[nodiscard]] Task<void> hold(Exchange& x, const routing::Attempt& step, Cancel* cancel);
+    [[nodiscard]] ledger::HoldRequest hold_request_of(
+        const Exchange& x, const routing::Attempt& step);
+    static void held(Exchange& x, const routing::Attempt& step, const ledger::HoldRequest& request);
     [[nodiscard]] Error explain_refusal(const Exchange& x, const routing::Attempt& step,
         const ledger::Refusal& refusal, Error error);
 
@@ -106,39 +115,34 @@ private:
         Exchange& x, AttemptFailure& failure, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> read_failure(Exchange& x, net::ClientExchange& upstream);
 
-    // relay.cc, relay_translated.cc: bytes and events to the client, metered
+    // relay.cc, relay_whole.cc: bytes and events to the client, metered
+    [[nodiscard]] Co<Failed> open_stream(Exchange& x, net::ClientExchange& upstream);
+    [[nodiscard]] Co<void> relay_stream(Exchange& x, net::ResponseWriter& response);
+    void begin_stream(Exchange& x, net::ResponseWriter& response);
+    [[nodiscard]] bool books_first(Exchange& x);
+    [[nodiscard]] Co<void> end_stream(Exchange& x, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> relay_whole(
-        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<Failed> relay_stream(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> relay_large(Exchange& x, net::ClientExchange& upstream,
         net::ResponseWriter& response, std::string head);
-    [[nodiscard]] Co<Failed> relay_translated_whole(
-        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<Failed> relay_translated_stream(
-        Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
-    [[nodiscard]] Co<void> end_broken_stream(
-        Exchange& x, net::ResponseWriter& response, const Error& error, std::string event);
+    [[nodiscard]] static std::unique_ptr<StreamLane> lane_of(const Exchange& x);
     void mark_first_byte(Exchange& x);
 
-    // settle.cc: what was used, once
-    /// What an attempt consumed, as far as it is known.
-    struct Consumption {
-        canon::Usage usage;
-        bool is_reported = false;  ///< by the supplier; else an estimate is made of what was seen
-        std::int64_t answer_bytes = 0;
-        bool is_client_gone = false;
-        std::string service_tier = {};  ///< that served it, in the supplier's word; often not said
-    };
-    [[nodiscard]] static Consumption consumption_of(
-        const dialect::openai_chat::StreamMeter& meter, bool is_complete, bool is_client_gone);
-    [[nodiscard]] Co<void> settle(Exchange& x, const Consumption& consumption);
+    // settle.cc: what was used (`x.consumed`), once
+    [[nodiscard]] bool settle_here(Exchange& x);
+    [[nodiscard]] Co<void> settle(Exchange& x);
+    [[nodiscard]] ledger::SettleRequest settlement_of(Exchange& x);
+    void settled(const Exchange& x, const Result<ledger::Posting>& posting);
     [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
     void end_attempt(Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after);
 
     // record.cc: headers of the answer, and what is written down at the end
     void append_headers(const Exchange& x, bool with_cost, std::string& lines) const;
-    [[nodiscard]] Co<void> record(Exchange& x, std::string_view peer);
+    [[nodiscard]] bool record_here(const Exchange& x, std::string_view peer);
+    [[nodiscard]] Co<void> record(const Exchange& x, std::string_view peer);
+    [[nodiscard]] ledger::ExchangeClose close_of(const Exchange& x) const;
+    void recorded(const Exchange& x, const ledger::ExchangeClose& facts, const Status& closed,
+        std::string_view peer);
 
     Core& core_;
     Snapshot<State>::Reader states_;
@@ -153,7 +157,6 @@ private:
     routing::OutputLengths lengths_;
     routing::WarmCaches caches_;
     std::vector<std::unique_ptr<Workbench>> benches_;  // at most kBenchesMax
-    std::vector<std::string_view> pieces_;             // of one relay step; no await while in use
 };
 
 }  // namespace entrepot::gateway

@@ -180,7 +180,7 @@ private:
     std::uint32_t accounts_made_ = 0;
     Instant horizon_{INT64_MIN};
 
-    std::vector<Attempt> attempts_;
+    std::deque<Attempt> attempts_;  // grows without a copy of what is open
     std::vector<std::uint32_t> free_attempts_;
     FlatIndex<ExchangeId, ExchangeHash> exchanges_;  ///< to the slot of the last attempt
     std::size_t open_ = 0;

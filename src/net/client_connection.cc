@@ -72,100 +72,104 @@ Result<void> ClientConnection::read_available() {
     return {};
 }
 
-Co<ClientConnection::Attempt> ClientConnection::perform(
-    const ClientRequest& request, const ExchangeLimits& limits, ExchangeReport* report) {
+void ClientConnection::begin(Attempt& attempt, const ClientRequest& request,
+    const ExchangeLimits& limits, ExchangeReport& report) {
     Core& core = pool_.shared().core;
     cancel_ = limits.cancel;
     idle_timeout_ = limits.idle_timeout;
+    deadline_ = limits.deadline;
     streak_ = 0;
     surplus_ = false;
     parser_.reset(request.method == "HEAD");
     render(request);
-    Attempt attempt;
-    if (cancel_ != nullptr && cancel_->cancelled()) {
-        attempt.result = fail(cancel_->reason(), "stopped before the request was sent");
-        co_return attempt;
-    }
-
-    std::array<iovec, 2> vector{iovec{head_.data(), head_.size()},
+    attempt.pieces = {iovec{head_.data(), head_.size()},
         iovec{const_cast<char*>(request.body.data()), request.body.size()}};  // NOLINT
-    std::span<iovec> rest = std::span(vector).first(body_in_head_ ? 1 : 2);
-    report->sent_at = core.now();
-    deadline_ = limits.deadline;
-    const Deadline until_head =
+    attempt.unsent = std::span(attempt.pieces).first(body_in_head_ ? 1 : 2);
+    attempt.until_head =
         Deadline::after(core.now(), limits.first_byte_timeout).sooner(limits.deadline);
-    while (!rest.empty()) {
-        const Transfer sent = stream_.try_write(rest);
+    report.sent_at = core.now();
+    if (cancel_ != nullptr && cancel_->cancelled())
+        attempt.result = fail(cancel_->reason(), "stopped before the request was sent");
+}
+
+Waiter::Operation ClientConnection::wait(const Attempt& attempt) {
+    const Until until{attempt.until_head, cancel_};
+    return attempt.unsent.empty() ? stream_.wait_readable(until) : stream_.wait_writable(until);
+}
+
+bool ClientConnection::advance(Attempt& attempt, ExchangeReport& report, Wake wake) {
+    if (!attempt.result) return true;
+    if (!wake.ready) {
+        attempt.result = std::unexpected(
+            failed(wake, attempt.unsent.empty() ? "did not answer" : "did not take the request"));
+        return true;
+    }
+    if (!attempt.unsent.empty()) {
+        const Transfer sent = stream_.try_write(attempt.unsent);
         if (sent.bytes > 0) attempt.sent = true;
-        if (sent.kind == Transfer::Kind::kDone) break;
+        if (sent.kind == Transfer::Kind::kWouldBlock) return false;
         if (sent.kind == Transfer::Kind::kFailed) {
             // The answer may be there although the rest of the request was not wanted: read for it.
-            if (stream_.readable() && attempt.sent) break;
-            attempt.stale = true;
-            attempt.result = fail(ErrorCode::kUpstreamUnreachable,
-                "the upstream closed the connection", std::strerror(sent.error));
-            co_return attempt;
+            if (!stream_.readable() || !attempt.sent) {
+                attempt.stale = true;
+                attempt.result = fail(ErrorCode::kUpstreamUnreachable,
+                    "the upstream closed the connection", std::strerror(sent.error));
+                return true;
+            }
+            attempt.unsent = {};
         }
-        const Until until{until_head, cancel_};
-        const Wake wake = co_await stream_.wait_writable(until);
-        if (!wake.ready) {
-            attempt.result = std::unexpected(failed(wake, "did not take the request"));
-            co_return attempt;
-        }
+        if (head_.capacity() > kKeptHeadBytes) std::string().swap(head_);
     }
-    if (head_.capacity() > kKeptHeadBytes) std::string().swap(head_);
-
     while (parser_.state() == ResponseParser::State::kHead) {
         if (!stream_.readable()) {
             drop_buffer();
-            const Until until{until_head, cancel_};
-            const Wake wake = co_await stream_.wait_readable(until);
-            if (!wake.ready) {
-                attempt.result = std::unexpected(failed(wake, "did not answer"));
-                co_return attempt;
-            }
+            return false;
         }
         attempt.result = read_available();
         if (!attempt.result) {
             if (!parser_.begun()) {
                 // Later, the upstream has worked on it, and a repetition would be paid for twice.
-                attempt.stale = core.now() - report->sent_at < kStaleWithin;
+                attempt.stale = pool_.shared().core.now() - report.sent_at < kStaleWithin;
                 attempt.result.error().code = ErrorCode::kUpstreamUnreachable;
                 attempt.result.error().message =
                     "the upstream closed the connection without an answer";
             }
-            co_return attempt;
+            return true;
         }
     }
-    report->head_at = core.now();
-    co_return attempt;
+    report.head_at = pool_.shared().core.now();
+    return true;
 }
 
-Task<std::string_view> ClientConnection::read_body() {
+Waiter::Operation ClientConnection::wait_body() {
+    if (stream_.readable()) return stream_.wait_turn();
+    return stream_.wait_readable(
+        {pool_.shared().core.after(idle_timeout_).sooner(deadline_), cancel_});
+}
+
+Result<std::optional<std::string_view>> ClientConnection::try_read_body(Wake wake) {
+    if (!wake.ready) return std::unexpected(failed(wake, "did not go on with its answer"));
     for (;;) {
         if (deadline_.passed(pool_.shared().core.now()))
-            co_return fail(ErrorCode::kUpstreamTimeout, "the upstream's answer took too long");
-        if (!waiting_body_.empty()) co_return std::exchange(waiting_body_, std::string_view());
-        if (parser_.state() == ResponseParser::State::kComplete) co_return std::string_view();
+            return fail(ErrorCode::kUpstreamTimeout, "the upstream's answer took too long");
+        if (!waiting_body_.empty()) return std::exchange(waiting_body_, std::string_view());
+        if (parser_.state() == ResponseParser::State::kComplete) return std::string_view();
         if (parser_.state() == ResponseParser::State::kFailed || !stream_.open())
-            co_return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer was cut short",
+            return fail(ErrorCode::kUpstreamProtocol, "the upstream's answer was cut short",
                 parser_.error());
-        if (!stream_.readable()) {
+        // A fast upstream must not starve the other streams.
+        if (!stream_.readable() || ++streak_ % 32 == 0) {
             drop_buffer();
             if (head_.capacity() != 0)
                 std::string().swap(head_);  // a stream keeps nothing of its request
-            streak_ = 0;
-            const Until until{pool_.shared().core.after(idle_timeout_).sooner(deadline_), cancel_};
-            const Wake wake = co_await stream_.wait_readable(until);
-            if (!wake.ready)
-                co_return std::unexpected(failed(wake, "did not go on with its answer"));
-        } else if (++streak_ % 32 == 0) {
-            co_await pool_.shared()
-                .core.yield();  // a fast upstream must not starve the other streams
+            if (!stream_.readable()) streak_ = 0;
+            if (stream_.readable() && cancel_ != nullptr && cancel_->cancelled())
+                return fail(cancel_->reason(), "stopped before the upstream's answer had ended");
+            return std::nullopt;
         }
         Result<void> read = read_available();
         // What was sound before the flaw is handed out first; the flaw follows at the next call.
-        if (!read && waiting_body_.empty()) co_return std::unexpected(std::move(read).error());
+        if (!read && waiting_body_.empty()) return std::unexpected(std::move(read).error());
     }
 }
 

@@ -73,16 +73,31 @@ public:
     [[nodiscard]] Stream& stream() { return stream_; }
     [[nodiscard]] const ResponseParser& parser() const { return parser_; }
 
-    /// How an attempt ended that is not an answer.
+    /// One sending and its wait for a head. It lives in the caller's coroutine, which is the only
+    /// one that an exchange needs:
+    ///
+    ///     connection.begin(attempt, request, limits, report);
+    ///     while (!connection.advance(attempt, report, wake))
+    ///         wake = co_await connection.wait(attempt);
     struct Attempt {
         Result<void> result;
         bool sent = false;   // bytes may have reached the peer
         bool stale = false;  // broken before any byte of an answer
+        std::array<iovec, 2> pieces{};
+        std::span<iovec> unsent;
+        Deadline until_head;
     };
-    /// Sends and awaits the head.
-    [[nodiscard]] Co<Attempt> perform(
-        const ClientRequest& request, const ExchangeLimits& limits, ExchangeReport* report);
-    [[nodiscard]] Task<std::string_view> read_body();
+    void begin(Attempt& attempt, const ClientRequest& request, const ExchangeLimits& limits,
+        ExchangeReport& report);
+    /// Goes as far as it can; `wake` is how the last wait ended. True: the head is there, or
+    /// `attempt.result` says why not.
+    [[nodiscard]] bool advance(Attempt& attempt, ExchangeReport& report, Wake wake);
+    [[nodiscard]] Waiter::Operation wait(const Attempt& attempt);
+
+    /// See ClientExchange.
+    [[nodiscard]] Result<std::optional<std::string_view>> try_read_body(Wake wake);
+    [[nodiscard]] Waiter::Operation wait_body();
+    void forget_head() { parser_.forget_head(); }
     [[nodiscard]] bool body_ended() const {
         return parser_.state() == ResponseParser::State::kComplete && waiting_body_.empty();
     }

@@ -58,6 +58,8 @@ public:
         if (text_.capacity() > bytes_max) std::string().swap(text_);
         if (entries_.capacity() > 64) std::vector<Headers::Entry>().swap(entries_);
     }
+    /// Gives everything back.
+    void forget() { *this = HeadText(); }
 
 private:
     std::string text_;

@@ -37,7 +37,22 @@ void ClientExchange::close() {
 
 int ClientExchange::status() const { return connection_->parser().status(); }
 Headers ClientExchange::headers() const { return connection_->parser().headers(); }
-Task<std::string_view> ClientExchange::read_body() { return connection_->read_body(); }
+void ClientExchange::forget_head() { connection_->forget_head(); }
+Waiter::Operation ClientExchange::wait_body() { return connection_->wait_body(); }
+Result<std::optional<std::string_view>> ClientExchange::try_read_body(Wake wake) {
+    return connection_->try_read_body(wake);
+}
+
+Task<std::string_view> ClientExchange::read_body() {
+    Wake wake;
+    for (;;) {
+        Result<std::optional<std::string_view>> bytes = connection_->try_read_body(wake);
+        if (!bytes) co_return std::unexpected(std::move(bytes).error());
+        if (*bytes) co_return **bytes;
+        wake = co_await connection_->wait_body();
+    }
+}
+
 bool ClientExchange::body_ended() const { return connection_->body_ended(); }
 void ClientExchange::set_idle_timeout(milliseconds timeout) {
     connection_->set_idle_timeout(timeout);
@@ -47,7 +62,7 @@ void ClientExchange::set_cancel(Cancel* cancel) { connection_->set_cancel(cancel
 Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
     std::string whole;
     for (;;) {
-        Result<std::string_view> piece = co_await connection_->read_body();
+        Result<std::string_view> piece = co_await read_body();
         if (!piece) co_return std::unexpected(std::move(piece).error());
         if (piece->empty()) break;
         if (whole.size() + piece->size() > bytes_max)
@@ -126,7 +141,11 @@ Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientReques
             connection = *made;
             state_->arm_sweep();
         }
-        ClientConnection::Attempt attempt = co_await connection->perform(request, limits, report);
+        ClientConnection::Attempt attempt;
+        connection->begin(attempt, request, limits, *report);
+        Wake wake;
+        while (!connection->advance(attempt, *report, wake))
+            wake = co_await connection->wait(attempt);
         report->sent = report->sent || attempt.sent;
         if (attempt.result) co_return ClientExchange(connection);
         const bool again = attempt.stale && report->reused && !report->retried_stale;

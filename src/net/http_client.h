@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -87,6 +88,15 @@ public:
     /// Errors: kUpstreamProtocol (cut short, bad framing), kUpstreamTimeout, the reason of the
     /// cancel.
     [[nodiscard]] Task<std::string_view> read_body();
+    /// The same without a coroutine of its own, for relays, of which there are many at a time:
+    /// nullopt says that `wait_body` has to be awaited, whose result the next call takes.
+    ///
+    ///     auto chunk = upstream.try_read_body();
+    ///     while (chunk && !*chunk) chunk = upstream.try_read_body(co_await upstream.wait_body());
+    [[nodiscard]] Result<std::optional<std::string_view>> try_read_body(Wake wake = {});
+    [[nodiscard]] Waiter::Operation wait_body();
+    /// Gives the memory of the head back: no status or header may be asked for any more.
+    void forget_head();
     /// Whether the whole body has been read.
     [[nodiscard]] bool body_ended() const;
 

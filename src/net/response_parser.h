@@ -48,6 +48,8 @@ public:
     [[nodiscard]] const std::string& error() const { return error_; }
     [[nodiscard]] int status() const { return parser_.status_code; }
     [[nodiscard]] Headers headers() const { return head_.headers(); }
+    /// Gives the memory of the head back; there are no headers any more.
+    void forget_head() { head_.forget(); }
     /// Whether the connection may serve again after a complete response.
     [[nodiscard]] bool keep_alive() const { return keep_alive_; }
     /// Whether any byte of the response has been seen.

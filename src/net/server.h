@@ -12,7 +12,7 @@
 namespace entrepot::net {
 
 /// A request as received whole. Protocol-neutral: HTTP/2 fills the same. Valid until the handler
-/// returns.
+/// returns, its head only until `ResponseWriter::start`.
 struct ServerRequest {
     std::string_view method;
     std::string_view target;  ///< as sent, never decoded: `/v1/models?limit=2`
@@ -40,7 +40,8 @@ public:
         int status, std::string_view header_lines, std::string_view body) = 0;
 
     /// Begins a streamed answer. Nothing leaves before the first `write` or `flush`, so that they
-    /// share a call.
+    /// share a call. An open stream keeps nothing of its request: target, path, query and headers
+    /// are gone from here on.
     virtual void start(int status, std::string_view header_lines) = 0;
     /// One chunk, one system call; returns when the kernel has taken it (back pressure). Empty
     /// chunks are skipped.

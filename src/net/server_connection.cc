@@ -237,6 +237,15 @@ ServerRequest ServerConnection::head_of_request() {
     return request;
 }
 
+/// The handler has forgotten to.
+Co<void> ServerConnection::answer_unanswered() {
+    keep_alive_ = false;
+    const Error error{ErrorCode::kInternal, "the request was not answered", {}, {}};
+    const std::string body = shared_.handler.refusal_body(error, 500, parser_.target());
+    const Result<void> sent = co_await send(500, "content-type: application/json\r\n", body);
+    if (!sent) broken_ = true;
+}
+
 Co<bool> ServerConnection::serve_one() {
     phase_ = Phase::kServing;
     ++served_;
@@ -255,11 +264,7 @@ Co<bool> ServerConnection::serve_one() {
     stream_.on_hang_up(nullptr);
 
     if (!started_ && !broken_) {
-        keep_alive_ = false;
-        const Error error{ErrorCode::kInternal, "the request was not answered", {}, {}};
-        const std::string body = shared_.handler.refusal_body(error, 500, request.target);
-        const Result<void> sent = co_await send(500, "content-type: application/json\r\n", body);
-        if (!sent) broken_ = true;
+        co_await answer_unanswered();
     } else if (!finished_) {
         abort();
     }
@@ -442,6 +447,7 @@ void ServerConnection::start(int status, std::string_view header_lines) {
     ENTREPOT_CHECK(!started_);
     render_head(status, header_lines, 0, true);
     head_waits_ = true;
+    parser_.forget_head();
 }
 
 void ServerConnection::abort() {

@@ -46,6 +46,7 @@ private:
 
     Co<bool> receive();
     Co<bool> serve_one();
+    Co<void> answer_unanswered();
     Co<void> refuse();
     Co<bool> check_head();
     [[nodiscard]] ServerRequest head_of_request();

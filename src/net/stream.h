@@ -55,10 +55,12 @@ public:
     /// Whether a read may give something: false only when it would surely block.
     [[nodiscard]] bool readable() const { return readable_; }
     /// Ends when `readable()` may be true. To be awaited directly: it costs no coroutine frame.
-    [[nodiscard]] auto wait_readable(Until until) {
+    [[nodiscard]] Waiter::Operation wait_readable(Until until) {
         return (read_wants_write_ ? write_waiter_ : read_waiter_).wait(until);
     }
-    [[nodiscard]] auto wait_writable(Until until) { return write_waiter_.wait(until); }
+    [[nodiscard]] Waiter::Operation wait_writable(Until until) { return write_waiter_.wait(until); }
+    /// Only lets the others go first.
+    [[nodiscard]] Waiter::Operation wait_turn() { return read_waiter_.wait_turn(); }
 
     /// Writes everything. Each wait is bounded by `stall` from its own beginning. Errors:
     /// kClientGone for a broken connection (the caller renames it for an upstream),

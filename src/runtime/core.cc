@@ -117,12 +117,14 @@ void Core::drain_posted() {
 
 // Everything resumes inside one handler of the io_context, where Asio recycles coroutine frames.
 void Core::turn(int timeout_ms) {
+    if (!next_turn_.empty()) timeout_ms = 0;
     const int count = ::epoll_wait(epoll_, collected_->events.data(), kEventsPerTurn, timeout_ms);
     ENTREPOT_CHECK(count >= 0 || errno == EINTR);
     ++turns_;
     collected_->count = std::max(count, 0);
     collected_->at = 0;
     read_clocks();
+    ready_.take(next_turn_);
     do {
         asio::post(io_, [this] { dispatch(); });
         io_.poll();
@@ -153,6 +155,11 @@ void Core::enqueue_ready(Waiter& waiter) {
     ready_.push_back(waiter.ready_link_);
 }
 
+void Core::enqueue_next_turn(Waiter& waiter) {
+    waiter.ready_link_.owner = &waiter;
+    next_turn_.push_back(waiter.ready_link_);
+}
+
 Task<void> Core::sleep(Until until) {
     Waiter waiter;
     const Wake wake = co_await waiter.wait(until);
@@ -163,9 +170,7 @@ Task<void> Core::sleep(Until until) {
 
 Co<void> Core::yield() {
     Waiter waiter;
-    // Through the io_context, so that what is ready now goes first.
-    asio::post(io_, [&waiter] { waiter.wake(); });
-    co_await waiter.wait({});
+    co_await waiter.wait_turn();
 }
 
 void Core::spawn(Co<void> work, void (*done)(void*), void* argument) {

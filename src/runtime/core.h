@@ -69,7 +69,8 @@ public:
 
     /// Suspends until `until.deadline` (then ok) or a cancel (then its reason).
     [[nodiscard]] Task<void> sleep(Until until);
-    /// Lets everything else that is ready run first.
+    /// Lets everything else that is ready run first, also what the next look at the descriptors
+    /// shows.
     [[nodiscard]] Co<void> yield();
 
     /// Starts a coroutine whose end is told to `done(argument)`. The caller owns the join: use
@@ -100,6 +101,7 @@ private:
     void dispatch();
     void drain_posted();
     void enqueue_ready(Waiter& waiter);
+    void enqueue_next_turn(Waiter& waiter);
 
     asio::io_context io_;
     asio::executor_work_guard<Executor> work_;
@@ -115,6 +117,7 @@ private:
     Random random_;
     TimerWheel timers_;
     List ready_;
+    List next_turn_;
     ErrorCode cancel_reason_ = ErrorCode::kCancelled;
     std::vector<ReadBuffer> read_buffers_;  // at most kIdleBuffersMax
     std::uint64_t turns_ = 0;

@@ -44,6 +44,12 @@ void Waiter::arm(Until until) {
     }
 }
 
+void Waiter::arm_turn() {
+    settle({});
+    queued_ = true;
+    Core::current()->enqueue_next_turn(*this);
+}
+
 void Waiter::settle(Wake wake) {
     waiting_ = false;
     result_ = wake;

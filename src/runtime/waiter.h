@@ -70,9 +70,29 @@ public:
 
     [[nodiscard]] bool waiting() const { return waiting_; }
 
+    /// A wait to be awaited, at once and once.
+    struct Operation {
+        Waiter* waiter;
+        Until until;
+        bool next_turn;
+        // Asio also probes with a pointer to the awaiting frame; that is not a completion token.
+        template <typename Token>
+            requires(!std::is_pointer_v<std::remove_cvref_t<Token>>)
+        auto operator()(Token&& token) {
+            return boost::asio::async_initiate<Token, void(Wake)>(
+                [](auto handler, Waiter* at, Until bounds, bool is_turn) {
+                    at->begin(std::move(handler), bounds, is_turn);
+                },
+                token, waiter, until, next_turn);
+        }
+    };
+
     /// An operation to be awaited: suspends until `wake`, the deadline, a cancel, or the
     /// cancellation of the Scope.
-    [[nodiscard]] auto wait(Until until) { return Operation{this, until}; }
+    [[nodiscard]] Operation wait(Until until) { return Operation{this, until, false}; }
+    /// An operation of the same type that only lets everything else go first: it ends in the next
+    /// turn of the loop, after a look at what has become ready.
+    [[nodiscard]] Operation wait_turn() { return Operation{this, {}, true}; }
 
     /// Ends the wait; the coroutine resumes from the loop, not inside this call. Nothing happens
     /// when nobody waits.
@@ -92,23 +112,8 @@ private:
         void operator()(boost::asio::cancellation_type_t type) const;
     };
 
-    struct Operation {
-        Waiter* waiter;
-        Until until;
-        // Asio also probes with a pointer to the awaiting frame; that is not a completion token.
-        template <typename Token>
-            requires(!std::is_pointer_v<std::remove_cvref_t<Token>>)
-        auto operator()(Token&& token) {
-            return boost::asio::async_initiate<Token, void(Wake)>(
-                [](auto handler, Waiter* at, Until bounds) {
-                    at->begin(std::move(handler), bounds);
-                },
-                token, waiter, until);
-        }
-    };
-
     template <typename Handler>
-    void begin(Handler handler, Until until) {
+    void begin(Handler handler, Until until, bool is_turn) {
         static_assert(sizeof(Handler) <= kHandlerBytes);
         ENTREPOT_CHECK(!waiting_);
         auto slot = boost::asio::get_associated_cancellation_slot(handler);
@@ -121,9 +126,13 @@ private:
             Wake result = self.result_;
             std::move(moved)(result);
         };
-        arm(until);
+        if (is_turn)
+            arm_turn();
+        else
+            arm(until);
     }
     void arm(Until until);
+    void arm_turn();
     void settle(Wake wake);
 
     alignas(std::max_align_t) std::byte handler_[kHandlerBytes];

@@ -4,6 +4,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -147,8 +148,6 @@ void splice(std::string_view body, const RequestFacts& facts, const Edits& edits
 struct MeteredReply {
     canon::Usage usage;  ///< zero unless `has_usage`
     bool has_usage = false;
-    std::string model;  ///< of the supplier
-    std::string id;
     std::string service_tier;  ///< that served it, as stated; empty when not stated
     std::optional<canon::StopReason> stop_reason;  ///< of the first choice that finished
     std::uint32_t choices = 0;
@@ -225,9 +224,7 @@ public:
     [[nodiscard]] std::optional<canon::StopReason> stop_reason() const { return stop_reason_; }
     [[nodiscard]] std::size_t finished_choices() const { return finished_choices_.count(); }
     /// The supplier's own error inside the stream.
-    [[nodiscard]] const std::optional<canon::Failure>& failure() const { return failure_; }
-    [[nodiscard]] const std::string& model() const { return model_; }
-    [[nodiscard]] const std::string& id() const { return id_; }
+    [[nodiscard]] const canon::Failure* failure() const { return failure_.get(); }
     /// The tier that serves the request, as last stated; empty when not stated.
     [[nodiscard]] const std::string& service_tier() const { return service_tier_; }
     [[nodiscard]] std::uint64_t events() const { return events_; }  ///< `data:` events, all kinds
@@ -250,7 +247,6 @@ private:
 
     StreamMeterOptions options_;
     framing::SseParser parser_;
-    std::vector<framing::SseEvent> parsed_;
     Pattern pattern_;
     // What becomes of an LF right behind the last block, which completes the CRLF that ended it.
     enum class LineFeed : std::uint8_t { kNone, kToSend, kSent, kToRemove };
@@ -261,9 +257,7 @@ private:
     std::optional<canon::StopReason> stop_reason_;
     std::bitset<128> seen_choices_;
     std::bitset<128> finished_choices_;
-    std::optional<canon::Failure> failure_;
-    std::string model_;
-    std::string id_;
+    std::unique_ptr<canon::Failure> failure_;  // seldom there, and many streams are open
     std::string service_tier_;
     std::uint64_t events_ = 0;
     std::uint64_t malformed_ = 0;

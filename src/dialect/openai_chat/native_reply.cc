@@ -16,9 +16,7 @@ using json::Kind;
 
 /// What one chunk, or one whole reply, says.
 struct Chunk {
-    std::string_view id;  // as spelled; ids and model names need no escapes
-    std::string_view model;
-    std::string_view service_tier;
+    std::string_view service_tier;  // as spelled; such words need no escapes
     canon::Usage usage;
     bool has_usage = false;
     bool has_counts = false;  // the usage states at least one
@@ -186,10 +184,6 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
                     is_open_first = is_first;
                 }
             }
-        } else if (key == "id" && kind == Kind::kString) {
-            chunk.id = cursor.string();
-        } else if (key == "model" && kind == Kind::kString) {
-            chunk.model = cursor.string();
         } else if (key == "service_tier" && kind == Kind::kString) {
             chunk.service_tier = cursor.string();
         } else if (key == "object" && kind == Kind::kString) {
@@ -210,16 +204,21 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
     return cursor.at_end();
 }
 
-std::optional<canon::Failure> failure_of(std::string_view text) {
+canon::Failure failure_of(std::string_view text) {
     auto document = json::Document::parse(std::string(text));
-    std::optional<canon::Failure> failure;
-    if (document) failure = failure_in(document->root(), 200);
-    if (!failure) {
-        failure.emplace();
-        failure->status = 502;
-        failure->message = "the supplier ended the stream with an error it did not describe";
-    }
+    if (document)
+        if (auto failure = failure_in(document->root(), 200)) return std::move(*failure);
+    canon::Failure failure;
+    failure.status = 502;
+    failure.message = "the supplier ended the stream with an error it did not describe";
     return failure;
+}
+
+/// What one call parses; used up within it.
+std::vector<framing::SseEvent>& parsed_events() {
+    thread_local std::vector<framing::SseEvent> events;
+    events.clear();
+    return events;
 }
 
 /// Appends `bytes` to the spans, as a part of the last one where they follow it.
@@ -240,8 +239,6 @@ Result<MeteredReply> meter_whole(std::string_view body) {
     MeteredReply reply;
     reply.usage = chunk.usage;
     reply.has_usage = chunk.has_counts;
-    reply.model = chunk.model;
-    reply.id = chunk.id;
     reply.service_tier = chunk.service_tier;
     if (!chunk.finish_reason.empty()) reply.stop_reason = stop_reason_of(chunk.finish_reason);
     reply.choices = chunk.choices;
@@ -321,15 +318,14 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
     if (!read_chunk(event.data, chunk)) {
         ++malformed_;
         chunk = {};
-        if (event.name == "error") failure_ = failure_of(event.data);
+        if (event.name == "error")
+            failure_ = std::make_unique<canon::Failure>(failure_of(event.data));
         return;
     }
     if (chunk.has_counts) {
         usage_ = chunk.usage;
         has_usage_ = true;
     }
-    if (id_.empty()) id_ = chunk.id;
-    if (model_.empty()) model_ = chunk.model;
     if (!chunk.service_tier.empty() && service_tier_ != chunk.service_tier)
         service_tier_ = chunk.service_tier;
     if (!chunk.finish_reason.empty() && !stop_reason_)
@@ -339,7 +335,7 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
     answer_bytes_ += chunk.answer_bytes;
     if (chunk.has_error || event.name == "error") {
         chunk.has_error = true;
-        failure_ = failure_of(event.data);
+        failure_ = std::make_unique<canon::Failure>(failure_of(event.data));
     }
     pattern_.learn(event.data, chunk);
 }
@@ -390,18 +386,18 @@ bool StreamMeter::put_block(
 }
 
 Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out) {
-    parsed_.clear();
-    const Status status = parser_.feed(in, parsed_);
+    std::vector<framing::SseEvent>& parsed = parsed_events();
+    const Status status = parser_.feed(in, parsed);
     if (!edits()) {
         put(out, in);
-        for (const framing::SseEvent& event : parsed_) {
+        for (const framing::SseEvent& event : parsed) {
             if (!event.has_data || repeat(event)) continue;
             Chunk chunk;
             read(event, chunk);
         }
         return status;
     }
-    for (const framing::SseEvent& event : parsed_) relay(event, out);
+    for (const framing::SseEvent& event : parsed) relay(event, out);
     // A client may wait for the second half of the CRLF that ended a block: it does not wait for
     // the rest of the next block, whose first byte it is.
     const std::size_t held = parser_.held_bytes();
@@ -414,9 +410,9 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
 }
 
 Status StreamMeter::finish(std::vector<std::string_view>& out) {
-    parsed_.clear();
-    parser_.finish(parsed_);
-    for (const framing::SseEvent& event : parsed_) {
+    std::vector<framing::SseEvent>& parsed = parsed_events();
+    parser_.finish(parsed);
+    for (const framing::SseEvent& event : parsed) {
         if (edits()) {
             relay(event, out);
         } else if (event.has_data) {

@@ -249,8 +249,6 @@ TEST(StreamMeter, PassesEveryByteAtOnceWhenNothingIsToBeRemoved) {
     EXPECT_EQ(meter.usage()[Meter::kOutput], 3);
     EXPECT_EQ(meter.stop_reason(), canon::StopReason::kStop);
     EXPECT_EQ(meter.answer_bytes(), 3);
-    EXPECT_EQ(meter.id(), "c-1");
-    EXPECT_EQ(meter.model(), "m-1");
 }
 
 TEST(StreamMeter, RemovesExactlyWhatAskingForUsageCaused) {
@@ -298,7 +296,7 @@ TEST(StreamMeter, ReadsARepeatedEventAsItReadsANewOne) {
         return fmt::format("{} {} {} {} {} {} {} {} {} {}", meter.events(),
             meter.malformed_events(), meter.answer_bytes(), canon::to_json(meter.usage()),
             meter.has_usage(), meter.is_done(), meter.finished_choices(),
-            meter.failure().has_value(), end.has_value(),
+            meter.failure() != nullptr, end.has_value(),
             strips ? passed.find("null") == std::string::npos : passed == bytes);
     };
     for (const std::string& first : ends)

@@ -1,0 +1,42 @@
+#include "gateway/exchange.h"
+
+#include "gateway/failure.h"
+#include "gateway/lane.h"
+
+namespace entrepot::gateway {
+
+OpenStream::OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> through)
+    : upstream(std::move(from)), lane(std::move(through)) {}
+OpenStream::~OpenStream() = default;
+
+Failed failed_with(Error error) {
+    auto failure = std::make_unique<AttemptFailure>();
+    failure->error = std::move(error);
+    return failure;
+}
+
+Failed failed_in_answer(const canon::Failure& stated, Consumption consumed) {
+    Failed failure = failed_with(error_of(stated));
+    failure->consumed = std::move(consumed);
+    failure->failure = stated;
+    failure->has_failure = true;
+    failure->status = static_cast<std::uint16_t>(stated.status >= 400 ? stated.status : 502);
+    if (stated.retry_after) failure->retry_after = *stated.retry_after;
+    return failure;
+}
+
+dialect::ReplyContext reply_context_of(const Exchange& x) {
+    dialect::ReplyContext context;
+    context.model = x.model;
+    context.id = "chatcmpl-" + x.id.to_string();
+    context.created_s = x.began_wall.ns / 1'000'000'000;
+    context.wants_usage = x.wants_usage;
+    context.wants_function_call = x.uses_functions;
+    return context;
+}
+
+void note_dropped(Exchange& x, std::span<const std::string> dropped) {
+    x.dropped.insert(x.dropped.end(), dropped.begin(), dropped.end());
+}
+
+}  // namespace entrepot::gateway

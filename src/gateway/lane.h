@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dialect/dialect.h"
+#include "gateway/exchange.h"
+
+// The two ways of an answer from a supplier to the client: the native lane passes bytes on and
+// reads what they say; the translation lane makes events of them and the client's bytes of those.
+// Neither waits for anything: relay.cc and relay_whole.cc bring the bytes.
+namespace entrepot::gateway {
+
+/// A streamed answer on its way.
+class StreamLane {
+public:
+    virtual ~StreamLane() = default;
+    /// Takes what came; `is_over`: nothing follows it. Sets `out` to what the client is to get for
+    /// it, which lives until the next call; while `has_begun` is false it is kept, and stands in a
+    /// later `out`. Errors: kUpstreamProtocol, or the supplier's own failure where the client has
+    /// not seen it in `out`; what `out` holds then is sound.
+    [[nodiscard]] virtual Status feed(
+        std::string_view bytes, bool is_over, std::string_view& out) = 0;
+    /// Something came that a client would notice: from here on the answer is this supplier's.
+    [[nodiscard]] virtual bool has_begun() const = 0;
+    /// The answer is complete, whatever becomes of what follows.
+    [[nodiscard]] virtual bool is_complete() const = 0;
+    /// The supplier's own failure, when it ended its stream with one.
+    [[nodiscard]] virtual const canon::Failure* failure() const = 0;
+    /// What was consumed so far. `is_over`: the stream ended as it should.
+    [[nodiscard]] virtual Consumption consumption(bool is_over) const = 0;
+    /// The client's last event when its answer breaks off.
+    [[nodiscard]] virtual std::string last_event(const canon::Failure& failure) = 0;
+    /// What the client's dialect had no place for.
+    [[nodiscard]] virtual std::span<const std::string> dropped() const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<StreamLane> make_native_lane(
+    const dialect::openai_chat::StreamMeterOptions& options);
+[[nodiscard]] std::unique_ptr<StreamLane> make_translated_lane(
+    const dialect::Dialect& from, const dialect::ReplyContext& context);
+
+/// A whole answer, carried to the client's dialect.
+struct WholeReply {
+    Status status;  ///< kUpstreamProtocol: it is no answer
+    /// An error under a 200.
+    std::optional<canon::Failure> failure;
+    Consumption consumed;
+    std::vector<std::string> dropped;
+    /// For the client. Native: the supplier's own bytes.
+    [[nodiscard]] std::string_view body() const { return made ? std::string_view(*made) : native; }
+
+    std::string_view native;
+    std::optional<std::string> made;
+};
+
+[[nodiscard]] WholeReply carry_native(std::string_view body);
+[[nodiscard]] WholeReply carry_translated(
+    const dialect::Dialect& from, const dialect::ReplyContext& context, std::string_view body);
+
+}  // namespace entrepot::gateway

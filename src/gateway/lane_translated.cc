@@ -1,0 +1,117 @@
+// The supplier's bytes become events, the events the client's bytes.
+#include "dialect/registry.h"
+#include "gateway/failure.h"
+#include "gateway/lane.h"
+
+namespace entrepot::gateway {
+namespace {
+
+/// What the events said, as far as booking and relaying need it.
+struct Seen {
+    Consumption consumed;
+    bool has_ended = false;
+    bool has_content = false;  ///< something a client would notice
+    std::optional<canon::Failure> failure;
+
+    void add(const canon::Event& event) {
+        if (const auto* reported = std::get_if<canon::UsageReported>(&event)) {
+            consumed.usage = reported->usage;
+            if (!reported->service_tier.empty()) consumed.service_tier = reported->service_tier;
+            consumed.is_reported = true;
+        } else if (const auto* delta = std::get_if<canon::PartDelta>(&event)) {
+            consumed.answer_bytes += static_cast<std::int64_t>(delta->text.size());
+            has_content = true;
+        } else if (const auto* failed = std::get_if<canon::Failed>(&event)) {
+            failure = failed->failure;
+        } else if (std::holds_alternative<canon::PartStarted>(event) ||
+            std::holds_alternative<canon::Finished>(event)) {
+            has_content = true;
+        } else if (std::holds_alternative<canon::Ended>(event)) {
+            has_ended = true;
+        }
+    }
+};
+
+std::unique_ptr<dialect::ReplyEncoder> chat_encoder(
+    dialect::ReplyForm form, const dialect::ReplyContext& context) {
+    return dialect::find_dialect("openai-chat")->reply_encoder(form, context);
+}
+
+class TranslatedLane final : public StreamLane {
+public:
+    TranslatedLane(const dialect::Dialect& from, const dialect::ReplyContext& context)
+        : decoder_(from.reply_decoder(dialect::ReplyForm::kStream)),
+          encoder_(chat_encoder(dialect::ReplyForm::kStream, context)) {}
+
+    Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
+        if (has_begun()) out_.clear();
+        std::vector<canon::Event> events;
+        Status fed;
+        if (!bytes.empty()) fed = decoder_->feed(bytes, events);
+        if (fed && is_over) fed = decoder_->finish(events);
+        for (const canon::Event& event : events) {
+            seen_.add(event);
+            // A failure is not encoded yet: before the first byte it may be another offer's turn.
+            if (!std::holds_alternative<canon::Failed>(event)) encoder_->add(event, out_);
+        }
+        out = out_;
+        if (seen_.failure) return std::unexpected(error_of(*seen_.failure));
+        return fed;
+    }
+    bool has_begun() const override { return seen_.has_content; }
+    bool is_complete() const override { return seen_.has_ended; }
+    const canon::Failure* failure() const override {
+        return seen_.failure ? &*seen_.failure : nullptr;
+    }
+    Consumption consumption(bool is_over) const override {
+        Consumption consumed = seen_.consumed;
+        // The reports of a stream that did not end are of its beginning (Anthropic's
+        // message_start): not the usage.
+        consumed.is_reported = consumed.is_reported && (is_over || seen_.has_ended);
+        return consumed;
+    }
+    std::string last_event(const canon::Failure& failure) override {
+        std::string out;
+        const canon::Event event = canon::Failed{failure};
+        encoder_->add(event, out);
+        return out;
+    }
+    std::span<const std::string> dropped() const override { return encoder_->dropped(); }
+
+private:
+    std::unique_ptr<dialect::ReplyDecoder> decoder_;
+    std::unique_ptr<dialect::ReplyEncoder> encoder_;
+    Seen seen_;
+    std::string out_;
+};
+
+}  // namespace
+
+std::unique_ptr<StreamLane> make_translated_lane(
+    const dialect::Dialect& from, const dialect::ReplyContext& context) {
+    return std::make_unique<TranslatedLane>(from, context);
+}
+
+WholeReply carry_translated(
+    const dialect::Dialect& from, const dialect::ReplyContext& context, std::string_view body) {
+    WholeReply reply;
+    Seen seen;
+    std::vector<canon::Event> events;
+    const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);
+    reply.status = decoder->feed(body, events);
+    if (reply.status) reply.status = decoder->finish(events);
+    const auto encoder = chat_encoder(dialect::ReplyForm::kWhole, context);
+    std::string& out = reply.made.emplace();
+    for (const canon::Event& event : events) {
+        seen.add(event);
+        encoder->add(event, out);
+    }
+    reply.failure = std::move(seen.failure);
+    reply.consumed = std::move(seen.consumed);
+    // What a reply that broke off states is no more than a floor.
+    if (!reply.status) reply.consumed.is_reported = reply.consumed.is_reported && seen.has_ended;
+    reply.dropped = encoder->dropped();
+    return reply;
+}
+
+}  // namespace entrepot::gateway
