@@ -1,13 +1,49 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "net/message.h"
 
 namespace entrepot::net {
+
+/// The headers that say where a message ends and whom it is for, found in one walk.
+struct FramingHeaders {
+    std::size_t hosts = 0;
+    std::size_t encodings = 0;
+    std::size_t lengths = 0;
+    std::string_view host;                   ///< the first
+    std::string_view encoding;               ///< the first Transfer-Encoding
+    std::optional<std::string_view> expect;  ///< the first
+
+    explicit FramingHeaders(const Headers& all) {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const Header header = all[i];
+            switch (header.name.size()) {
+                case 4:
+                    if (equals_ignoring_case(header.name, "host") && hosts++ == 0)
+                        host = header.value;
+                    break;
+                case 6:
+                    if (!expect && equals_ignoring_case(header.name, "expect"))
+                        expect = header.value;
+                    break;
+                case 14:
+                    if (equals_ignoring_case(header.name, "content-length")) ++lengths;
+                    break;
+                case 17:
+                    if (equals_ignoring_case(header.name, "transfer-encoding") && encodings++ == 0)
+                        encoding = header.value;
+                    break;
+                default: break;
+            }
+        }
+    }
+};
 
 /// The head of a message as llhttp's callbacks deliver it, gathered into one string: target, then
 /// names and values.

@@ -1,6 +1,7 @@
 #include "net/request_parser.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,8 +22,15 @@ constexpr std::size_t kTrustedLengthMax =
 RequestParser* self_of(llhttp_t* parser) { return static_cast<RequestParser*>(parser->data); }
 
 bool is_host_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-        std::string_view("-._~!$&'()*+;=:[]%").find(c) != std::string_view::npos;
+    static constexpr std::array<bool, 256> kAllowed = [] {
+        std::array<bool, 256> allowed{};
+        for (const char letter :
+            std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             "0123456789-._~!$&'()*+;=:[]%"))
+            allowed[static_cast<unsigned char>(letter)] = true;
+        return allowed;
+    }();
+    return kAllowed[static_cast<unsigned char>(c)];
 }
 
 }  // namespace
@@ -106,7 +114,8 @@ int RequestParser::fail_with(int status, ErrorCode code, std::string message) {
 
 int RequestParser::on_headers_complete(llhttp_t* parser) {
     RequestParser& self = *self_of(parser);
-    if (self.check_head() != 0 || self.check_framing() != 0) return HPE_USER;
+    const FramingHeaders given(self.headers());
+    if (self.check_head(given) != 0 || self.check_framing(given) != 0) return HPE_USER;
     parser->upgrade = 0;  // we upgrade to nothing: the bytes that follow are a body or a request
     self.keep_alive_ = llhttp_should_keep_alive(parser) != 0;
     self.state_ = State::kBody;
@@ -121,7 +130,7 @@ int RequestParser::on_message_complete(llhttp_t* parser) {
 }
 
 // Method, version, target, Host, Expect.
-int RequestParser::check_head() {
+int RequestParser::check_head(const FramingHeaders& given) {
     http_1_0_ = parser_.http_major == 1 && parser_.http_minor == 0;
     if (!http_1_0_ && !(parser_.http_major == 1 && parser_.http_minor == 1))
         return fail_with(505, ErrorCode::kBadRequest, "only HTTP/1.1 and HTTP/1.0 are spoken here");
@@ -151,15 +160,12 @@ int RequestParser::check_head() {
         return fail_with(400, ErrorCode::kBadRequest, "the request target holds a fragment ('#')");
 
     if (!head_.sound()) return fail_with(400, ErrorCode::kBadRequest, "a header has no name");
-    const Headers all = headers();
-    const std::size_t hosts = all.count("host");
-    if (hosts > 1 || (hosts == 0 && !http_1_0_))
+    if (given.hosts > 1 || (given.hosts == 0 && !http_1_0_))
         return fail_with(400, ErrorCode::kBadRequest, "exactly one Host header is required");
-    const std::string_view host = all.find("host").value_or(std::string_view());
-    if (!std::all_of(host.begin(), host.end(), is_host_character))
+    if (!std::all_of(given.host.begin(), given.host.end(), is_host_character))
         return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
-    if (const auto expect = all.find("expect")) {
-        if (!equals_ignoring_case(*expect, "100-continue"))
+    if (given.expect) {
+        if (!equals_ignoring_case(*given.expect, "100-continue"))
             return fail_with(
                 417, ErrorCode::kBadRequest, "the only expectation met is 100-continue");
         expects_continue_ = !http_1_0_;
@@ -168,25 +174,23 @@ int RequestParser::check_head() {
 }
 
 // llhttp has refused both framings at once, two lengths, and a length that is not a number.
-int RequestParser::check_framing() {
-    const Headers all = headers();
-    const std::size_t encodings = all.count("transfer-encoding");
-    const std::size_t lengths = all.count("content-length");
-    if (encodings > 0) {
+int RequestParser::check_framing(const FramingHeaders& given) {
+    if (given.encodings > 0) {
         if (http_1_0_)
             return fail_with(400, ErrorCode::kBadRequest, "HTTP/1.0 has no Transfer-Encoding");
-        if (lengths > 0)
+        if (given.lengths > 0)
             return fail_with(
                 400, ErrorCode::kBadRequest, "both Content-Length and Transfer-Encoding are given");
-        if (encodings > 1)
+        if (given.encodings > 1)
             return fail_with(400, ErrorCode::kBadRequest, "Transfer-Encoding is given twice");
-        if (!equals_ignoring_case(*all.find("transfer-encoding"), "chunked"))
+        if (!equals_ignoring_case(given.encoding, "chunked"))
             return fail_with(
                 501, ErrorCode::kBadRequest, "the only Transfer-Encoding accepted is 'chunked'");
         return 0;
     }
-    if (lengths > 1) return fail_with(400, ErrorCode::kBadRequest, "Content-Length is given twice");
-    if (lengths == 1) {
+    if (given.lengths > 1)
+        return fail_with(400, ErrorCode::kBadRequest, "Content-Length is given twice");
+    if (given.lengths == 1) {
         if (parser_.content_length > limits_->body_bytes_max)
             return fail_with(413, ErrorCode::kBodyTooLarge,
                 fmt::format("the body has {} bytes; at most {} are accepted",

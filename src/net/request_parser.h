@@ -82,8 +82,8 @@ private:
     static int on_headers_complete(llhttp_t* parser);
     static int on_message_complete(llhttp_t* parser);
     int fail_with(int status, ErrorCode code, std::string message);
-    int check_head();
-    int check_framing();
+    int check_head(const FramingHeaders& given);
+    int check_framing(const FramingHeaders& given);
     void fail_parse();
     void reserve_body(std::size_t bytes);
     void feed_in_place(std::size_t from);

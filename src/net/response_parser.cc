@@ -91,14 +91,13 @@ int ResponseParser::on_headers_complete(llhttp_t* parser) {
     if (parser->status_code == 101) return self.fail_with("it switched protocols unasked");
     if (!self.head_.sound()) return self.fail_with("a header has no name");
     self.interim_ = parser->status_code / 100 == 1;
-    const Headers all = self.headers();
-    const std::size_t encodings = all.count("transfer-encoding");
-    if (encodings > 1 ||
-        (encodings == 1 && !equals_ignoring_case(*all.find("transfer-encoding"), "chunked")))
+    const FramingHeaders given(self.headers());
+    if (given.encodings > 1 ||
+        (given.encodings == 1 && !equals_ignoring_case(given.encoding, "chunked")))
         return self.fail_with("a Transfer-Encoding other than 'chunked'");
-    if (encodings == 1 && all.count("content-length") > 0)
+    if (given.encodings == 1 && given.lengths > 0)
         return self.fail_with("both Content-Length and Transfer-Encoding");
-    if (all.count("content-length") > 1) return self.fail_with("two Content-Length headers");
+    if (given.lengths > 1) return self.fail_with("two Content-Length headers");
     if (parser->status_code < 100) return self.fail_with("a status of less than three digits");
     // llhttp would wait for the body that the Content-Length of a 304 speaks of.
     if (self.head_request_ || parser->status_code == 204 || parser->status_code == 304)
