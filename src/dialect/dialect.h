@@ -24,6 +24,9 @@ struct EncodeTarget {
     /// The cap to state when the client gave none and the dialect demands one (Anthropic's
     /// `max_tokens`).
     std::int64_t output_tokens_default = 4096;
+    /// Where the client gave no cap, state that one also in a dialect that demands none: a hold
+    /// rests on it, and the supplier would not stop there by itself.
+    bool states_output_cap = false;
     bool can_ask_stream_usage =
         true;  ///< the server takes `stream_options` (old Azure versions do not)
     bool takes_max_completion_tokens = true;  ///< else the cap is written as `max_tokens`

@@ -13,6 +13,8 @@
 #include "dialect/anthropic_messages/encode_messages.h"
 #include "dialect/anthropic_messages/losses.h"
 #include "dialect/anthropic_messages/names.h"
+#include "dialect/claude.h"
+#include "dialect/losses.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -21,34 +23,16 @@ namespace {
 
 using canon::ToolChoice;
 
-constexpr std::int64_t kThinkingBudgetMin = 1024;  // the supplier's own
-constexpr std::size_t kUserBytesMax = 256;         // likewise
-constexpr std::size_t kToolNameBytesMax = 128;     // likewise
+using claude::kThinkingBudgetMin;
+
+constexpr std::size_t kUserBytesMax = 256;      // the supplier's own
+constexpr std::size_t kToolNameBytesMax = 128;  // likewise
 
 // Sampling numbers are compared, never computed with; their spelling is what goes out.
 double number(const canon::NumberText& text) {
     double value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
-}
-
-// Up to their 4.5 generation the models are told a budget of thoughts; later ones choose it
-// themselves under an effort, and refuse a budget.
-bool thinks_by_budget(std::string_view model_id) {
-    static constexpr std::array<std::string_view, 11> kGenerations{"claude-3", "opus-4-1",
-        "opus-4-5", "sonnet-4-5", "haiku-4-5", "opus-4@", "sonnet-4@", "opus-4-0", "sonnet-4-0",
-        "opus-4-2025", "sonnet-4-2025"};
-    return std::ranges::any_of(kGenerations,
-        [&](std::string_view name) { return model_id.find(name) != std::string_view::npos; });
-}
-
-// The share of the output cap that an effort may spend on thoughts, in percent.
-std::int64_t budget_percent(std::string_view effort) {
-    if (effort == "minimal") return 10;
-    if (effort == "low") return 20;
-    if (effort == "high") return 80;
-    if (effort == "xhigh" || effort == "max") return 95;
-    return 50;
 }
 
 class Encoder {
@@ -220,13 +204,13 @@ private:
         }
         if (is_forced_) return lose_thinking("no thinking goes with a forced tool there");
         thinking_.is_enabled = true;
-        if (!thinks_by_budget(target_.model_id)) return choose_effort();
+        if (!claude::thinks_by_budget(target_.model_id)) return choose_effort();
         thinking_.effort.clear();
         if (is_in_thoughtless_tool_loop(request_)) {
             return lose_thinking("a tool loop that began without thoughts goes on without them");
         }
         thinking_.budget_tokens = std::max(kThinkingBudgetMin,
-            asked.budget_tokens.value_or(cap_ / 100 * budget_percent(asked.effort)));
+            asked.budget_tokens.value_or(cap_ / 100 * claude::budget_percent(asked.effort)));
         // Thoughts count against the cap, so the client's own cap stays the bound of the cost.
         if (*thinking_.budget_tokens >= cap_) {
             return lose_thinking(fmt::format(
@@ -241,7 +225,7 @@ private:
             const bool is_least = thinking_.effort == "minimal";
             ENTREPOT_TRY_DO(losses_.of_hint("reasoning_effort",
                 is_least ? "the least effort is low there" : "not every model knows xhigh there"));
-            thinking_.effort = is_least ? "low" : "high";
+            thinking_.effort = claude::effort_of(thinking_.effort);
         }
         return {};
     }
@@ -423,20 +407,13 @@ private:
 
     Status lose_extras() {
         if (is_own_) return {};
-        // Of the fields that only their own dialect knows, these ask for another answer.
-        static constexpr std::array<std::string_view, 8> kOfAnswer{"modalities", "audio",
-            "web_search_options", "functions", "function_call", "tool_choice", "response_format",
-            "stop"};
         for (const canon::Extra& extra : request_.extras) {
             if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos) {
                 continue;  // text, which is what comes
             }
-            const std::string_view top =
-                std::string_view(extra.path).substr(0, extra.path.find_first_of(".["));
-            const bool is_of_answer = std::ranges::find(kOfAnswer, top) != kOfAnswer.end();
             constexpr std::string_view kWhy = "there is no such field there";
-            ENTREPOT_TRY_DO(is_of_answer ? losses_.of_answer(extra.path, kWhy)
-                                         : losses_.of_hint(extra.path, kWhy));
+            ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses_.of_answer(extra.path, kWhy)
+                                                           : losses_.of_hint(extra.path, kWhy));
         }
         return {};
     }

@@ -151,11 +151,16 @@ TEST(BedrockConverse, RefusesWhatChangesTheAnswerAndNamesTheRest) {
                 r.format =
                     canon::ResponseFormat{canon::ResponseFormat::Kind::kJsonObject, "", "", "", {}};
             }},
-        {"parallel_tool_calls", true,
+        {"tool_choice", true,
             [](canon::Request& r) {
-                r.tools.push_back(tool("t"));
-                r.parallel_tool_calls = false;
+                r.extras.push_back({"tool_choice", R"({"type":"allowed_tools"})"});
             }},
+        {"response_format", true,
+            [](canon::Request& r) {
+                r.extras.push_back({"response_format", R"({"type":"grammar"})"});
+            }},
+        {"modalities", true,
+            [](canon::Request& r) { r.extras.push_back({"modalities", R"(["text","audio"])"}); }},
         {"seed", false, [](canon::Request& r) { r.seed = 7; }},
         {"user", false, [](canon::Request& r) { r.user = "u"; }},
         {"verbosity", false, [](canon::Request& r) { r.verbosity = "low"; }},
@@ -240,11 +245,62 @@ TEST(BedrockConverse, BoundsClaudesThinkingByTheCap) {
     canon::Request request = openai({user(0, "q")});
     request.reasoning.emplace().effort = "high";
     request.output_tokens_max = 3000;
-    EXPECT_THAT(body(request), HasSubstr(R"("thinking":{"type":"enabled","budget_tokens":2999})"));
+    EXPECT_THAT(body(request), HasSubstr(R"("thinking":{"type":"enabled","budget_tokens":2400})"));
     request.output_tokens_max = 1000;
     EXPECT_THAT(encoded(request)->dropped, ElementsAre("reasoning_effort"));
     EXPECT_THAT(body(request, OnLossy::kMeaning, "openai.gpt-oss-120b-1:0"),
         HasSubstr(R"("reasoning_effort":"high")"));
+}
+
+// A budget of thoughts is an error to the generations that choose their own.
+TEST(BedrockConverse, LaterClaudesAreToldAnEffort) {
+    canon::Request request = openai({user(0, "q")});
+    request.reasoning.emplace().effort = "minimal";
+    EXPECT_THAT(body(request, OnLossy::kMeaning, "us.anthropic.claude-sonnet-4-6"),
+        HasSubstr(R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}})"));
+}
+
+TEST(BedrockConverse, OneCallAtATimeIsAskedOfClaudeInItsOwnWordsAndRefusedElsewhere) {
+    canon::Request request = openai({user(0, "q")});
+    request.tools.push_back(tool("t"));
+    request.parallel_tool_calls = false;
+    EXPECT_THAT(body(request),
+        HasSubstr(R"("tool_choice":{"type":"auto","disable_parallel_tool_use":true})"));
+    request.tool_choice = canon::ToolChoice{canon::ToolChoice::Mode::kNamed, "t"};
+    EXPECT_THAT(body(request),
+        HasSubstr(R"("tool_choice":{"type":"tool","name":"t","disable_parallel_tool_use":true})"));
+    // Beside it, Converse's own choice is refused as a second one.
+    EXPECT_THAT(body(request), testing::Not(HasSubstr("toolChoice")));
+    EXPECT_EQ(
+        body(request, OnLossy::kMeaning, "amazon.nova-lite-v1:0"), "refused: parallel_tool_calls");
+}
+
+TEST(BedrockConverse, SaysThatAToolsInputIsAnObject) {
+    canon::Request request = openai({user(0, "q")});
+    request.tools.push_back(tool("t"));
+    request.tools[0].parameters = "{}";
+    EXPECT_THAT(body(request), HasSubstr(R"("inputSchema":{"json":{"type":"object"}})"));
+    request.tools[0].parameters = R"({"properties":{"a":{}}})";
+    EXPECT_THAT(body(request), HasSubstr(R"({"json":{"type":"object","properties":{"a":{}}}})"));
+    request.tools[0].parameters = R"({"type":"string"})";
+    EXPECT_EQ(body(request), "refused: tools[0].function.parameters.type");
+}
+
+// Nothing else would stop Bedrock at the cap that a hold rests on.
+TEST(BedrockConverse, StatesTheCapThatAHoldRestsOn) {
+    const canon::Request request = openai({user(0, "q")});
+    EncodeTarget target;
+    target.model_id = "amazon.nova-lite-v1:0";
+    target.output_tokens_default = 77;
+    EXPECT_EQ(kDialect.encode_request(request, target)->body.find("maxTokens"), std::string::npos);
+    target.states_output_cap = true;
+    EXPECT_THAT(kDialect.encode_request(request, target)->body, HasSubstr(R"("maxTokens":77)"));
+}
+
+TEST(BedrockConverse, AskingForTextAloneAsksForNothing) {
+    canon::Request request = openai({user(0, "q")});
+    request.extras.push_back({"modalities", R"(["text"])"});
+    EXPECT_EQ(body(request), body(openai({user(0, "q")})));
 }
 
 TEST(BedrockConverse, MarksCachePoints) {

@@ -8,6 +8,8 @@
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/blocks.h"
 #include "dialect/bedrock_converse/parts.h"
+#include "dialect/claude.h"
+#include "dialect/losses.h"
 
 namespace entrepot::dialect::bedrock_converse {
 namespace {
@@ -55,7 +57,11 @@ public:
           is_own_(request.origin == kName),
           family_(family_of(target.model_id)),
           loss_(target.on_lossy),
-          output_tokens_max_(request.output_tokens_max) {}
+          is_single_call_(!request.tools.empty() && request.parallel_tool_calls == false),
+          output_tokens_max_(request.output_tokens_max) {
+        if (!output_tokens_max_ && target.states_output_cap)
+            output_tokens_max_ = target.output_tokens_default;
+    }
 
     Result<EncodedRequest> encode() {
         ENTREPOT_TRY_DO(check_parameters());
@@ -95,7 +101,7 @@ private:
             lose(nonzero(request_.frequency_penalty), "frequency_penalty", Meaning::kChanged));
         ENTREPOT_TRY_DO(
             lose(nonzero(request_.presence_penalty), "presence_penalty", Meaning::kChanged));
-        ENTREPOT_TRY_DO(lose(!request_.tools.empty() && request_.parallel_tool_calls == false,
+        ENTREPOT_TRY_DO(lose(is_single_call_ && family_ != Family::kAnthropic,
             "parallel_tool_calls", Meaning::kChanged));
         ENTREPOT_TRY_DO(lose(request_.seed.has_value(), "seed", Meaning::kKept));
         ENTREPOT_TRY_DO(lose(!request_.verbosity.empty(), "verbosity", Meaning::kKept));
@@ -153,20 +159,29 @@ private:
     /// Claude refuses thinking beside forced tools or a temperature, and a budget that its cap does
     /// not exceed.
     Status plan_claude_thinking(const canon::Reasoning& wish) {
-        constexpr std::int64_t kBudgetMin = 1024;
         const bool is_forced = request_.tool_choice &&
             (request_.tool_choice->mode == canon::ToolChoice::Mode::kRequired ||
                 request_.tool_choice->mode == canon::ToolChoice::Mode::kNamed);
         const bool is_sampled = (request_.temperature && number(*request_.temperature) != 1) ||
             request_.top_k.has_value();
-        std::int64_t budget = wish.budget_tokens.value_or(budget_of_effort(wish.effort));
-        if (budget == 0) budget = kBudgetMin;
+        const bool has_budget = claude::thinks_by_budget(target_.model_id);
         const std::int64_t cap = output_tokens_max_.value_or(target_.output_tokens_default);
-        budget = std::min(budget, cap - 1);
-        if (is_forced || is_sampled || budget < kBudgetMin)
+        // Thoughts count against the cap; what an effort spends of it leaves room for the answer.
+        const std::int64_t budget = std::max(claude::kThinkingBudgetMin,
+            std::min(wish.budget_tokens.value_or(budget_of_effort(wish.effort)),
+                wish.budget_tokens ? cap - 1 : cap / 100 * claude::budget_percent(wish.effort)));
+        if (is_forced || is_sampled || (has_budget && budget >= cap))
             return loss_.lose("reasoning_effort", Meaning::kKept,
                 "Claude thinks only without forced tools, temperature and top_k, and with an "
                 "output cap above 1024");
+        if (!has_budget) {
+            additional_.emplace_back("thinking", R"({"type":"adaptive"})");
+            if (!wish.effort.empty())
+                additional_.emplace_back("output_config",
+                    fmt::format(
+                        R"({{"effort":{}}})", json::quoted(claude::effort_of(wish.effort))));
+            return {};
+        }
         output_tokens_max_ = cap;
         additional_.emplace_back(
             "thinking", fmt::format(R"({{"type":"enabled","budget_tokens":{}}})", budget));
@@ -233,7 +248,10 @@ private:
         if (written == 0) return {};
         writer.key("toolConfig").begin_object();
         writer.member_raw("tools", tools);
-        if (request_.tool_choice && !is_none) write_tool_choice(writer, *request_.tool_choice);
+        if (is_single_call_ && !is_none && family_ == Family::kAnthropic)
+            forbid_parallel_calls();
+        else if (request_.tool_choice && !is_none)
+            write_tool_choice(writer, *request_.tool_choice);
         write_extras(writer, extras_under("toolConfig"));
         writer.end_object();
         return {};
@@ -260,8 +278,8 @@ private:
         list.member("name", tool.name);
         if (!trim(tool.description).empty()) list.member("description", tool.description);
         list.key("inputSchema").begin_object();
-        list.member_raw("json",
-            is_object(tool.parameters) ? tool.parameters : R"({"type":"object","properties":{}})");
+        ENTREPOT_TRY(const std::string schema, input_schema(tool, path));
+        list.member_raw("json", schema);
         list.end_object();
         if (tool.is_strict) list.member_bool("strict", *tool.is_strict);
         for (const canon::Extra& extra : tool.extras) {
@@ -274,6 +292,42 @@ private:
         }
         list.end_object().end_object();
         return true;
+    }
+
+    /// Bedrock wants it written that the input is an object, where others take it as said.
+    Result<std::string> input_schema(const canon::Tool& tool, const std::string& path) const {
+        if (!is_object(tool.parameters)) return std::string(R"({"type":"object","properties":{}})");
+        if (is_own_) return tool.parameters;
+        ENTREPOT_TRY(const json::Document document, json::Document::parse(tool.parameters));
+        const json::Value& type = document.root()["type"];
+        if (type.string() == "object") return tool.parameters;
+        if (!type.is_null())
+            return fail_field(ErrorCode::kUnsupported, path + ".function.parameters.type",
+                fmt::format("Bedrock takes a tool's input as an object, not as {}",
+                    excerpt(type.raw(), 40)));
+        std::string out;
+        Writer writer(out);
+        writer.begin_object().member("type", "object");
+        for (const json::Member& member : document.root().members())
+            if (member.key != "type") writer.member_raw(member.key, member.value.raw());
+        writer.end_object();
+        return out;
+    }
+
+    /// Converse has no word for it, the model's own `tool_choice` has; the two may not stand side
+    /// by side, so that one bears the whole choice.
+    void forbid_parallel_calls() {
+        std::string choice;
+        Writer writer(choice);
+        writer.begin_object();
+        const auto mode =
+            request_.tool_choice ? request_.tool_choice->mode : canon::ToolChoice::Mode::kAuto;
+        if (mode == canon::ToolChoice::Mode::kNamed)
+            writer.member("type", "tool").member("name", request_.tool_choice->name);
+        else
+            writer.member("type", mode == canon::ToolChoice::Mode::kRequired ? "any" : "auto");
+        writer.member_bool("disable_parallel_tool_use", true).end_object();
+        additional_.emplace_back("tool_choice", std::move(choice));
     }
 
     static void write_tool_choice(Writer& writer, const canon::ToolChoice& choice) {
@@ -361,9 +415,10 @@ private:
                     writer.member_raw(extra.path, extra.json);
                 continue;
             }
-            const bool is_answer = extra.path == "web_search_options" ||
-                extra.path == "modalities" || extra.path == "audio";
-            ENTREPOT_TRY_DO(loss_.lose(extra.path, is_answer ? Meaning::kChanged : Meaning::kKept,
+            if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos)
+                continue;  // text, which is what comes
+            ENTREPOT_TRY_DO(loss_.lose(extra.path,
+                asks_for_another_answer(extra) ? Meaning::kChanged : Meaning::kKept,
                 "Bedrock Converse has no such parameter"));
         }
         return {};
@@ -404,6 +459,7 @@ private:
     bool is_own_;
     Family family_;
     Loss loss_;
+    bool is_single_call_;
     std::optional<std::int64_t> output_tokens_max_;
     bool is_temperature_clamped_ = false;
     std::vector<std::pair<std::string, std::string>> additional_;
