@@ -138,13 +138,16 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     std::string_view& body = bench.upstream_view;
     bench.dialect_headers.clear();
     x.dropped.clear();
+    const routing::Limits& limits = x.state->table.offer(step.offer).limits;
+    // The hold rests on this cap. The maker's own API enforces its model's by itself; a lower one
+    // of the configuration, and a server of unknown make, have to be told.
+    const bool must_state = step.is_clamped ||
+        (step.is_bounded &&
+            (limits.must_state_output_cap ||
+                cloud.settings.kind == config::CloudKind::kOpenaiCompatible));
     if (cloud.is_native_chat) {
         dialect::openai_chat::Edits edits;
         if (bench.facts.model != offer.model_at_cloud) edits.model_id = offer.model_at_cloud;
-        // The hold rests on this cap. The maker's own API enforces it by itself; a server of
-        // unknown make has to be told.
-        const bool must_state = step.is_clamped ||
-            (step.is_bounded && cloud.settings.kind == config::CloudKind::kOpenaiCompatible);
         if (must_state && step.inject_output_cap > 0)
             edits.output_tokens_max = step.inject_output_cap;
         edits.injects_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
@@ -166,12 +169,12 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
             bench.canonical, dialect::find_dialect("openai-chat")->decode_request(document));
         x.uses_functions = bench.canonical->uses_functions;  // the bench is gone when it answers
     }
-    const routing::Limits& limits = x.state->table.offer(step.offer).limits;
     dialect::EncodeTarget target;
     target.model_id = offer.model_at_cloud;
     target.on_lossy = on_lossy_of(x.principal->policy.on_lossy);
     if (limits.output_tokens_max > 0) target.output_tokens_default = limits.output_tokens_max;
     if (step.inject_output_cap > 0) target.output_tokens_default = step.inject_output_cap;
+    target.states_output_cap = must_state && step.inject_output_cap > 0;
     target.can_ask_stream_usage = cloud.quirks.can_ask_stream_usage;
     target.takes_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
     ENTREPOT_TRY(dialect::EncodedRequest encoded,

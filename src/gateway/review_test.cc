@@ -352,5 +352,24 @@ TEST_F(ReviewTest, WhoIsNotKnownIsToldSoBeforeTheBodyIsRead) {
     EXPECT_TRUE(unknown.read_answer().starts_with("HTTP/1.1 401 "));
 }
 
+// OpenAI's own API would answer up to its model's cap, not up to the configured one.
+TEST_F(ReviewTest, AConfiguredCapBelowTheModelsIsStatedToEverySupplierTheHoldRestsOn) {
+    const std::string suppliers = fmt::format(R"(clouds:
+  maker: {{kind: openai, endpoint: "http://127.0.0.1:{0}/v1", api_key: k}}
+models:
+  tiny: {{offers: {{o: {{cloud: maker, id: gpt-4o-mini, max_output_tokens: 1000}}}}}}
+  full: {{offers: {{o: {{cloud: maker, id: gpt-4o-mini}}}}}}
+)",
+        first.port);
+    start_with(suppliers);
+    (void)ask(kAsk);
+    EXPECT_NE(first.last_body().find("\"max_completion_tokens\":1000"), std::string::npos)
+        << first.last_body();
+    // The maker enforces its own by itself: nothing is edited.
+    (void)ask(R"({"model":"full","messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(first.last_body().find("max_completion_tokens"), std::string::npos)
+        << first.last_body();
+}
+
 }  // namespace
 }  // namespace entrepot::gateway

@@ -140,6 +140,10 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
             }
             out.limits.context_tokens = offer.context_tokens;
             out.limits.output_tokens_max = offer.max_output_tokens;
+            const std::int64_t known_max =
+                match.model == nullptr ? 0 : match.model->output_tokens_max;
+            out.limits.must_state_output_cap = offer.max_output_tokens > 0 &&
+                (known_max == 0 || offer.max_output_tokens < known_max);
             if (match.model != nullptr) {
                 if (out.limits.context_tokens == 0)
                     out.limits.context_tokens = match.model->context_tokens_max;

@@ -14,6 +14,8 @@ namespace entrepot::routing {
 struct Limits {
     std::int64_t context_tokens = 0;
     std::int64_t output_tokens_max = 0;
+    /// The configuration set `output_tokens_max` below what the supplier enforces by itself.
+    bool must_state_output_cap = false;
 };
 
 /// How many tokens an offer may make of a request, at most.
