@@ -151,6 +151,7 @@ struct MeteredReply {
     std::string service_tier;  ///< that served it, as stated; empty when not stated
     std::optional<canon::StopReason> stop_reason;  ///< of the first choice that finished
     std::uint32_t choices = 0;
+    bool has_choices = false;       ///< the list of them is there, be it empty
     std::int64_t answer_bytes = 0;  ///< visible text and tool arguments, for estimates
     /// An error object under a 200 (OpenRouter).
     std::optional<canon::Failure> failure;
@@ -241,6 +242,7 @@ private:
     /// Takes the event in when it repeats the pattern.
     std::optional<Pattern::Match> repeat(const framing::SseEvent& event);
     void read(const framing::SseEvent& event, Chunk& chunk);
+    [[nodiscard]] static Status malformed();
     [[nodiscard]] bool edits() const {
         return options_.strips_usage || options_.hides_filter_chunks;
     }

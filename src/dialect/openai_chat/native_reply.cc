@@ -242,6 +242,7 @@ Result<MeteredReply> meter_whole(std::string_view body) {
     reply.service_tier = chunk.service_tier;
     if (!chunk.finish_reason.empty()) reply.stop_reason = stop_reason_of(chunk.finish_reason);
     reply.choices = chunk.choices;
+    reply.has_choices = chunk.has_choices;
     reply.answer_bytes = chunk.answer_bytes;
     if (chunk.has_error) reply.failure = failure_of(body);
     return reply;
@@ -316,10 +317,11 @@ void StreamMeter::read(const framing::SseEvent& event, Chunk& chunk) {
         return;
     }
     if (!read_chunk(event.data, chunk)) {
-        ++malformed_;
         chunk = {};
         if (event.name == "error")
             failure_ = std::make_unique<canon::Failure>(failure_of(event.data));
+        else if (!is_done_)
+            ++malformed_;
         return;
     }
     if (chunk.has_counts) {
@@ -372,6 +374,7 @@ bool StreamMeter::put_block(
     }
     Chunk chunk;
     if (event.has_data) read(event, chunk);
+    if (malformed_ != 0) return false;
     if (!chunk.has_choices || chunk.has_error) {
         put(out, raw);
         return true;
@@ -389,15 +392,26 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
     std::vector<framing::SseEvent>& parsed = parsed_events();
     const Status status = parser_.feed(in, parsed);
     if (!edits()) {
-        put(out, in);
         for (const framing::SseEvent& event : parsed) {
             if (!event.has_data || repeat(event)) continue;
             Chunk chunk;
             read(event, chunk);
+            if (malformed_ == 0) continue;
+            // What began in bytes that have gone cannot be called back; the rest need not follow.
+            const bool begins_here =
+                event.raw.data() >= in.data() && event.raw.data() <= in.data() + in.size();
+            put(out,
+                begins_here ? in.substr(0, static_cast<std::size_t>(event.raw.data() - in.data()))
+                            : std::string_view());
+            return malformed();
         }
+        put(out, in);
         return status;
     }
-    for (const framing::SseEvent& event : parsed) relay(event, out);
+    for (const framing::SseEvent& event : parsed) {
+        relay(event, out);
+        if (malformed_ != 0) return malformed();
+    }
     // A client may wait for the second half of the CRLF that ended a block: it does not wait for
     // the rest of the next block, whose first byte it is.
     const std::size_t held = parser_.held_bytes();
@@ -407,6 +421,11 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
         line_feed_ = LineFeed::kSent;
     }
     return status;
+}
+
+Status StreamMeter::malformed() {
+    return fail(
+        ErrorCode::kUpstreamProtocol, "the supplier sent a stream event that is not a JSON object");
 }
 
 Status StreamMeter::finish(std::vector<std::string_view>& out) {
@@ -421,10 +440,8 @@ Status StreamMeter::finish(std::vector<std::string_view>& out) {
         }
     }
     if (failure_) return {};
-    if (malformed_ != 0)
-        return fail(ErrorCode::kUpstreamProtocol,
-            "the supplier sent a stream event that is not a JSON object");
-    if (is_done_) return {};
+    if (malformed_ != 0) return malformed();
+    if (is_done_ && events_ > 1) return {};
     if (seen_choices_.none() || (seen_choices_ & ~finished_choices_).any())
         return fail(
             ErrorCode::kUpstreamProtocol, "the supplier's stream ended before its answer did");

@@ -289,20 +289,21 @@ TEST(StreamMeter, ReadsARepeatedEventAsItReadsANewOne) {
         std::string bytes;
         for (const std::string& event : events) bytes += "data: " + event + "\n\n";
         std::vector<std::string_view> out;
-        EXPECT_TRUE(meter.feed(bytes, out));
+        const Status fed = meter.feed(bytes, out);
         std::string passed;
         for (const std::string_view span : out) passed += span;
         const Status end = meter.finish(out);
-        return fmt::format("{} {} {} {} {} {} {} {} {} {}", meter.events(),
+        return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", meter.events(), fed.has_value(),
             meter.malformed_events(), meter.answer_bytes(), canon::to_json(meter.usage()),
             meter.has_usage(), meter.is_done(), meter.finished_choices(),
             meter.failure() != nullptr, end.has_value(),
-            strips ? passed.find("null") == std::string::npos : passed == bytes);
+            strips    ? passed.find("null") == std::string::npos
+                : fed ? passed == bytes
+                      : bytes.starts_with(passed));
     };
     for (const std::string& first : ends)
         for (const std::string& second : ends)
             for (const bool strips : {false, true}) {
-                // Malformed text keeps its null: nothing of it is touched.
                 const std::vector<std::string> events{first, second, second, first};
                 std::vector<std::string> spaced = events;
                 spaced[1].insert(0, " ");
@@ -421,9 +422,8 @@ TEST(StreamMeter, SeesErrorsInsideTheStream) {
 TEST(StreamMeter, TellsACutStreamFromOneThatIsComplete) {
     const auto ends_well = [](std::string_view stream) {
         StreamMeter meter({});
-        relayed(meter, stream, 11);
         std::vector<std::string_view> out;
-        return meter.finish(out).has_value();
+        return meter.feed(stream, out).has_value() && meter.finish(out).has_value();
     };
     EXPECT_TRUE(ends_well(whole_stream()));
     EXPECT_TRUE(ends_well(std::string(kText) + std::string(kFinish)));  // Perplexity
@@ -431,6 +431,29 @@ TEST(StreamMeter, TellsACutStreamFromOneThatIsComplete) {
     EXPECT_FALSE(ends_well(""));
     EXPECT_FALSE(ends_well(std::string(kFinish) + "data: {\"choices\":[\n\n" + std::string(kDone)));
     EXPECT_FALSE(ends_well(whole_stream().substr(0, 60)));
+    EXPECT_FALSE(ends_well(kDone));  // an end of nothing
+}
+
+// A client's own parser would throw in the middle of the answer.
+TEST(StreamMeter, StopsBeforeAnEventThatIsNoJson) {
+    const std::string stream =
+        std::string(kText) + "data: {\"choices\":[\n\n" + std::string(kFinish);
+    for (const bool strips : {false, true}) {
+        StreamMeter meter({.strips_usage = strips});
+        std::vector<std::string_view> out;
+        EXPECT_FALSE(meter.feed(stream, out));
+        std::string passed;
+        for (const std::string_view span : out) passed += span;
+        EXPECT_TRUE(passed.ends_with("}\n\n")) << passed;
+        EXPECT_NE(passed.find("hey"), std::string::npos);
+        EXPECT_EQ(passed.find("[\n"), std::string::npos);
+        EXPECT_EQ(meter.finished_choices(), 0u);
+    }
+    // What stands behind the end of the answer harms nobody.
+    StreamMeter meter({});
+    std::vector<std::string_view> out;
+    EXPECT_TRUE(meter.feed(whole_stream() + "data: bye\n\n", out));
+    EXPECT_TRUE(meter.finish(out));
 }
 
 TEST(StreamMeter, HidesAzuresFilterChunksFromOtherClients) {
