@@ -18,6 +18,7 @@ struct FramingHeaders {
     std::size_t lengths = 0;
     std::string_view host;                   ///< the first
     std::string_view encoding;               ///< the first Transfer-Encoding
+    std::string_view coding;                 ///< Content-Encoding
     std::optional<std::string_view> expect;  ///< the first
 
     explicit FramingHeaders(const Headers& all) {
@@ -27,6 +28,10 @@ struct FramingHeaders {
                 case 4:
                     if (equals_ignoring_case(header.name, "host") && hosts++ == 0)
                         host = header.value;
+                    break;
+                case 16:
+                    if (equals_ignoring_case(header.name, "content-encoding"))
+                        coding = header.value;
                     break;
                 case 6:
                     if (!expect && equals_ignoring_case(header.name, "expect"))

@@ -100,7 +100,7 @@ void RequestParser::reset() {
     guard_.reset();
     if (body_.capacity() > kKeptBytesMax) std::string().swap(body_);
     body_.clear();
-    head_bytes_ = framing_bytes_ = known_length_ = 0;
+    head_bytes_ = framing_bytes_ = known_length_ = target_begin_ = 0;
     state_ = State::kHead;
     expects_continue_ = in_place_ = begun_ = false;
 }
@@ -152,11 +152,7 @@ int RequestParser::check_head(const FramingHeaders& given) {
             return fail_with(
                 501, ErrorCode::kMethodNotAllowed, fmt::format("{} is not implemented", method_));
     }
-    const std::string_view target = head_.target();
-    const bool asterisk = target == "*" && method == HTTP_OPTIONS;
-    if (!asterisk && (target.empty() || target[0] != '/'))
-        return fail_with(400, ErrorCode::kBadRequest, "the request target must begin with '/'");
-    if (target.find('#') != std::string_view::npos)
+    if (head_.target().find('#') != std::string_view::npos)
         return fail_with(400, ErrorCode::kBadRequest, "the request target holds a fragment ('#')");
 
     if (!head_.sound()) return fail_with(400, ErrorCode::kBadRequest, "a header has no name");
@@ -164,6 +160,18 @@ int RequestParser::check_head(const FramingHeaders& given) {
         return fail_with(400, ErrorCode::kBadRequest, "exactly one Host header is required");
     if (!std::all_of(given.host.begin(), given.host.end(), is_host_character))
         return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
+    // Clients that take us for a proxy send the whole URL; it must not name another host.
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        const std::string_view whole = head_.target();
+        if (!given.host.empty() && equals_ignoring_case(whole.substr(0, scheme.size()), scheme) &&
+            equals_ignoring_case(whole.substr(scheme.size(), given.host.size()), given.host) &&
+            whole.substr(scheme.size() + given.host.size()).starts_with('/'))
+            target_begin_ = scheme.size() + given.host.size();
+    }
+    const bool asterisk = target() == "*" && method == HTTP_OPTIONS;
+    if (!asterisk && !target().starts_with('/'))
+        return fail_with(400, ErrorCode::kBadRequest,
+            "the request target must begin with '/', or with http:// and what Host says");
     if (given.expect) {
         if (!equals_ignoring_case(*given.expect, "100-continue"))
             return fail_with(
@@ -175,6 +183,10 @@ int RequestParser::check_head(const FramingHeaders& given) {
 
 // llhttp has refused both framings at once, two lengths, and a length that is not a number.
 int RequestParser::check_framing(const FramingHeaders& given) {
+    if (!given.coding.empty() && !equals_ignoring_case(given.coding, "identity"))
+        return fail_with(415, ErrorCode::kBadRequest,
+            fmt::format("the body is compressed ('{}'); send it as it is, without Content-Encoding",
+                excerpt(given.coding)));
     if (given.encodings > 0) {
         if (http_1_0_)
             return fail_with(400, ErrorCode::kBadRequest, "HTTP/1.0 has no Transfer-Encoding");

@@ -40,7 +40,7 @@ public:
 
     /// From the end of the head on.
     [[nodiscard]] std::string_view method() const { return method_; }
-    [[nodiscard]] std::string_view target() const { return head_.target(); }
+    [[nodiscard]] std::string_view target() const { return head_.target().substr(target_begin_); }
     [[nodiscard]] Headers headers() const { return head_.headers(); }
     /// Gives the memory of the head back: there are no target and no headers any more.
     void forget_head() { head_.forget(); }
@@ -99,6 +99,7 @@ private:
     std::size_t framing_bytes_ =
         0;  // fed in the body and not body: chunk sizes, extensions, trailers
     std::size_t known_length_ = 0;
+    std::size_t target_begin_ = 0;  // behind `http://host` of an absolute target
     int error_status_ = 0;
     State state_ = State::kHead;
     bool keep_alive_ = false;

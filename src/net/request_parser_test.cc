@@ -64,6 +64,7 @@ const std::string_view kGood[] = {
     "PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
     "GET /h2c HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
     "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET HTTP://A:80/v1/models?limit=2 HTTP/1.1\r\nHost: a:80\r\n\r\n",
 };
 
 TEST(RequestParser, ReadsTheSameWhereverTheBytesAreSplit) {
@@ -90,6 +91,14 @@ TEST(RequestParser, GivesWhatWasSent) {
     EXPECT_EQ(chunked.headers.size(), 2U) << "trailers are not headers";
     EXPECT_FALSE(parse(kGood[3], 1000).keep_alive);
     EXPECT_FALSE(parse(kGood[4], 1000).keep_alive);
+}
+
+TEST(RequestParser, AnAbsoluteTargetOfItsOwnHostIsItsPath) {
+    for (const std::size_t piece : {1u, 500u})
+        EXPECT_EQ(
+            parse("GET http://A:80/v1/models?limit=2 HTTP/1.1\r\nHost: a:80\r\n\r\n", piece).target,
+            "/v1/models?limit=2");
+    EXPECT_EQ(parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 3).target, "*");
 }
 
 TEST(RequestParser, StopsAtTheEndOfARequestSoThatThePipelinedOneIsLeft) {
@@ -192,6 +201,12 @@ TEST(RequestParser, RefusesEveryRequestThatCanBeReadInTwoWays) {
         {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
         {"host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
         {"host with credentials", "GET / HTTP/1.1\r\nHost: u@b\r\n\r\n", 400},
+        {"compressed body",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n"
+            "Content-Length: 1\r\n\r\nx",
+            415},
+        {"absolute target of a longer host", "GET http://ab/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"absolute target without a path", "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", 400},
         {"absolute target", "GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
         {"target of an authority", "GET other:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
         {"asterisk for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400},
