@@ -33,6 +33,8 @@ namespace entrepot {
 
 /// Percent-encodes everything but the unreserved characters A-Z a-z 0-9 - . _ ~.
 [[nodiscard]] std::string percent_encode(std::string_view text);
+/// What is no escape stays as it is.
+[[nodiscard]] std::string percent_decode(std::string_view text);
 
 [[nodiscard]] std::string hex_encode(std::string_view bytes);
 

@@ -118,7 +118,8 @@ Task<void> Worker::give_up(Exchange& x, AttemptFailure& failure, net::ResponseWr
     x.error = code;
     if (failure.retry_after)
         x.retry_after = std::chrono::duration_cast<milliseconds>(*failure.retry_after);
-    if (code == ErrorCode::kUpstreamAuth || !failure.has_failure || failure.status < 400) {
+    if (code == ErrorCode::kUpstreamAuth || !failure.has_failure || failure.status < 400 ||
+        failure.status > 599) {
         if (code == ErrorCode::kUpstreamAuth)
             failure.error.message =
                 "no supplier accepted the gateway's own credentials for this model; its operator "
@@ -234,6 +235,16 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
         Failed failure = co_await read_failure(x, upstream);
         co_return failure;
     }
+    // We ask for none; what came all the same cannot be metered.
+    if (const auto encoding = upstream.headers().find("content-encoding");
+        encoding && !equals_ignoring_case(trim(*encoding), "identity")) {
+        auto failure = std::make_unique<AttemptFailure>();
+        failure->error = Error{ErrorCode::kUpstreamProtocol,
+            fmt::format("the supplier's answer is compressed ('{}'), though that was not asked for",
+                excerpt(*encoding)),
+            {}, {}};
+        co_return failure;
+    }
     x.phase = ledger::Phase::kRelay;
     if (x.is_stream) co_return co_await open_stream(x, upstream);
     co_return co_await relay_whole(x, upstream, response);
@@ -261,7 +272,7 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
     const std::string text = body ? std::move(*body) : std::string();
     out.failure = cloud.supplier->dialect().decode_failure(out.status, headers, text);
     out.has_failure = true;
-    if (out.retry_after && !out.failure.retry_after)
+    if (out.retry_after)
         out.failure.retry_after = std::chrono::duration_cast<milliseconds>(*out.retry_after);
     out.is_content_filter = out.failure.kind == canon::FailureKind::kContentFilter;
     if (cloud.is_native_chat && text.starts_with('{')) out.native_body = text;

@@ -66,6 +66,8 @@ WholeReply carry_native(std::string_view body) {
         reply.status = std::unexpected(std::move(metered).error());
         return reply;
     }
+    if (!metered->has_choices && !metered->failure)
+        reply.status = fail(ErrorCode::kUpstreamProtocol, "the supplier's reply has no 'choices'");
     reply.failure = std::move(metered->failure);
     reply.consumed.usage = metered->usage;
     reply.consumed.is_reported = metered->has_usage;

@@ -371,5 +371,90 @@ models:
         << first.last_body();
 }
 
+// A client's JSON parser would throw in the middle of the answer, and nobody could say why.
+TEST_F(ReviewTest, AnEventThatIsNoJsonEndsTheStreamInAnErrorAndNeverReachesTheClient) {
+    for (const bool wants_usage : {false, true}) {
+        start_lab();
+        Script script = stream_of({chunk("hel"), "data: {\"choices\":[{\n\n", kFinish + kDone});
+        script.between = 20ms;
+        first.plan(script);
+        const Reply reply =
+            ask(wants_usage ? R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],)"
+                              R"("stream":true,"stream_options":{"include_usage":true}})"
+                            : std::string(kAskStream));
+        EXPECT_EQ(reply.status, 200);
+        EXPECT_NE(reply.body.find("hel"), std::string::npos);
+        EXPECT_EQ(reply.body.find("[{\n"), std::string::npos) << reply.body;
+        EXPECT_NE(reply.body.find("data: {\"error\":"), std::string::npos) << reply.body;
+        EXPECT_EQ(reply.body.find("[DONE]"), std::string::npos) << reply.body;
+        EXPECT_EQ(report_of(reply).attempts.at(0).flags, ledger::settle_flag::kEstimated);
+    }
+    expect_books_in_order();
+}
+
+TEST_F(ReviewTest, AReplyWithoutChoicesIsNoAnswerButItsUsageIsBooked) {
+    start_lab();
+    first.plan(answering(
+        R"({"id":"c","usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}})"));
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.status, 502) << reply.body;
+    const store::ExchangeReport report = report_of(reply);
+    EXPECT_EQ(report.attempts.at(0).flags, 0);
+    EXPECT_EQ(report.attempts.at(0).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ReviewTest, AStatusThatNoClientCanReadIsA502) {
+    start_lab();
+    first.plan(refusing(700, R"({"error":{"message":"odd"}})"));
+    EXPECT_EQ(ask(kAsk).status, 502);
+}
+
+TEST_F(ReviewTest, AFractionOfASecondToWaitIsRoundedUp) {
+    start_lab();
+    Script script = refusing(429, R"({"error":{"message":"slow"}})");
+    script.headers = "retry-after: 0.5\r\n";
+    first.plan(script);
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.status, 429);
+    EXPECT_EQ(reply.headers.at("retry-after"), "1");
+    EXPECT_EQ(reply.headers.at("retry-after-ms"), "500");
+}
+
+TEST_F(ReviewTest, ACompressedAnswerIsNamedAsWhatItIs) {
+    start_lab();
+    Script script = answering("\x1f\x8b");
+    script.headers = "content-encoding: gzip\r\n";
+    first.plan(script);
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.status, 502);
+    EXPECT_NE(reply.body.find("compressed ('gzip')"), std::string::npos) << reply.body;
+}
+
+TEST_F(ReviewTest, ASlashTooManyLeadsToTheSamePlace) {
+    for (const std::string_view path :
+        {"/v1/chat/completions/", "/v1//chat/completions", "//v1/chat/completions"})
+        EXPECT_EQ(call(gateway_->port(), "POST", path, kAsk).status, 200) << path;
+    for (const std::string_view path :
+        {"/v1/chat", "/v1/chat/completionsx", "/v1/chatcompletions", "/", "/v1/chat/completion/s"})
+        EXPECT_EQ(call(gateway_->port(), "POST", path, kAsk).status, 404) << path;
+    EXPECT_EQ(
+        call(gateway_->port(), "POST", "//v1/chat/completions", kAsk, "sk-other").status, 401);
+}
+
+// The SDKs' models.retrieve escapes a name's slashes and colons.
+TEST_F(ReviewTest, AModelIsFoundByItsEscapedName) {
+    start_with(fmt::format(R"(clouds:
+  lab: {{kind: openai_compatible, endpoint: "http://127.0.0.1:{}/v1"}}
+models:
+  "meta/llama:8b": {{offers: {{o: {{cloud: lab, id: t, context_tokens: 8000,
+    max_output_tokens: 1000, price: {{input: "1.00", output: "2.00", currency: USD}}}}}}}}
+)",
+        first.port));
+    const Reply reply = call(gateway_->port(), "GET", "/v1/models/meta%2Fllama%3a8b", "");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_NE(reply.body.find("\"id\":\"meta/llama:8b\""), std::string::npos) << reply.body;
+}
+
 }  // namespace
 }  // namespace entrepot::gateway

@@ -195,6 +195,8 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.model_at_cloud = offer.provider_model_id;
         compiled.request =
             state->clouds[compiled.cloud].supplier->offer_request(offer.provider_model_id);
+        // Who asks for nothing may be sent anything; what is compressed cannot be metered.
+        compiled.request.header_lines += "accept-encoding: identity\r\n";
         ENTREPOT_TRY(
             compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
         if (offer.card != nullptr) {

@@ -20,6 +20,22 @@ const dialect::Dialect& chat_dialect() {
     return dialect;
 }
 
+constexpr std::string_view kChatPath = "/v1/chat/completions";
+
+/// The path by its meaning: base URLs are joined with a slash too many, and paths end in one.
+bool leads_to(std::string_view path, std::string_view route) {
+    if (path == route) return true;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        if (path[i] == '/' && (i + 1 == path.size() || path[i + 1] == '/')) {
+            if (i + 1 == path.size() && i > 0 && at == route.size()) return true;
+            continue;
+        }
+        if (at == route.size() || path[i] != route[at++]) return false;
+    }
+    return at == route.size();
+}
+
 Error nothing_at(const net::ServerRequest& request) {
     return Error{ErrorCode::kNotFound,
         fmt::format("there is nothing at {} {}; this gateway serves POST /v1/chat/completions and "
@@ -91,8 +107,8 @@ Exchange Worker::begin_exchange() {
 
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     // No coroutine itself: every open stream would carry its frame.
-    if (request.path == "/v1/chat/completions") return serve_chat(request, response);
-    if (request.path == "/v1/models" || request.path.starts_with("/v1/models/"))
+    if (leads_to(request.path, kChatPath)) return serve_chat(request, response);
+    if (leads_to(request.path, "/v1/models") || request.path.starts_with("/v1/models/"))
         return serve_models(request, response);
     if (request.path == "/livez" || request.path == "/readyz")
         return serve_probe(request, response);
@@ -116,7 +132,7 @@ Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& respo
     x.bench = take_bench();
     // Everything with a key is below /v1; the rest takes no body worth waiting for.
     Status admitted;
-    if (head.path.starts_with("/v1/"))
+    if (head.path.starts_with("/v1/") || leads_to(head.path, kChatPath))
         admitted = admit(x, head);
     else
         admitted = std::unexpected(nothing_at(head));
@@ -196,9 +212,11 @@ Co<void> Worker::serve_models(net::ServerRequest& request, net::ResponseWriter& 
     std::string body;
     if (admitted) {
         json::Writer writer(body);
-        const std::string_view wanted = request.path.size() > std::string_view("/v1/models/").size()
-            ? request.path.substr(std::string_view("/v1/models/").size())
-            : std::string_view();
+        // SDKs escape the slashes and colons of a name.
+        constexpr std::string_view kBefore = "/v1/models/";
+        const std::string wanted = request.path.starts_with(kBefore)
+            ? percent_decode(request.path.substr(kBefore.size()))
+            : std::string();
         std::vector<std::string> names;
         for (const std::string& name : x.state->table.models()) {
             if (!x.principal->scope.allows_model(name)) continue;
