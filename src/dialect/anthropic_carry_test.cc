@@ -383,5 +383,43 @@ TEST(AnthropicCarryReplies, EveryRecordedReplyReachesAClientOfChatCompletions) {
     }
 }
 
+// The classifier's refusal has no words of its own; 'stop' would say that the answer is whole.
+TEST(AnthropicToChat, ARefusalWithoutWordsIsAContentFilter) {
+    const std::string whole =
+        R"({"id":"msg_1","type":"message","role":"assistant","model":"c","content":[],)"
+        R"("stop_reason":"refusal","usage":{"input_tokens":1,"output_tokens":1}})";
+    const std::string stream =
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\","
+        "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"c\",\"content\":[],"
+        "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n"
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
+        "\"refusal\"},\"usage\":{\"output_tokens\":1}}\n\n"
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    for (const auto& [form, bytes] :
+        {std::pair{ReplyForm::kWhole, whole}, std::pair{ReplyForm::kStream, stream}}) {
+        const auto decoder = anthropic_messages::dialect().reply_decoder(form);
+        std::vector<canon::Event> events;
+        ASSERT_TRUE(decoder->feed(bytes, events));
+        ASSERT_TRUE(decoder->finish(events));
+        const auto encoder = openai_chat::openai_chat().reply_encoder(form, {});
+        std::string out;
+        for (const canon::Event& event : events) encoder->add(event, out);
+        EXPECT_NE(out.find("\"finish_reason\":\"content_filter\""), std::string::npos) << out;
+    }
+}
+
+TEST(ChatToAnthropic, AnEffortThatNobodyKnowsIsNamed) {
+    const auto decoded = [](std::string_view effort) {
+        return openai_chat::openai_chat().decode_request(*Document::parse(fmt::format(
+            R"({{"model":"m","messages":[{{"role":"user","content":"q"}}],"reasoning_effort":{}}})",
+            effort)));
+    };
+    EXPECT_TRUE(decoded("\"xhigh\""));
+    EXPECT_TRUE(decoded("null"));
+    EXPECT_FALSE(decoded("\"default\"")->reasoning);
+    ASSERT_FALSE(decoded("\"hihg\""));
+    EXPECT_EQ(decoded("\"hihg\"").error().field, "reasoning_effort");
+}
+
 }  // namespace
 }  // namespace entrepot::dialect

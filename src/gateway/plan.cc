@@ -36,7 +36,8 @@ routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) 
     shape.audio_seconds_max = facts.audio_data_bytes / 1000;
     shape.output_cap = facts.output_tokens_max();
     shape.choices = facts.choices;
-    shape.has_file_id = facts.file_ids != 0 || facts.unknown_parts != 0;
+    shape.has_file_id = facts.file_ids != 0;
+    shape.has_unknown_part = facts.unknown_parts != 0;
     shape.has_documents = facts.documents != 0;
     shape.may_answer_audio = facts.needs_audio_output;
     if (!facts.service_tier.empty())

@@ -64,11 +64,15 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
         times(shape.images, expansion.per_image) +
         times(shape.audio_seconds_max, expansion.per_audio_second);
     if (shape.tools > 0) prompt += expansion.any_tools + times(shape.tools, expansion.per_tool);
-    if (shape.has_file_id || shape.has_document_url || shape.has_stored_state) {
+    if (shape.has_file_id || shape.has_unknown_part || shape.has_document_url ||
+        shape.has_stored_state) {
         if (!may_clamp) {
-            const std::string_view what = shape.has_file_id ? "it names a file by id"
-                : shape.has_document_url                    ? "it names a document by URL"
-                                                            : "it continues a stored state";
+            const std::string_view what = shape.has_unknown_part
+                ? "it holds a content part of a type that is not known here, or the audio of an "
+                  "earlier answer by its id"
+                : shape.has_file_id      ? "it names a file by id"
+                : shape.has_document_url ? "it names a document by URL"
+                                         : "it continues a stored state";
             return unbounded("messages", what,
                 policy == OnUnbounded::kClamp
                     ? "State context_tokens of the offer, so that it can be bounded by that."
@@ -105,9 +109,9 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
     bound.bounds.prompt_tokens_max = std::min(prompt, kSizeMax);
     bound.bounds.output_tokens_max = times(output, shape.choices);
     bound.bounds.has_images = shape.images > 0 || shape.has_documents || shape.has_file_id ||
-        shape.has_document_url || shape.has_stored_state;
-    bound.bounds.has_audio =
-        shape.audio_seconds_max > 0 || shape.has_stored_state || shape.has_file_id;
+        shape.has_unknown_part || shape.has_document_url || shape.has_stored_state;
+    bound.bounds.has_audio = shape.has_unknown_part || shape.audio_seconds_max > 0 ||
+        shape.has_stored_state || shape.has_file_id;
     bound.bounds.may_answer_audio = shape.may_answer_audio;
     bound.bounds.may_answer_images = shape.may_answer_images;
     bound.bounds.images_max = shape.images;

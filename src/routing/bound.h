@@ -46,6 +46,7 @@ struct RequestShape {
     std::int64_t searches_max = 0;
     std::uint8_t tiers = 1;  ///< pricing::Bounds::tier_bit of each tier the supplier may serve at
     bool has_file_id = false;
+    bool has_unknown_part = false;  ///< it may be anything
     bool has_document_url = false;
     bool has_stored_state = false;
     bool has_documents = false;  ///< inline documents (PDF): pages become images

@@ -60,8 +60,8 @@ TEST(Bound, WithoutACapTheOffersOwnIsSentAndHeld) {
 }
 
 TEST(Bound, WhatNobodyCanSizeIsRefusedOrClampedToTheWindow) {
-    for (bool RequestShape::* what : {&RequestShape::has_file_id, &RequestShape::has_document_url,
-             &RequestShape::has_stored_state}) {
+    for (bool RequestShape::* what : {&RequestShape::has_file_id, &RequestShape::has_unknown_part,
+             &RequestShape::has_document_url, &RequestShape::has_stored_state}) {
         RequestShape shape = shape_of(10, 100);
         shape.*what = true;
         EXPECT_EQ(error_of(bound_of(shape, {128'000, 0}, {}, OnUnbounded::kRefuse)),

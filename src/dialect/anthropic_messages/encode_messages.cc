@@ -319,7 +319,7 @@ private:
 
     Result<bool> write_body(json::Writer& writer, const Item& item, const Media& body) {
         const std::string path = turn_path() + ".content";
-        const std::string type = media_type_of(body);
+        const std::string type = is_own_ ? body.media_type : media_type_of(body);
         if (!is_own_) {
             ENTREPOT_TRY(const bool is_taken, check_media(item, body, path));
             if (!is_taken) return false;
@@ -358,8 +358,12 @@ private:
         writer.member("data", body.data);
     }
 
-    // Some clients send a PDF's bytes without saying that it is one.
+    // Some clients send a PDF's bytes without saying that it is one, many say image/jpg.
     static std::string media_type_of(const Media& body) {
+        if (body.kind == Media::Kind::kImage) {
+            const std::string type = to_lower(body.media_type);
+            return type == "image/jpg" ? "image/jpeg" : type;
+        }
         constexpr std::string_view kPdfHead = "JVBERi0";  // "%PDF-"
         const bool is_silent = body.kind == Media::Kind::kDocument && body.media_type.empty();
         return is_silent && body.data.starts_with(kPdfHead) ? "application/pdf" : body.media_type;
@@ -388,7 +392,7 @@ private:
             static constexpr std::array<std::string_view, 4> kTypes{
                 "image/jpeg", "image/png", "image/gif", "image/webp"};
             if (body.source == Media::Source::kBase64 &&
-                std::ranges::find(kTypes, body.media_type) == kTypes.end()) {
+                std::ranges::find(kTypes, media_type_of(body)) == kTypes.end()) {
                 return lost(fmt::format(
                     "images are JPEG, PNG, GIF or WebP there, not '{}'", body.media_type));
             }

@@ -180,6 +180,11 @@ TEST(AnthropicRequest, MediaFindTheirPlaceOrAreRefused) {
             .body.find(
                 R"({"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}})"),
         std::string::npos);
+    // What is no registered name, and common all the same.
+    for (const char* type : {"image/jpg", "IMAGE/JPEG"})
+        EXPECT_NE(carry(with({.media_type = type, .data = "AA=="}))
+                      .body.find(R"("media_type":"image/jpeg")"),
+            std::string::npos);
     EXPECT_NE(carry(with({.source = Source::kUrl, .data = "https://x/y.png"}))
                   .body.find(R"({"type":"image","source":{"type":"url","url":"https://x/y.png"}})"),
         std::string::npos);

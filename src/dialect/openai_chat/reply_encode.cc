@@ -33,7 +33,10 @@ std::string media_url(const canon::Media& media) {
     return fmt::format("data:{};base64,{}", media.media_type, media.data);
 }
 
-std::string_view finish_word(canon::StopReason reason, const ReplyContext& context) {
+std::string_view finish_word(
+    canon::StopReason reason, bool has_refusal, const ReplyContext& context) {
+    // Without words of a refusal, `stop` would pass a refused answer off as a finished one.
+    if (reason == canon::StopReason::kRefusal && !has_refusal) return "content_filter";
     const std::string_view word = finish_reason_word(reason);
     return context.wants_function_call && word == "tool_calls" ? "function_call" : word;
 }
@@ -265,8 +268,11 @@ void StreamEncoder::on(const canon::PartEnded& e, std::string& out) {
 }
 
 void StreamEncoder::finish(std::uint32_t index, canon::StopReason reason, std::string& out) {
-    choices_[index].is_finished = true;
-    chunk(index, finish_word(reason, context_), out, [](json::Writer&) {});
+    Choice& choice = choices_[index];
+    choice.is_finished = true;
+    const bool has_refusal = std::ranges::any_of(
+        choice.parts, [](const auto& part) { return part.second == PartKind::kRefusal; });
+    chunk(index, finish_word(reason, has_refusal, context_), out, [](json::Writer&) {});
 }
 
 void StreamEncoder::on(const canon::Finished& e, std::string& out) {
@@ -458,7 +464,7 @@ void WholeEncoder::write_choice(json::Writer& writer, const canon::Reply::Choice
     write_asides(writer, asides);
     const canon::StopReason reason =
         choice.finished ? choice.finished->reason : unstated_reason(!calls.empty());
-    writer.member("finish_reason", finish_word(reason, context_));
+    writer.member("finish_reason", finish_word(reason, !refusal.empty(), context_));
 }
 
 void WholeEncoder::write(std::string& out) {

@@ -600,6 +600,13 @@ Status decode_reasoning(const Value& root, canon::Request& request) {
     if (const Value& effort = root["reasoning_effort"]; is_given(effort)) {
         request.reasoning.emplace();
         ENTREPOT_TRY(request.reasoning->effort, text_of(effort, "reasoning_effort"));
+        // Groq's `default` is what is meant when nothing is said.
+        constexpr std::array<std::string_view, 8> kEfforts{
+            "none", "minimal", "low", "medium", "high", "xhigh", "max", "default"};
+        if (std::ranges::find(kEfforts, request.reasoning->effort) == kEfforts.end())
+            return wrong("reasoning_effort", effort.raw(),
+                "one of none, minimal, low, medium, high, xhigh, max, or null");
+        if (request.reasoning->effort == "default") request.reasoning.reset();
     }
     // Claude's own switch, which its users send through OpenAI's SDK; DeepSeek and Z.ai have it
     // too.
