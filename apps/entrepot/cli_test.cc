@@ -87,6 +87,17 @@ TEST(Program, TellsUsageErrorsWithCodeTwoAndTheNearestCommand) {
     EXPECT_EQ(run_program("--help").code, 0);
 }
 
+TEST(Program, AWordThatIsNoCommandOfItsGroupIsNamedWithTheNearestOne) {
+    const Outcome verify = run_program("ledger verfy");
+    EXPECT_EQ(verify.code, 2);
+    EXPECT_NE(verify.err.find("no command 'ledger verfy'; did you mean 'ledger verify'?"),
+        std::string::npos)
+        << verify.err;
+    EXPECT_NE(run_program("keys lst").err.find("'keys list'?"), std::string::npos);
+    EXPECT_EQ(run_program("keys").code, 2);
+    EXPECT_NE(run_program("").err.find("name a command"), std::string::npos);
+}
+
 TEST(Program, ValidateListsEveryProblemAndExitsThree) {
     const auto path = std::filesystem::temp_directory_path() /
         ("entrepot-bad-" + std::to_string(::getpid()) + ".yaml");

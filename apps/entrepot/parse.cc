@@ -40,11 +40,26 @@ void add_option(CLI::App& app, Slot& slot) {
             CLI::IsMember(std::vector<std::string>(option.choices.begin(), option.choices.end())));
 }
 
-std::string nearest_command(std::string_view word) {
-    std::vector<std::string> names;
-    for (const Command& command : commands())
-        names.emplace_back(command.name.substr(0, command.name.find(' ')));
-    return std::string(nearest(word, names));
+/// What is wrong with the words that should name a command, or nothing when they name one.
+std::string unknown_command(std::string_view first, std::string_view second) {
+    std::vector<std::string> words;
+    std::vector<std::string> below;  // of the group `first`
+    for (const Command& command : commands()) {
+        const auto space = command.name.find(' ');
+        words.emplace_back(command.name.substr(0, space));
+        if (words.back() != first) continue;
+        if (space == std::string_view::npos) return {};
+        below.emplace_back(command.name.substr(space + 1));
+    }
+    const bool is_group = !below.empty();
+    const std::vector<std::string>& known = is_group ? below : words;
+    const std::string_view word = is_group ? second : first;
+    if (word.empty() || word.starts_with('-') || std::ranges::find(known, word) != known.end())
+        return {};
+    const std::string_view close = nearest(word, known);
+    const std::string before = is_group ? fmt::format("{} ", first) : std::string();
+    return fmt::format("there is no command '{}{}'", before, word) +
+        (close.empty() ? "" : fmt::format("; did you mean '{}{}'?", before, close));
 }
 
 int run_parsed(const Command& command, const std::list<Slot>& slots) {
@@ -91,15 +106,9 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-        fmt::print(stderr, "entrepot: {}\n", error.what());
-        if (argc > 1) {
-            const std::string close = nearest_command(argv[1]);
-            const std::string word = argv[1];
-            const bool known = std::any_of(leaves.begin(), leaves.end(), [&](const auto& leaf) {
-                return leaf.second->name.substr(0, leaf.second->name.find(' ')) == word;
-            });
-            if (!known && !close.empty()) fmt::print(stderr, "did you mean '{}'?\n", close);
-        }
+        const std::string unknown =
+            argc > 1 ? unknown_command(argv[1], argc > 2 ? argv[2] : "") : "name a command";
+        fmt::print(stderr, "entrepot: {}\n", unknown.empty() ? error.what() : unknown);
         fmt::print(stderr, "'entrepot --help' lists the commands; each has a --help of its own.\n");
         return kUsage;
     }
