@@ -258,6 +258,8 @@ TEST(BedrockConverse, LaterClaudesAreToldAnEffort) {
     request.reasoning.emplace().effort = "minimal";
     EXPECT_THAT(body(request, OnLossy::kMeaning, "us.anthropic.claude-sonnet-4-6"),
         HasSubstr(R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}})"));
+    const auto named = encoded(request, OnLossy::kMeaning, "us.anthropic.claude-sonnet-4-6");
+    EXPECT_THAT(named->dropped, ElementsAre("reasoning_effort"));
 }
 
 TEST(BedrockConverse, OneCallAtATimeIsAskedOfClaudeInItsOwnWordsAndRefusedElsewhere) {

@@ -175,6 +175,9 @@ private:
                 "Claude thinks only without forced tools, temperature and top_k, and with an "
                 "output cap above 1024");
         if (!has_budget) {
+            if (claude::effort_of(wish.effort) != wish.effort)
+                ENTREPOT_TRY_DO(loss_.lose("reasoning_effort", Meaning::kKept,
+                    fmt::format("not every Claude knows '{}'", wish.effort)));
             additional_.emplace_back("thinking", R"({"type":"adaptive"})");
             if (!wish.effort.empty())
                 additional_.emplace_back("output_config",
