@@ -48,8 +48,6 @@ private:
         std::optional<canon::StopReason> stop_reason;
         std::size_t finished_choices;
         std::optional<canon::Failure> failure;
-        std::string model;
-        std::string id;
         std::string service_tier;
         std::uint64_t events;
         std::uint64_t malformed_events;
