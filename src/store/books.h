@@ -31,8 +31,9 @@ struct BooksOptions {
     /// false (or when none qualifies) holds are refused with kJournalFull instead.
     bool recycle_oldest = true;
     seconds checkpoint_interval{5};
-    std::size_t recent_exchanges = 65'536;  ///< found without a search
-    FileOps* files = nullptr;               ///< tests put faults here; null for the system's
+    /// Found without a search. Four times as many would be out of the cache at each request.
+    std::size_t recent_exchanges = 16'384;
+    FileOps* files = nullptr;  ///< tests put faults here; null for the system's
 };
 
 /// An attempt that a crash left open, settled at its full hold until somebody knows better.
