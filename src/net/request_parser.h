@@ -43,7 +43,10 @@ public:
     [[nodiscard]] std::string_view target() const { return head_.target().substr(target_begin_); }
     [[nodiscard]] Headers headers() const { return head_.headers(); }
     /// Gives the memory of the head back: there are no target and no headers any more.
-    void forget_head() { head_.forget(); }
+    void forget_head() {
+        head_.forget();
+        target_begin_ = 0;
+    }
     [[nodiscard]] bool keep_alive() const { return keep_alive_; }
     [[nodiscard]] bool http_1_0() const { return http_1_0_; }
     [[nodiscard]] bool expects_continue() const { return expects_continue_; }

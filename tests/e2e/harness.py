@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,11 +19,23 @@ class StartFailed(Exception):
     pass
 
 
-def free_port():
-    """A port that is free now. Only for what cannot be told to take port 0 and say which."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# Below the kernel's range for outgoing connections: what is free now stays free.
+PORTS = range(20_000, 32_000)
+
+
+def free_ports(count):
+    """Different ports that are free. Only for what cannot be told to take port 0 and say which."""
+    found = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 class Program:

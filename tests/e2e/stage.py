@@ -49,7 +49,7 @@ class Gateway:
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self):
-        port, admin_port = harness.free_port(), harness.free_port()
+        port, admin_port = harness.free_ports(2)
         self.write_config(port, admin_port)
         self.program = harness.Program([self.build / "entrepot", "serve", "--config", self.config],
                                        self.folder / "gateway.log")
