@@ -340,7 +340,7 @@ TEST(HttpClient, NobodyListeningAndUnknownNamesAreUnreachable) {
     });
 }
 
-TEST(HttpClient, FindsNamesInTheSystemsTables) {
+TEST(HttpClient, FindsThisMachineByNameWhateverTheSystemsTablesSay) {
     TestServer server([](ServerRequest& request, ResponseWriter& response) -> Co<void> {
         const std::string host(request.headers.find("host").value_or("none"));
         const Result<void> sent = co_await response.send(200, {}, host);
@@ -348,10 +348,12 @@ TEST(HttpClient, FindsNamesInTheSystemsTables) {
     });
     with_client([&](Core&, HttpClient& client) -> Co<void> {
         Origin origin = at_port(server.port());
-        origin.host = "localhost";
-        Answer answer = co_await fetch(client, **client.origin(origin), post("{}"), {});
-        EXPECT_TRUE(answer.result);
-        EXPECT_EQ(answer.body, fmt::format("localhost:{}", server.port()));
+        for (const std::string_view name : {"localhost", "cloud.LocalHost"}) {
+            origin.host = name;
+            Answer answer = co_await fetch(client, **client.origin(origin), post("{}"), {});
+            EXPECT_TRUE(answer.result);
+            EXPECT_EQ(answer.body, fmt::format("{}:{}", name, server.port()));
+        }
     });
 }
 

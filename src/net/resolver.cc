@@ -14,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace entrepot::net {
 
 namespace {
@@ -66,21 +68,33 @@ private:
     bool stopping_ = false;
 };
 
-std::vector<Address> literal(const std::string& host) {
-    Address address;
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-    if (::inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        address.size = sizeof *v4;
-        return {address};
+/// The addresses that need no look-up: of a literal, and of this machine, whose name is no table's
+/// to give away (RFC 6761) and stands in none on a bare one.
+std::vector<Address> known(const std::string& host) {
+    const auto read = [](const char* text, std::vector<Address>& addresses) {
+        Address address;
+        auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+        auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+        if (::inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+            v4->sin_family = AF_INET;
+            address.size = sizeof *v4;
+        } else if (::inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+            v6->sin6_family = AF_INET6;
+            address.size = sizeof *v6;
+        } else {
+            return;
+        }
+        addresses.push_back(address);
+    };
+    std::vector<Address> addresses;
+    const std::string name = to_lower(host);
+    if (name == "localhost" || name.ends_with(".localhost")) {
+        read("127.0.0.1", addresses);
+        read("::1", addresses);
+    } else {
+        read(host.c_str(), addresses);
     }
-    if (::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        address.size = sizeof *v6;
-        return {address};
-    }
-    return {};
+    return addresses;
 }
 
 struct Found {
@@ -159,7 +173,7 @@ Resolver::~Resolver() {
 }
 
 Task<std::vector<Address>> Resolver::resolve(std::string host, std::uint16_t port, Until until) {
-    std::vector<Address> addresses = literal(host);
+    std::vector<Address> addresses = known(host);
     if (!addresses.empty()) {
         set_port(addresses, port);
         co_return addresses;
