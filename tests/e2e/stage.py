@@ -60,9 +60,9 @@ class Gateway:
         def ready():
             if not self.program.alive():
                 raise harness.StartFailed(self.program.tail())
-            return harness.is_up(self.base_url + "/readyz")
+            return all(harness.is_up(url + "/readyz") for url in (self.base_url, self.admin_url))
 
-        harness.wait_until(ready, harness.START_TIMEOUT_S, "the gateway's /readyz")
+        harness.wait_until(ready, harness.START_TIMEOUT_S, "the gateway's two /readyz")
         self.token = (self.folder / "data/admin.token").read_text().strip()
         return self
 

@@ -16,6 +16,7 @@ PRICE = '{input: "20.00", output: "40.00", currency: USD}'
 HABITS = load.Habits(streamed=0.6, leaves_after_events=0.1, leaves_after_ms=0.1)
 CLOUDS = {"first": "openai", "second": "anthropic", "third": "bedrock"}
 WAVES_MAX = 20
+LOOKS_MIN = 20
 
 
 class Watch(threading.Thread):
@@ -24,14 +25,17 @@ class Watch(threading.Thread):
     def __init__(self, gateway):
         super().__init__(daemon=True)
         self.gateway, self.over = gateway, threading.Event()
-        self.highest, self.asked = decimal.Decimal(0), 0
+        self.highest, self.asked, self.problem = decimal.Decimal(0), 0, None
 
     def run(self):
-        while not self.over.is_set():
-            standing = books.org_budget(self.gateway)
-            self.highest = max(self.highest, standing.settled + standing.held)
-            self.asked += 1
-            time.sleep(0.01)
+        try:
+            while not self.over.is_set():
+                standing = books.org_budget(self.gateway)
+                self.highest = max(self.highest, standing.settled + standing.held)
+                self.asked += 1
+                time.sleep(0.01)
+        except (OSError, KeyError, ValueError) as error:
+            self.problem = f"the budget could not be watched: {error!r}"
 
 
 def run(build, count, seed):
@@ -58,6 +62,8 @@ def run(build, count, seed):
         standing = books.org_budget(scene.gateway)
         print(f"# budget: settled {standing.settled} of {LIMIT}, highest with holds "
               f"{watch.highest} in {watch.asked} looks")
+        yield ("the budget was watched all the time",
+               watch.problem if watch.problem or watch.asked >= LOOKS_MIN else str(watch.asked))
         yield ("the budget was never overspent",
                None if watch.highest <= LIMIT and standing.settled <= LIMIT else str(watch.highest))
         yield ("the budget was used up to where requests no longer fit",
