@@ -234,7 +234,7 @@ std::string_view Cursor::number() {
     if (at_ < end_ && *at_ == '-') ++at_;
     const char* const whole = at_;
     const auto count = digits();
-    bool is_good = count > 0 && (count == 1 || *whole != '0');
+    bool is_good = count > 0 && (may_be_padded_ || count == 1 || *whole != '0');
     if (at_ < end_ && *at_ == '.') {
         ++at_;
         is_good = digits() > 0 && is_good;

@@ -19,8 +19,15 @@ namespace entrepot::json {
 /// and `status()` says where. So a walk needs no checks on the way, one at its end.
 class Cursor {
 public:
-    explicit Cursor(std::string_view text)
-        : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()) {}
+    /// How a number may be spelled: as JSON says, or also with zeros in front, as counters are
+    /// printed by servers whose bytes are only passed on.
+    enum class Numbers : std::uint8_t { kStrict, kPadded };
+
+    explicit Cursor(std::string_view text, Numbers numbers = Numbers::kStrict)
+        : begin_(text.data()),
+          at_(text.data()),
+          end_(text.data() + text.size()),
+          may_be_padded_(numbers == Numbers::kPadded) {}
 
     /// The kind of the value that comes next; kNull when the cursor failed.
     [[nodiscard]] Kind peek();
@@ -82,6 +89,7 @@ private:
     bool key_has_escapes_ = false;
     bool string_has_escapes_ = false;
     bool after_value_ = false;  // in a container, a value stands before the cursor
+    bool may_be_padded_ = false;
     bool has_high_bytes_ = false;
 };
 

@@ -155,7 +155,8 @@ void read_groq(Cursor& cursor, Chunk& chunk) {
 
 /// Reads one JSON text; false when it is none, or no object.
 bool read_chunk(std::string_view text, Chunk& chunk) {
-    Cursor cursor(text);
+    // The client's parser is the judge of a padded number; only what has no structure is refused.
+    Cursor cursor(text, Cursor::Numbers::kPadded);
     if (cursor.peek() != Kind::kObject) return false;
     cursor.enter_object();
     std::size_t before = cursor.offset();

@@ -434,6 +434,23 @@ TEST(StreamMeter, TellsACutStreamFromOneThatIsComplete) {
     EXPECT_FALSE(ends_well(kDone));  // an end of nothing
 }
 
+// Seen in the wild: a clock printed at a fixed width. Nothing is lost by passing it on.
+TEST(StreamMeter, PassesPaddedNumbersOn) {
+    const std::string stream =
+        R"(data: {"choices":[{"index":0,"delta":{"content":"hey"},"finish_reason":"stop"}],"t":007})"
+        "\n\ndata: [DONE]\n\n";
+    for (const bool strips : {false, true}) {
+        StreamMeter meter({.strips_usage = strips});
+        std::vector<std::string_view> out;
+        EXPECT_TRUE(meter.feed(stream, out));
+        EXPECT_TRUE(meter.finish(out));
+        std::string passed;
+        for (const std::string_view span : out) passed += span;
+        EXPECT_EQ(passed, stream);
+        EXPECT_EQ(meter.answer_bytes(), 3);
+    }
+}
+
 // A client's own parser would throw in the middle of the answer.
 TEST(StreamMeter, StopsBeforeAnEventThatIsNoJson) {
     const std::string stream =
