@@ -238,12 +238,10 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     // We ask for none; what came all the same cannot be metered.
     if (const auto encoding = upstream.headers().find("content-encoding");
         encoding && !equals_ignoring_case(trim(*encoding), "identity")) {
-        auto failure = std::make_unique<AttemptFailure>();
-        failure->error = Error{ErrorCode::kUpstreamProtocol,
+        co_return failed_with(Error{ErrorCode::kUpstreamProtocol,
             fmt::format("the supplier's answer is compressed ('{}'), though that was not asked for",
                 excerpt(*encoding)),
-            {}, {}};
-        co_return failure;
+            {}, {}});
     }
     x.phase = ledger::Phase::kRelay;
     if (x.is_stream) co_return co_await open_stream(x, upstream);

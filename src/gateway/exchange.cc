@@ -9,6 +9,19 @@ OpenStream::OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> t
     : upstream(std::move(from)), lane(std::move(through)) {}
 OpenStream::~OpenStream() = default;
 
+bool OpenStream::take(Wake wake) {
+    Result<std::optional<std::string_view>> chunk = upstream.try_read_body(wake);
+    if (chunk && !*chunk) return false;
+    out = {};
+    if (chunk) {
+        is_over = (*chunk)->empty() || upstream.body_ended();
+        broken = lane->feed(**chunk, is_over, out);
+    } else {
+        broken = std::unexpected(std::move(chunk).error());
+    }
+    return true;
+}
+
 Failed failed_with(Error error) {
     auto failure = std::make_unique<AttemptFailure>();
     failure->error = std::move(error);

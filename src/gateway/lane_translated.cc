@@ -45,7 +45,8 @@ public:
 
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         if (has_begun()) out_.clear();
-        std::vector<canon::Event> events;
+        thread_local std::vector<canon::Event> events;  // used up within this call
+        events.clear();
         Status fed;
         if (!bytes.empty()) fed = decoder_->feed(bytes, events);
         if (fed && is_over) fed = decoder_->finish(events);

@@ -57,19 +57,6 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
     co_return nullptr;
 }
 
-bool OpenStream::take(Wake wake) {
-    Result<std::optional<std::string_view>> chunk = upstream.try_read_body(wake);
-    if (chunk && !*chunk) return false;
-    out = {};
-    if (chunk) {
-        is_over = (*chunk)->empty() || upstream.body_ended();
-        broken = lane->feed(**chunk, is_over, out);
-    } else {
-        broken = std::unexpected(std::move(chunk).error());
-    }
-    return true;
-}
-
 // Its frame and serve_chat's are what an open stream costs: what is large lives elsewhere.
 Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
     OpenStream& stream = *x.stream;

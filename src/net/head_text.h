@@ -29,16 +29,16 @@ struct FramingHeaders {
                     if (equals_ignoring_case(header.name, "host") && hosts++ == 0)
                         host = header.value;
                     break;
-                case 16:
-                    if (equals_ignoring_case(header.name, "content-encoding"))
-                        coding = header.value;
-                    break;
                 case 6:
                     if (!expect && equals_ignoring_case(header.name, "expect"))
                         expect = header.value;
                     break;
                 case 14:
                     if (equals_ignoring_case(header.name, "content-length")) ++lengths;
+                    break;
+                case 16:
+                    if (equals_ignoring_case(header.name, "content-encoding"))
+                        coding = header.value;
                     break;
                 case 17:
                     if (equals_ignoring_case(header.name, "transfer-encoding") && encodings++ == 0)

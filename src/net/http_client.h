@@ -92,7 +92,10 @@ public:
     /// nullopt says that `wait_body` has to be awaited, whose result the next call takes.
     ///
     ///     auto chunk = upstream.try_read_body();
-    ///     while (chunk && !*chunk) chunk = upstream.try_read_body(co_await upstream.wait_body());
+    ///     while (chunk && !*chunk) {
+    ///         const Wake wake = co_await upstream.wait_body();
+    ///         chunk = upstream.try_read_body(wake);
+    ///     }
     [[nodiscard]] Result<std::optional<std::string_view>> try_read_body(Wake wake = {});
     [[nodiscard]] Waiter::Operation wait_body();
     /// Gives the memory of the head back: no status or header may be asked for any more.

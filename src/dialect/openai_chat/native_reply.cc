@@ -399,11 +399,8 @@ Status StreamMeter::feed(std::string_view in, std::vector<std::string_view>& out
             read(event, chunk);
             if (malformed_ == 0) continue;
             // What began in bytes that have gone cannot be called back; the rest need not follow.
-            const bool begins_here =
-                event.raw.data() >= in.data() && event.raw.data() <= in.data() + in.size();
-            put(out,
-                begins_here ? in.substr(0, static_cast<std::size_t>(event.raw.data() - in.data()))
-                            : std::string_view());
+            if (event.raw.data() >= in.data() && event.raw.data() <= in.data() + in.size())
+                put(out, in.substr(0, static_cast<std::size_t>(event.raw.data() - in.data())));
             return malformed();
         }
         put(out, in);
