@@ -87,6 +87,20 @@ TEST(Program, TellsUsageErrorsWithCodeTwoAndTheNearestCommand) {
     EXPECT_EQ(run_program("--help").code, 0);
 }
 
+TEST(Program, ABadValueOfAnOptionIsMisuseAndABadBodyAFailure) {
+    const std::string data =
+        "--data " + (std::filesystem::temp_directory_path() / "entrepot-cli-none").string();
+    for (const std::string& arguments : std::vector<std::string>{"prices --limit many",
+             "dev --port 99999 " + data, "explain --model m --in few --out 1 " + data, "usage"})
+        EXPECT_EQ(run_program(arguments).code, 2) << arguments;
+    EXPECT_EQ(run_program("usage " + data).code, 1) << "a folder that is not there";
+    const Outcome body =
+        run_program("translate --from openai-chat --to anthropic-messages --kind request",
+            R"({"model":"m","messages":"none"})");
+    EXPECT_EQ(body.code, 1) << body.err;
+    EXPECT_NE(body.err.find("field: messages"), std::string::npos) << body.err;
+}
+
 TEST(Program, AWordThatIsNoCommandOfItsGroupIsNamedWithTheNearestOne) {
     const Outcome verify = run_program("ledger verfy");
     EXPECT_EQ(verify.code, 2);
@@ -214,7 +228,7 @@ TEST_F(WithBooks, EmptyBooksAddUpAndHaveNoUsage) {
     const Outcome usage = run_program("usage --by model --json" + config_);
     EXPECT_EQ(usage.code, 0) << usage.err;
     EXPECT_NE(usage.out.find("\"rows\":[]"), std::string::npos) << usage.out;
-    EXPECT_EQ(run_program("usage --by nonsense" + config_).code, 1);
+    EXPECT_EQ(run_program("usage --by nonsense" + config_).code, 2);
     EXPECT_EQ(run_program("usage --data /nonexistent/place").code, 1);
 }
 

@@ -23,10 +23,24 @@ const std::vector<Command>& commands() {
     return all;
 }
 
-int report(const Error& error) {
+namespace {
+
+void tell(const Error& error) {
     fmt::print(stderr, "entrepot: {}\n", error.message);
     if (!error.cause.empty()) fmt::print(stderr, "  ({})\n", error.cause);
+}
+
+}  // namespace
+
+int report_input(const Error& error) {
+    tell(error);
+    return kFailed;
+}
+
+int report(const Error& error) {
+    tell(error);
     switch (error.code) {
+        case ErrorCode::kInvalidField: return kUsage;
         case ErrorCode::kBadConfiguration: return kBadConfiguration;
         case ErrorCode::kUpstreamUnreachable: return kUnreachable;
         default: return kFailed;

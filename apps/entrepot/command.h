@@ -80,8 +80,11 @@ struct Command {
 [[nodiscard]] std::vector<Command> books_commands();    // books.cc
 [[nodiscard]] std::vector<Command> about_commands();    // about.cc
 
-/// Tells an error on stderr and gives the exit code that fits it.
+/// Tells an error on stderr and gives the exit code that fits it: a bad value (kInvalidField) is
+/// one of the command line.
 [[nodiscard]] int report(const Error& error);
+/// The same for what was read from a file or from stdin: a bad value there is no misuse, it fails.
+[[nodiscard]] int report_input(const Error& error);
 /// All of stdin or of a file (`-` is stdin). Errors: kIo.
 [[nodiscard]] Result<std::string> read_input(std::string_view path);
 /// Writes to stdout whole; false when nobody reads any more.

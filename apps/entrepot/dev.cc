@@ -148,15 +148,6 @@ void tell_json(const Host& host, const std::string& key) {
 }
 
 Result<int> run_gateway(const Arguments& arguments, control::ChangeWatch& watch) {
-    std::filesystem::path data =
-        arguments.has("--data") ? std::filesystem::path(arguments.get("--data")) : "var/dev";
-    data = std::filesystem::absolute(data).lexically_normal();
-    std::error_code failed;
-    if (std::filesystem::create_directories(data, failed)) ::chmod(data.c_str(), 0700);
-    if (failed)
-        return fail(
-            ErrorCode::kIo, fmt::format("cannot make '{}': {}", data.string(), failed.message()));
-
     DevOptions options;
     options.port = 4100;
     if (const std::string_view port = arguments.get("--port"); !port.empty()) {
@@ -166,12 +157,22 @@ Result<int> run_gateway(const Arguments& arguments, control::ChangeWatch& watch)
             return fail(ErrorCode::kInvalidField,
                 fmt::format("--port takes a number from 0 to 65534, '{}' is none", excerpt(port)));
     }
+
+    std::filesystem::path data =
+        arguments.has("--data") ? std::filesystem::path(arguments.get("--data")) : "var/dev";
+    data = std::filesystem::absolute(data).lexically_normal();
+    std::error_code failed;
+    if (std::filesystem::create_directories(data, failed)) ::chmod(data.c_str(), 0700);
+    if (failed)
+        return fail(
+            ErrorCode::kIo, fmt::format("cannot make '{}': {}", data.string(), failed.message()));
+
     const bool is_real = arguments.has("--real");
     std::unique_ptr<SimulatedClouds> simulated;
     if (is_real) {
         options.clouds = clouds_of_environment();
         if (options.clouds.empty())
-            return fail(ErrorCode::kInvalidField,
+            return fail(ErrorCode::kBadConfiguration,
                 "--real found no supplier in the environment. Set OPENAI_API_KEY, "
                 "ANTHROPIC_API_KEY, "
                 "AWS_REGION with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or "

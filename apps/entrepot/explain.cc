@@ -106,24 +106,24 @@ int run_explain(const Arguments& arguments) {
     const auto table = gateway::compile_offers(target->settings);
     if (!table) return report(table.error());
     Question question;
-    Status asked;
     std::string body;
     if (by_numbers) {
-        asked = from_numbers(arguments, question);
+        if (const Status asked = from_numbers(arguments, question); !asked)
+            return report(asked.error());
     } else {
         auto input = read_input(arguments.get("--request"));
         if (!input) return report(input.error());
         body = std::move(*input);
         body.reserve(body.size() + 64);  // the scanner reads beyond the end
-        asked = from_request(body, question);
+        if (const Status asked = from_request(body, question); !asked)
+            return report_input(asked.error());
     }
-    if (!asked) return report(asked.error());
     if (const Status allowed = restrict_to_key(arguments, *target, question); !allowed)
         return report(allowed.error());
     question.facts.model = question.model;
     const routing::Now now{wall_now(), monotonic_now()};
     const auto plan = routing::survey(question.facts, *table, routing::Memory{}, now);
-    if (!plan) return report(plan.error());
+    if (!plan) return report_input(plan.error());
     write_output(arguments.has("--json") ? routing::explain_json(*plan, *table, now) + "\n"
                                          : routing::explain_text(*plan, *table, now));
     return plan->attempts.empty() ? kFailed : kOk;

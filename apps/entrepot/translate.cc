@@ -29,7 +29,7 @@ int run_translate(const Arguments& arguments) {
     if (!translated) {
         if (!translated.error().field.empty())
             fmt::print(stderr, "field: {}\n", translated.error().field);
-        return report(translated.error());
+        return report_input(translated.error());
     }
     for (const std::string& name : translated->dropped) fmt::print(stderr, "dropped: {}\n", name);
     return write_output(translated->bytes) ? kOk : kFailed;
@@ -43,7 +43,7 @@ int run_meter(const Arguments& arguments) {
     const auto input = read_input("-");
     if (!input) return report(input.error());
     const auto usage = dialect::meter(**dialect, *kind, *input);
-    if (!usage) return report(usage.error());
+    if (!usage) return report_input(usage.error());
     return write_output(canon::to_json(*usage) + "\n") ? kOk : kFailed;
 }
 
