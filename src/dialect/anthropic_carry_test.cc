@@ -190,7 +190,7 @@ Tally carry_requests(const std::string& name, OnLossy on_lossy) {
         const std::string id(exchange.root()["id"].string());
         const auto document = Document::parse(std::string(body.raw()));
         if (!document) continue;
-        const auto request = openai_chat::openai_chat().decode_request(*document);
+        const auto request = openai_chat::openai_chat().decode_request(*document, {});
         if (!request) {
             ++tally.undecoded;
             continue;
@@ -410,9 +410,11 @@ TEST(AnthropicToChat, ARefusalWithoutWordsIsAContentFilter) {
 
 TEST(ChatToAnthropic, AnEffortThatNobodyKnowsIsNamed) {
     const auto decoded = [](std::string_view effort) {
-        return openai_chat::openai_chat().decode_request(*Document::parse(fmt::format(
-            R"({{"model":"m","messages":[{{"role":"user","content":"q"}}],"reasoning_effort":{}}})",
-            effort)));
+        return openai_chat::openai_chat().decode_request(
+            *Document::parse(fmt::format(
+                R"({{"model":"m","messages":[{{"role":"user","content":"q"}}],"reasoning_effort":{}}})",
+                effort)),
+            {});
     };
     EXPECT_TRUE(decoded("\"xhigh\""));
     EXPECT_TRUE(decoded("null"));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,21 @@ namespace entrepot::dialect {
 /// What to do with what the target cannot carry: `on_lossy` of the key's policy.
 enum class OnLossy : std::uint8_t { kRefuse, kMeaning, kName };
 
+struct Header {
+    std::string name;  ///< lower case
+    std::string value;
+};
+
+/// What a request says beside its body; dialects differ in what stands where.
+struct RequestContext {
+    /// From the path, decoded. Given, a body that names no model is complete, and a name that is
+    /// not empty stands above the body's. Absent: the body must name it.
+    std::optional<std::string_view> model;
+    std::optional<bool> is_stream;    ///< what the path says; absent: the body says it
+    std::span<const Header> headers;  ///< those of the dialect (`anthropic-beta`), no credentials
+    std::string_view query;           ///< without the question mark
+};
+
 /// Where a request is going.
 struct EncodeTarget {
     std::string_view
@@ -30,11 +46,6 @@ struct EncodeTarget {
     bool can_ask_stream_usage =
         true;  ///< the server takes `stream_options` (old Azure versions do not)
     bool takes_max_completion_tokens = true;  ///< else the cap is written as `max_tokens`
-};
-
-struct Header {
-    std::string name;  ///< lower case
-    std::string value;
 };
 
 /// A request in its target's dialect. `dropped` names what was left behind, as fields of the
@@ -90,8 +101,12 @@ struct Dialect {
     std::string_view name;
     std::string_view
         stream_content_type;  ///< `text/event-stream`, `application/vnd.amazon.eventstream`
+    /// The path names the model, not (only) the body: RequestContext::model is given.
+    bool has_model_in_path = false;
+    std::string_view reply_id_prefix;  ///< of ids that we make for replies: `chatcmpl-`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
-    Result<canon::Request> (*decode_request)(const json::Document& body) = nullptr;
+    Result<canon::Request> (*decode_request)(
+        const json::Document& body, const RequestContext& context) = nullptr;
     /// Canon to supplier request. Errors: kUnsupported naming the field, as `on_lossy` says.
     Result<EncodedRequest> (*encode_request)(
         const canon::Request& request, const EncodeTarget& target) = nullptr;
@@ -104,6 +119,8 @@ struct Dialect {
         int status, std::span<const Header> headers, std::string_view body) = nullptr;
     /// An error as a whole body of this dialect.
     std::string (*encode_failure)(const canon::Failure& failure) = nullptr;
+    /// The headers by which this dialect's clients know an error, beside the body; null: none.
+    std::vector<Header> (*failure_headers)(const canon::Failure& failure) = nullptr;
 };
 
 /// The events of bytes that are all at hand: tests, `translate`, `meter`.

@@ -33,7 +33,9 @@ bool has_failure(const std::vector<canon::Event>& events) {
 Result<Translated> translate_request(const Dialect& from, const Dialect& to, std::string_view bytes,
     const TranslateOptions& options) {
     ENTREPOT_TRY(const json::Document document, json::Document::parse(std::string(bytes)));
-    ENTREPOT_TRY(const canon::Request request, from.decode_request(document));
+    RequestContext context;
+    if (from.has_model_in_path) context.model = options.model_id;
+    ENTREPOT_TRY(const canon::Request request, from.decode_request(document, context));
     EncodeTarget target;
     target.model_id = options.model_id.empty() ? request.model : options.model_id;
     target.on_lossy = options.on_lossy;

@@ -167,7 +167,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     if (!bench.canonical) {
         ENTREPOT_TRY(const json::Document document, json::Document::parse(bench.body));
         ENTREPOT_TRY(
-            bench.canonical, dialect::find_dialect("openai-chat")->decode_request(document));
+            bench.canonical, dialect::find_dialect("openai-chat")->decode_request(document, {}));
         x.uses_functions = bench.canonical->uses_functions;  // the bench is gone when it answers
     }
     dialect::EncodeTarget target;

@@ -127,7 +127,7 @@ TEST_F(RequestCorpus, EveryRequestSurvivesTheWayThroughCanon) {
     for (const Exchange& exchange : requests()) {
         auto document = json::Document::parse(exchange.request);
         ASSERT_TRUE(document) << exchange.id;
-        const auto request = chat->decode_request(*document);
+        const auto request = chat->decode_request(*document, {});
         if (!request) {
             // Recordings of clients that were refused by their supplier too, or that name no model.
             EXPECT_EQ(request.error().code, ErrorCode::kInvalidField) << exchange.id;
@@ -165,7 +165,7 @@ TEST_F(RequestCorpus, InspectAgreesWithTheDecoder) {
     for (const Exchange& exchange : requests()) {
         auto document = json::Document::parse(exchange.request);
         ASSERT_TRUE(document) << exchange.id;
-        const auto request = chat->decode_request(*document);
+        const auto request = chat->decode_request(*document, {});
         const Status inspected = dialect::openai_chat::inspect(exchange.request, facts);
         if (!request) continue;  // strict about more fields than the native lane has to be
         ASSERT_TRUE(inspected) << exchange.id << inspected.error().message;

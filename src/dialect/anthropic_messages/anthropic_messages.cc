@@ -13,6 +13,7 @@ const Dialect& dialect() {
     static constexpr Dialect kDialect{
         .name = kName,
         .stream_content_type = "text/event-stream",
+        .reply_id_prefix = "msg_",
         .decode_request = &decode_request,
         .encode_request = &encode_request,
         .reply_decoder = &make_reply_decoder,

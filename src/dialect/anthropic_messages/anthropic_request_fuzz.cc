@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto& dialect = entrepot::dialect::anthropic_messages::dialect();
     const auto body = Document::parse(std::string(reinterpret_cast<const char*>(data), size));
     if (!body) return 0;
-    auto request = dialect.decode_request(*body);
+    auto request = dialect.decode_request(*body, {});
     if (!request) {
         ENTREPOT_CHECK(!request.error().message.empty());
         return 0;
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ENTREPOT_CHECK(own.has_value() && own->dropped.empty());
     const auto written = Document::parse(own->body);
     ENTREPOT_CHECK(written.has_value());
-    const auto again = dialect.decode_request(*written);
+    const auto again = dialect.decode_request(*written, {});
     ENTREPOT_CHECK(again.has_value() && again->items.size() == request->items.size());
 
     request->origin = "openai-chat";

@@ -267,7 +267,7 @@ TEST(AnthropicCorpus, EveryRequestComesBackWithItsMeaning) {
         const std::string id(exchange.root()["id"].string());
         const auto document = json::Document::parse(std::string(body.raw()));
         ASSERT_TRUE(document);
-        const auto request = dialect().decode_request(*document);
+        const auto request = dialect().decode_request(*document, {});
         if (!request) {
             ++refused[request.error().field];
             continue;

@@ -57,7 +57,7 @@ void keep_rest(const Value& object, std::initializer_list<std::string_view> know
 
 class Decoder {
 public:
-    explicit Decoder(const Value& body) : body_(body) {}
+    Decoder(const Value& body, const RequestContext& context) : body_(body), context_(context) {}
 
     Result<canon::Request> run() {
         if (!body_.is_object()) {
@@ -79,10 +79,13 @@ public:
 private:
     Status read_model_and_cap() {
         const Value& model = body_["model"];
-        if (!model.is_string() || model.string().empty()) {
-            return wrong("model", model, "the name of a model");
+        request_.model = context_.model.value_or("");
+        if (request_.model.empty() && (!context_.model || !model.is_null())) {
+            if (!model.is_string() || model.string().empty()) {
+                return wrong("model", model, "the name of a model");
+            }
+            request_.model = std::string(model.string());
         }
-        request_.model = std::string(model.string());
         const Value& cap = body_["max_tokens"];
         const auto tokens = cap.as_int();
         if (!tokens || *tokens < 1) {
@@ -384,7 +387,7 @@ private:
     Status read_rest() {
         const Value& stream = body_["stream"];
         if (!stream.is_null() && !stream.is_bool()) return wrong("stream", stream, "true or false");
-        request_.is_stream = stream.as_bool().value_or(false);
+        request_.is_stream = context_.is_stream.value_or(stream.as_bool().value_or(false));
         request_.wants_usage = true;
         const Value& metadata = body_["metadata"];
         if (!metadata.is_null() && !metadata.is_object()) {
@@ -402,13 +405,14 @@ private:
     }
 
     const Value& body_;
+    const RequestContext& context_;
     canon::Request request_;
 };
 
 }  // namespace
 
-Result<canon::Request> decode_request(const json::Document& body) {
-    return Decoder(body.root()).run();
+Result<canon::Request> decode_request(const json::Document& body, const RequestContext& context) {
+    return Decoder(body.root(), context).run();
 }
 
 }  // namespace entrepot::dialect::anthropic_messages

@@ -365,7 +365,7 @@ TEST(AnthropicRequest, OwnRequestsComeBackWithEveryField) {
         R"("output_config":{"effort":"high","format":{"type":"json_schema","schema":{}},"x":1},"metadata":{"user_id":"u","y":2},"service_tier":"standard_only","container":"c","dotted.name":3})";
     const auto document = json::Document::parse(body);
     ASSERT_TRUE(document);
-    const auto request = dialect().decode_request(*document);
+    const auto request = dialect().decode_request(*document, {});
     ASSERT_TRUE(request) << request.error().message;
     const auto encoded =
         dialect().encode_request(*request, {.model_id = "m", .on_lossy = OnLossy::kRefuse});
@@ -401,7 +401,7 @@ TEST(AnthropicRequest, AFieldOfTheWrongTypeIsNamed) {
     for (const auto& [body, field] : cases) {
         const auto document = json::Document::parse(body);
         ASSERT_TRUE(document) << body;
-        const auto request = dialect().decode_request(*document);
+        const auto request = dialect().decode_request(*document, {});
         ASSERT_FALSE(request) << body;
         EXPECT_EQ(request.error().code, ErrorCode::kInvalidField);
         EXPECT_EQ(request.error().field, field);

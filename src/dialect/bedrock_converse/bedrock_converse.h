@@ -9,8 +9,8 @@ namespace entrepot::dialect::bedrock_converse {
 inline constexpr std::string_view kName = "bedrock-converse";
 
 /// AWS Bedrock's Converse (whole) and ConverseStream (binary event stream), both ways. The model
-/// and whether to stream stand in the path, not in the body: `decode_request` leaves `model` empty
-/// and `is_stream` false for the caller to fill, and `encode_request` writes neither.
+/// and whether to stream stand in the path, not in the body: `decode_request` takes both from its
+/// context, and `encode_request` writes neither.
 extern const Dialect kDialect;
 
 /// The value of `x-amzn-errortype` for a failure, e.g. `ThrottlingException`: Bedrock's clients

@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto parsed =
         entrepot::json::Document::parse(std::string(reinterpret_cast<const char*>(data), size));
     if (!parsed) return 0;
-    const auto request = bedrock::kDialect.decode_request(*parsed);
+    const auto request = bedrock::kDialect.decode_request(*parsed, {});
     if (!request) return 0;
     entrepot::dialect::EncodeTarget target;
     target.model_id = "anthropic.claude";
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!encoded) return 0;
     const auto again = entrepot::json::Document::parse(encoded->body);
     ENTREPOT_CHECK(again.has_value());
-    const auto second = bedrock::kDialect.decode_request(*again);
+    const auto second = bedrock::kDialect.decode_request(*again, {});
     ENTREPOT_CHECK(second.has_value());
     return 0;
 }

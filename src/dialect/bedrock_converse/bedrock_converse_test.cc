@@ -333,7 +333,7 @@ TEST(BedrockConverse, NamesTheFieldThatIsWrong) {
             "toolConfig.tools"},
     };
     for (const auto& [text, field] : cases) {
-        const auto request = kDialect.decode_request(*json::Document::parse(text));
+        const auto request = kDialect.decode_request(*json::Document::parse(text), {});
         ASSERT_FALSE(request) << text;
         EXPECT_EQ(request.error().field, field);
     }

@@ -283,7 +283,7 @@ TEST(BedrockConverseCorpus, RequestsComeBackAsTheyWentIn) {
         if (!body.is_object()) continue;
         SCOPED_TRACE(exchange["id"].string());
         const auto parsed = json::Document::parse(std::string(body.raw()));
-        const auto request = kDialect.decode_request(*parsed);
+        const auto request = kDialect.decode_request(*parsed, {});
         if (!request) {
             // What we refuse, Bedrock refused as well.
             EXPECT_GE(exchange["response"]["status"].as_int().value_or(0), 400)

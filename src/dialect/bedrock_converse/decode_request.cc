@@ -370,13 +370,15 @@ void decode_output(const Value& config, canon::Request& request) {
 
 }  // namespace
 
-Result<canon::Request> decode_request(const json::Document& body) {
+Result<canon::Request> decode_request(const json::Document& body, const RequestContext& context) {
     const Value& root = body.root();
     if (!root.is_object())
         return fail(ErrorCode::kBadRequest,
             fmt::format("the body must be a JSON object, not {}", json::kind_name(root.kind())));
     canon::Request request;
     request.origin = kName;
+    request.model = context.model.value_or("");
+    request.is_stream = context.is_stream.value_or(false);
     ENTREPOT_TRY_DO(decode_messages(root, request));
     const auto given = [&](std::string_view key) {
         const Value* value = root.find(key);

@@ -91,6 +91,7 @@ std::int64_t count_of_either(
 const Dialect kDialect{
     .name = kName,
     .stream_content_type = "application/vnd.amazon.eventstream",
+    .has_model_in_path = true,
     .decode_request = decode_request,
     .encode_request = encode_request,
     .reply_decoder = reply_decoder,

@@ -18,7 +18,8 @@
 
 namespace entrepot::dialect::bedrock_converse {
 
-[[nodiscard]] Result<canon::Request> decode_request(const json::Document& body);
+[[nodiscard]] Result<canon::Request> decode_request(
+    const json::Document& body, const RequestContext& context);
 [[nodiscard]] Result<EncodedRequest> encode_request(
     const canon::Request& request, const EncodeTarget& target);
 [[nodiscard]] std::unique_ptr<ReplyDecoder> reply_decoder(ReplyForm form);

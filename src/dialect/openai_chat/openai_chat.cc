@@ -7,9 +7,11 @@
 namespace entrepot::dialect::openai_chat {
 namespace {
 
-constexpr Dialect make(std::string_view name) {
+constexpr Dialect make(std::string_view name, bool has_model_in_path) {
     return {.name = name,
         .stream_content_type = "text/event-stream",
+        .has_model_in_path = has_model_in_path,
+        .reply_id_prefix = "chatcmpl-",
         .decode_request = decode_request,
         .encode_request = encode_request,
         .reply_decoder = make_reply_decoder,
@@ -18,8 +20,8 @@ constexpr Dialect make(std::string_view name) {
         .encode_failure = encode_failure};
 }
 
-constexpr Dialect kOpenAi = make(kName);
-constexpr Dialect kAzure = make(kAzureName);
+constexpr Dialect kOpenAi = make(kName, false);
+constexpr Dialect kAzure = make(kAzureName, true);
 
 }  // namespace
 

@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         ENTREPOT_CHECK(again.messages == facts.messages && again.images == facts.images);
     }
     if (!document) return 0;
-    const auto request = chat::decode_request(*document);
+    const auto request = chat::decode_request(*document, {});
     if (!request) return 0;
     entrepot::dialect::EncodeTarget target;
     target.model_id = "m";
@@ -48,6 +48,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ENTREPOT_CHECK(encoded.has_value());
     auto back = json::Document::parse(encoded->body);
     ENTREPOT_CHECK(back.has_value());
-    ENTREPOT_CHECK(chat::decode_request(*back).has_value());
+    ENTREPOT_CHECK(chat::decode_request(*back, {}).has_value());
     return 0;
 }

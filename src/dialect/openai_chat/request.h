@@ -18,7 +18,8 @@ inline constexpr std::string_view kAzureName = "azure-openai";
 
 /// A chat request to canon; see Dialect::decode_request. Fields this code does not know ride along
 /// as extras. The old `functions` and `function_call` become tools and calls with ids of our own.
-[[nodiscard]] Result<canon::Request> decode_request(const json::Document& body);
+[[nodiscard]] Result<canon::Request> decode_request(
+    const json::Document& body, const RequestContext& context);
 
 /// Canon to a chat request; see Dialect::encode_request.
 [[nodiscard]] Result<EncodedRequest> encode_request(

@@ -685,13 +685,16 @@ bool is_read(std::string_view key) {
 
 }  // namespace
 
-Result<canon::Request> decode_request(const json::Document& body) {
+Result<canon::Request> decode_request(const json::Document& body, const RequestContext& context) {
     const Value& root = body.root();
     if (!root.is_object()) return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
     canon::Request request;
     request.origin = kName;
-    if (!is_given(root["model"])) return missing("model", "a string that names a model");
-    ENTREPOT_TRY(request.model, text_of(root["model"], "model"));
+    request.model = context.model.value_or("");
+    if (request.model.empty() && (!context.model || is_given(root["model"]))) {
+        if (!is_given(root["model"])) return missing("model", "a string that names a model");
+        ENTREPOT_TRY(request.model, text_of(root["model"], "model"));
+    }
     ENTREPOT_TRY_DO(MessagesDecoder(request).decode(root["messages"]));
     ENTREPOT_TRY_DO(decode_tools(root, request));
     ENTREPOT_TRY_DO(decode_tool_choice(root, request));
