@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "crypto/hash.h"
+
+namespace entrepot::crypto {
+
+class RsaPublicKey;
+
+/// A private key that signs: RSA, PKCS#1 v1.5 with SHA-256 (`RS256`, `rsa-sha256`). Copies share
+/// the key; any thread may use it.
+class RsaPrivateKey {
+public:
+    static constexpr int kBitsMin = 2048;
+    static constexpr int kBitsMax = 8192;  ///< a signature's time grows with the cube
+
+    /// From PEM, PKCS#8 or PKCS#1, not encrypted. Errors: kBadConfiguration; the message tells what
+    /// is wrong with it and nothing of its content.
+    [[nodiscard]] static Result<RsaPrivateKey> parse(std::string_view pem);
+    /// A new one, for simulated clouds and tests. Takes a tenth of a second or more.
+    [[nodiscard]] static RsaPrivateKey generate(int bits = kBitsMin);
+
+    /// The signature's bytes. About a millisecond for 2048 bits: not on an event loop.
+    [[nodiscard]] std::string sign_sha256(std::string_view bytes) const;
+    [[nodiscard]] RsaPublicKey public_key() const;
+    /// PKCS#8 PEM.
+    [[nodiscard]] Secret to_pem() const;
+
+private:
+    explicit RsaPrivateKey(std::shared_ptr<void> key) : key_(std::move(key)) {}
+    friend std::string self_signed_certificate(const RsaPrivateKey& key, std::string_view name);
+    std::shared_ptr<void> key_;  // EVP_PKEY
+};
+
+/// The other half, which checks what was signed.
+class RsaPublicKey {
+public:
+    [[nodiscard]] bool verify_sha256(std::string_view bytes, std::string_view signature) const;
+    friend bool operator==(const RsaPublicKey& a, const RsaPublicKey& b);
+
+private:
+    friend class RsaPrivateKey;
+    friend class Certificate;
+    explicit RsaPublicKey(std::shared_ptr<void> key) : key_(std::move(key)) {}
+    std::shared_ptr<void> key_;
+};
+
+/// An X.509 certificate, as far as naming it goes.
+class Certificate {
+public:
+    /// The first certificate of a PEM text. Errors: kBadConfiguration, also for one whose key is
+    /// not RSA.
+    [[nodiscard]] static Result<Certificate> parse(std::string_view pem);
+    /// SHA-256 of its DER form: what `x5t#S256` carries.
+    [[nodiscard]] const Sha256& sha256() const { return sha256_; }
+    [[nodiscard]] const RsaPublicKey& public_key() const { return public_key_; }
+
+private:
+    Certificate(const Sha256& digest, RsaPublicKey key)
+        : sha256_(digest), public_key_(std::move(key)) {}
+    Sha256 sha256_;
+    RsaPublicKey public_key_;
+};
+
+/// PEM of a certificate for `key`, signed by itself and valid for a year: for simulated clouds and
+/// tests.
+[[nodiscard]] std::string self_signed_certificate(const RsaPrivateKey& key, std::string_view name);
+
+}  // namespace entrepot::crypto
