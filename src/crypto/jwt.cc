@@ -22,7 +22,8 @@ bool base64url_decode(std::string_view text, std::string& out) {
         if (c == '_') c = '/';
     }
     standard.append((4 - standard.size() % 4) % 4, '=');
-    // What is encoded again must be what was there: leftover bits would make two texts of one value.
+    // What is encoded again must be what was there: leftover bits would make two texts of one
+    // value.
     return base64_decode(standard, out) && base64url_encode(out) == text;
 }
 

@@ -40,7 +40,8 @@ TEST(Jwt, IsReadBackAndVerifiedByTheKeyOfItsCertificate) {
 
 TEST(Jwt, RefusesTextsOfAnotherForm) {
     Jwt jwt;
-    for (const std::string_view bad : {"", "a", "a.b", "e30.e30", "e30.e30.a", "e30.e3+.AA", "e30=.e30.AA"})
+    for (const std::string_view bad :
+        {"", "a", "a.b", "e30.e30", "e30.e30.a", "e30.e3+.AA", "e30=.e30.AA"})
         EXPECT_FALSE(parse_jwt(bad, jwt)) << bad;
     EXPECT_TRUE(parse_jwt("e30.e30.AA", jwt));
 }
@@ -59,8 +60,8 @@ TEST(Certificate, HasTheThumbprintThatOpensslGives) {
     const auto certificate = Certificate::parse(testing::kPublishedKeysCertificate);
     ASSERT_TRUE(certificate);
     EXPECT_EQ(base64url_encode(view(certificate->sha256())), testing::kCertificateThumbprint);
-    EXPECT_EQ(certificate->public_key(),
-        RsaPrivateKey::parse(testing::kPublishedKey)->public_key());
+    EXPECT_EQ(
+        certificate->public_key(), RsaPrivateKey::parse(testing::kPublishedKey)->public_key());
 }
 
 TEST(Rsa, AKeyMadeHereSurvivesItsPemAndItsCertificateIsItsOwn) {

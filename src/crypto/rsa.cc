@@ -56,8 +56,7 @@ Result<RsaPrivateKey> RsaPrivateKey::parse(std::string_view pem) {
     const int bits = EVP_PKEY_get_bits(read);
     if (bits < kBitsMin || bits > kBitsMax)
         return fail(ErrorCode::kBadConfiguration,
-            fmt::format(
-                "the RSA key has {} bits; it takes {} to {}", bits, kBitsMin, kBitsMax));
+            fmt::format("the RSA key has {} bits; it takes {} to {}", bits, kBitsMin, kBitsMax));
     return RsaPrivateKey(std::move(key));
 }
 
@@ -85,8 +84,8 @@ RsaPublicKey RsaPrivateKey::public_key() const { return RsaPublicKey(key_); }
 
 Secret RsaPrivateKey::to_pem() const {
     const Bio bio(BIO_new(BIO_s_secmem()), &BIO_free);
-    ENTREPOT_CHECK(PEM_write_bio_PrivateKey(
-                       bio.get(), raw(key_), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+    ENTREPOT_CHECK(
+        PEM_write_bio_PrivateKey(bio.get(), raw(key_), nullptr, nullptr, 0, nullptr, nullptr) == 1);
     return Secret(written(bio.get()));
 }
 
@@ -94,10 +93,10 @@ bool RsaPublicKey::verify_sha256(std::string_view bytes, std::string_view signat
     const Digest context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
     ENTREPOT_CHECK(
         EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, raw(key_)) == 1);
-    const bool is_right = EVP_DigestVerify(context.get(),
-                              reinterpret_cast<const unsigned char*>(signature.data()),
-                              signature.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                              bytes.size()) == 1;
+    const bool is_right =
+        EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
+            signature.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
+            bytes.size()) == 1;
     ERR_clear_error();
     return is_right;
 }
