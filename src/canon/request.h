@@ -146,6 +146,9 @@ using NumberText = std::string;
 /// A generation request without any dialect.
 struct Request {
     std::string origin;  ///< the dialect it came in
+    /// Where a dialect is an envelope around the formats of many models (bedrock-invoke): which of
+    /// them the body had, for its reply. Empty elsewhere.
+    std::string family;
     std::string model;
     std::vector<Item> items;
     std::vector<Tool> tools;

@@ -65,6 +65,9 @@ enum class ReplyForm : std::uint8_t { kWhole, kStream };
 class ReplyDecoder {
 public:
     virtual ~ReplyDecoder() = default;
+    /// The headers of the reply, before its first byte, for dialects that count tokens in them
+    /// (bedrock-invoke). Without them a decoder reports what the body states.
+    virtual void take_headers(std::span<const Header>) {}
     /// Appends what `bytes` complete to `events`. Errors: kUpstreamProtocol, after which the
     /// decoder is done; events appended before the error stand. A supplier's own error is no error
     /// here but a canon::Failed event.
@@ -83,6 +86,7 @@ struct ReplyContext {
     bool wants_usage = true;     ///< a stream with a usage chunk
     /// canon::Request::uses_functions: calls go back in OpenAI's old form.
     bool wants_function_call = false;
+    std::string family = {};  ///< canon::Request::family: the body's shape, where there are many
 };
 
 /// Events to client bytes. A whole reply is written at the end, a stream as it comes.
@@ -94,6 +98,8 @@ public:
     /// Things of the reply that the client's dialect has no place for, so far: names for
     /// `x-entrepot-dropped`.
     [[nodiscard]] virtual const std::vector<std::string>& dropped() const = 0;
+    /// What the dialect says of a whole reply in its headers, once the reply is written.
+    [[nodiscard]] virtual std::vector<Header> headers() const { return {}; }
 };
 
 /// One wire format, both ways. Values of this type are static; see registry.h.

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "dialect/anthropic_messages/names.h"
+#include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {
 namespace {
@@ -401,7 +402,23 @@ private:
                 "top_p", "top_k", "stop_sequences", "thinking", "output_config", "output_format",
                 "stream", "metadata", "service_tier"},
             "", request_.extras);
+        keep_betas();
         return {};
+    }
+
+    /// Betas stand in a header here and in the body at the clouds that sell these models: they
+    /// ride along as the latter.
+    void keep_betas() {
+        std::string betas;
+        json::Writer writer(betas);
+        writer.begin_array();
+        for (const Header& header : context_.headers) {
+            if (!equals_ignoring_case(header.name, kBetaHeader)) continue;
+            for (const std::string_view beta : split(header.value, ','))
+                if (!trim(beta).empty()) writer.string(trim(beta));
+        }
+        writer.end_array();
+        if (betas != "[]") request_.extras.push_back({std::string(kBetaField), std::move(betas)});
     }
 
     const Value& body_;

@@ -63,7 +63,10 @@ public:
         ENTREPOT_TRY_DO(write_user(writer));
         ENTREPOT_TRY_DO(write_tier(writer));
         ENTREPOT_TRY_DO(lose_the_rest());
-        if (is_own_) write_extras(writer, request_.extras, "");
+        if (is_own_) {
+            write_extras(writer, request_.extras, "");
+            state_betas(encoded.headers);
+        }
         writer.end_object();
         encoded.dropped = losses_.take();
         return encoded;
@@ -403,6 +406,18 @@ private:
     static bool is_empty_object(const std::string& text) {
         const auto document = json::Document::parse(text);
         return document && document->root().is_object() && document->root().members().empty();
+    }
+
+    void state_betas(std::vector<Header>& headers) const {
+        std::string betas;
+        for (const canon::Extra& extra : request_.extras) {
+            if (extra.path != kBetaField) continue;
+            const auto document = json::Document::parse(extra.json);
+            if (!document) continue;
+            for (const json::Value& beta : document->root().items())
+                betas += (betas.empty() ? "" : ",") + std::string(beta.string());
+        }
+        if (!betas.empty()) headers.push_back({std::string(kBetaHeader), std::move(betas)});
     }
 
     Status lose_extras() {

@@ -374,6 +374,29 @@ TEST(AnthropicRequest, OwnRequestsComeBackWithEveryField) {
     EXPECT_TRUE(encoded->dropped.empty());
 }
 
+TEST(AnthropicRequest, BetasStandInAHeaderAndNotInTheBody) {
+    const auto body = json::Document::parse(
+        R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]})");
+    ASSERT_TRUE(body);
+    const std::vector<Header> headers{
+        {"anthropic-beta", "context-1m-2025-08-07, effort-2025-11-24"},
+        {"anthropic-version", "2023-06-01"}, {"anthropic-beta", "a"}};
+    RequestContext context;
+    context.headers = headers;
+    const auto request = dialect().decode_request(*body, context);
+    ASSERT_TRUE(request);
+    ASSERT_EQ(request->extras.size(), 1U);
+    EXPECT_EQ(request->extras[0].path, "anthropic_beta");
+    EXPECT_EQ(request->extras[0].json, R"(["context-1m-2025-08-07","effort-2025-11-24","a"])");
+
+    const auto encoded = dialect().encode_request(*request, {.model_id = "m"});
+    ASSERT_TRUE(encoded);
+    EXPECT_EQ(encoded->body.find("anthropic_beta"), std::string::npos);
+    ASSERT_EQ(encoded->headers.size(), 1U);
+    EXPECT_EQ(encoded->headers[0].name, "anthropic-beta");
+    EXPECT_EQ(encoded->headers[0].value, "context-1m-2025-08-07,effort-2025-11-24,a");
+}
+
 TEST(AnthropicRequest, AFieldOfTheWrongTypeIsNamed) {
     const std::vector<std::pair<std::string, std::string>> cases{
         {R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1})", "model"},
