@@ -26,6 +26,9 @@ struct Opaque {
 struct Extra {
     std::string path;
     std::string json;
+    /// The dialect whose field it is where that is not the request's own: what stands in the
+    /// headers of Bedrock's envelope is Converse's, whoever's format the body has.
+    std::string origin = {};
 };
 
 /// Proof of a supplier's own making that must go back unchanged and to its maker only: Anthropic's

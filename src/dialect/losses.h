@@ -11,8 +11,10 @@ namespace entrepot::dialect {
 /// Of the fields that only their own dialect knows, these ask for another answer; the rest are
 /// hints.
 [[nodiscard]] inline bool asks_for_another_answer(const canon::Extra& extra) {
-    constexpr std::array<std::string_view, 8> kOfAnswer{"modalities", "audio", "web_search_options",
-        "functions", "function_call", "tool_choice", "response_format", "stop"};
+    constexpr std::array<std::string_view, 15> kOfAnswer{"modalities", "audio",
+        "web_search_options", "functions", "function_call", "tool_choice", "response_format",
+        "stop", "guardrailConfig", "countPenalty", "frequencyPenalty", "presencePenalty", "tools",
+        "tool_results", "documents"};
     const std::string_view path = extra.path;
     return std::ranges::find(kOfAnswer, path.substr(0, path.find_first_of(".["))) !=
         kOfAnswer.end();

@@ -435,7 +435,7 @@ void write_extras(
         "output_config.", "output_format.", "metadata.", "messages["};
     for (const canon::Extra& extra : extras) {
         const std::string_view path = extra.path;
-        if (path == kBetaField) continue;  // a header of its own
+        if (path == kBetaField || !extra.origin.empty()) continue;  // a header; another's field
         const auto object = std::ranges::find_if(
             kObjects, [&](std::string_view name) { return path.starts_with(name); });
         std::string_view home;

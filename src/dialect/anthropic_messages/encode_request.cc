@@ -421,8 +421,8 @@ private:
     }
 
     Status lose_extras() {
-        if (is_own_) return {};
         for (const canon::Extra& extra : request_.extras) {
+            if (is_own_ && extra.origin.empty()) continue;
             if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos) {
                 continue;  // text, which is what comes
             }

@@ -349,10 +349,10 @@ private:
     Status write_additional(Writer& writer) {
         if (request_.top_k) {
             const std::string k = std::to_string(*request_.top_k);
-            if (is_own_ || family_ == Family::kAnthropic || family_ == Family::kMistral) {
-                additional_.emplace_back("top_k", k);
-            } else if (family_ == Family::kNova) {
+            if (family_ == Family::kNova) {
                 additional_.emplace_back("inferenceConfig", fmt::format(R"({{"topK":{}}})", k));
+            } else if (is_own_ || family_ == Family::kAnthropic || family_ == Family::kMistral) {
+                additional_.emplace_back("top_k", k);
             } else if (family_ == Family::kCohere) {
                 additional_.emplace_back("k", k);
             } else {
@@ -413,7 +413,7 @@ private:
             }
         }
         for (const canon::Extra& extra : request_.extras) {
-            if (is_own_) {
+            if (extra.origin.empty() ? is_own_ : extra.origin == kName) {
                 if (extra.path.find('.') == std::string::npos)
                     writer.member_raw(extra.path, extra.json);
                 continue;

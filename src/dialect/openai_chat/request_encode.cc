@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dialect/losses.h"
 #include "dialect/openai_chat/request.h"
 #include "json/writer.h"
 
@@ -356,8 +357,9 @@ Status RequestEncoder::write_tool(const canon::Tool& tool) {
             path.starts_with("functions[");
     };
     for (const canon::Extra& extra : tool.extras) {
-        if (!is_native())
-            ENTREPOT_TRY_DO(losses_.lose(extra.path, Weight::kMeaning));
+        if (!is_native() || !extra.origin.empty())
+            ENTREPOT_TRY_DO(losses_.lose(
+                extra.path, asks_for_another_answer(extra) ? Weight::kMeaning : Weight::kHint));
         else if (is_inner(extra.path))
             writer_.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
     }
@@ -495,8 +497,9 @@ void RequestEncoder::write_stream() {
 
 Status RequestEncoder::write_request_extras() {
     for (const canon::Extra& extra : request_.extras) {
-        if (!is_native())
-            ENTREPOT_TRY_DO(losses_.lose(extra.path, Weight::kMeaning));
+        if (!is_native() || !extra.origin.empty())
+            ENTREPOT_TRY_DO(losses_.lose(
+                extra.path, asks_for_another_answer(extra) ? Weight::kMeaning : Weight::kHint));
         else if (!extra.path.starts_with("stream_options."))
             writer_.member_raw(extra.path, extra.json);
     }
