@@ -102,6 +102,11 @@ public:
     [[nodiscard]] virtual std::vector<Header> headers() const { return {}; }
 };
 
+struct OwnHeader {
+    std::string_view name;      ///< lower case
+    std::string_view fallback;  ///< sent when nobody says otherwise; empty: nothing is
+};
+
 /// One wire format, both ways. Values of this type are static; see registry.h.
 struct Dialect {
     std::string_view name;
@@ -109,6 +114,13 @@ struct Dialect {
         stream_content_type;  ///< `text/event-stream`, `application/vnd.amazon.eventstream`
     /// The path names the model, not (only) the body: RequestContext::model is given.
     bool has_model_in_path = false;
+    /// Where a request's body names the model, at its top; empty: nowhere.
+    std::string_view model_field = "model";
+    /// Headers of requests that belong to this dialect. They go from its clients to its suppliers.
+    std::span<const OwnHeader> own_headers;
+    /// Fields of requests that name what a supplier keeps (stored conversations, files): no bound
+    /// for a hold, and nothing for another supplier.
+    std::span<const std::string_view> stateful_fields;
     std::string_view reply_id_prefix;  ///< of ids that we make for replies: `chatcmpl-`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
     Result<canon::Request> (*decode_request)(

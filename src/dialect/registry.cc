@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
@@ -75,6 +76,12 @@ const Dialect* find_dialect(std::string_view name) {
 }
 
 std::span<const std::string_view> dialect_names() { return kNames; }
+
+std::size_t index_of(const Dialect& dialect) {
+    const auto found = std::ranges::find(kNames, dialect.name);
+    ENTREPOT_CHECK(found != kNames.end());
+    return static_cast<std::size_t>(found - kNames.begin());
+}
 
 Result<const Dialect*> require_dialect(std::string_view name) {
     if (const Dialect* found = find_dialect(name)) return found;

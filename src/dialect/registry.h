@@ -17,6 +17,9 @@ namespace entrepot::dialect {
 /// Every name that means something, built in or not, in the order of DESIGN's list.
 [[nodiscard]] std::span<const std::string_view> dialect_names();
 
+/// The place of a dialect of the registry in `dialect_names`.
+[[nodiscard]] std::size_t index_of(const Dialect& dialect);
+
 /// Like `find_dialect`, with words. Errors: kInvalidField (unknown, nearest name offered),
 /// kUnsupported (a known name whose code is not built in yet).
 [[nodiscard]] Result<const Dialect*> require_dialect(std::string_view name);

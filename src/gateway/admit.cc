@@ -40,16 +40,39 @@ Status Worker::admit(Exchange& x, const net::ServerRequest& request) {
     return {};
 }
 
-Status Worker::admit_chat(Exchange& x, net::ServerRequest& request) {
-    if (request.method != "POST")
-        return fail(ErrorCode::kMethodNotAllowed,
-            fmt::format(
-                "{} is not allowed at /v1/chat/completions; use POST", excerpt(request.method)));
-    ENTREPOT_TRY_DO(admit(x, request));
+Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequest& request) {
     x.phase = ledger::Phase::kDecode;
     Workbench& bench = *x.bench;
+    const std::string_view model = door.model ? std::string_view(*door.model) : "";
+    if (dialect::openai_chat::speaks_chat(*x.client))
+        return dialect::openai_chat::inspect(bench.body, bench.facts, model);
+    bench.own_headers.clear();
+    for (const dialect::OwnHeader& own : x.client->own_headers)
+        if (const auto value = request.headers.find(own.name))
+            bench.own_headers.push_back({std::string(own.name), std::string(*value)});
+    dialect::RequestContext context;
+    if (door.model) context.model = model;
+    context.is_stream = door.is_stream;
+    context.headers = bench.own_headers;
+    context.query = request.query;
+    ENTREPOT_TRY(bench.document, json::Document::parse(bench.body));
+    ENTREPOT_TRY(bench.canonical, x.client->decode_request(*bench.document, context));
+    canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);
+    if (bench.facts.model.empty())
+        return fail_field(ErrorCode::kInvalidField, "model",
+            "'model' is missing; it must be the name of a model");
+    return {};
+}
+
+Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest& request) {
+    if (request.method != "POST")
+        return fail(ErrorCode::kMethodNotAllowed,
+            fmt::format("{} is not allowed at {}; use POST", excerpt(request.method),
+                excerpt(request.path)));
+    ENTREPOT_TRY_DO(admit(x, request));
+    Workbench& bench = *x.bench;
     bench.body = std::move(request.body);
-    ENTREPOT_TRY_DO(dialect::openai_chat::inspect(bench.body, bench.facts));
+    ENTREPOT_TRY_DO(read_request(x, door, request));
     // The move has given it the bench's last buffer, which an open stream would keep.
     if (bench.facts.is_stream) std::string().swap(request.body);
     x.is_stream = bench.facts.is_stream;
@@ -77,8 +100,8 @@ Status Worker::admit_chat(Exchange& x, net::ServerRequest& request) {
 
 Task<void> Worker::limit(Exchange& x) {
     x.phase = ledger::Phase::kLimit;
-    const auto& facts = x.bench->facts;
-    x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_tokens_max().value_or(0);
+    const canon::RequestFacts& facts = x.bench->facts;
+    x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_cap.value_or(0);
     milliseconds retry_after{0};
     const auto work = [&](store::Books&) {
         return limiters_.admit(*x.principal, x.tokens_admitted, monotonic_now(), &retry_after);

@@ -1,10 +1,12 @@
 // One offer after the other, until the client's answer begins.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
-#include "dialect/registry.h"
 #include "gateway/failure.h"
 #include "gateway/worker.h"
+#include "json/writer.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -24,6 +26,18 @@ dialect::OnLossy on_lossy_of(auth::OnLossy policy) {
 bool is_ours(ErrorCode code) {
     return code == ErrorCode::kUnsupported || code == ErrorCode::kInvalidField ||
         code == ErrorCode::kBadRequest;
+}
+
+/// The offer's voice in the client's dialect, where it has one.
+const upstream::Voice& voice_for(const dialect::Dialect& client, const OfferState& offer) {
+    const auto own = std::ranges::find(offer.voices, &client, &upstream::Voice::dialect);
+    return own == offer.voices.end() ? offer.voices.front() : *own;
+}
+
+Lane lane_between(const dialect::Dialect& client, const dialect::Dialect& supplier) {
+    using dialect::openai_chat::speaks_chat;
+    if (speaks_chat(client) && speaks_chat(supplier)) return Lane::kChat;
+    return &client == &supplier ? Lane::kPassing : Lane::kTranslated;
 }
 
 }  // namespace
@@ -135,9 +149,7 @@ Task<void> Worker::give_up(Exchange& x, AttemptFailure& failure, net::ResponseWr
 Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     const OfferState& offer = x.state->offers[step.offer];
     const Cloud& cloud = x.state->clouds[offer.cloud];
-    Workbench& bench = *x.bench;
-    std::string_view& body = bench.upstream_view;
-    bench.dialect_headers.clear();
+    x.bench->dialect_headers.clear();
     x.dropped.clear();
     const routing::Limits& limits = x.state->table.offer(step.offer).limits;
     // The hold rests on this cap. The maker's own API enforces its model's by itself; a lower one
@@ -146,28 +158,78 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
         (step.is_bounded &&
             (limits.must_state_output_cap ||
                 cloud.settings.kind == config::CloudKind::kOpenaiCompatible));
-    if (cloud.is_native_chat) {
-        dialect::openai_chat::Edits edits;
-        if (bench.facts.model != offer.model_at_cloud) edits.model_id = offer.model_at_cloud;
-        if (must_state && step.inject_output_cap > 0)
-            edits.output_tokens_max = step.inject_output_cap;
-        edits.injects_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
-        edits.asks_stream_usage =
-            cloud.quirks.can_ask_stream_usage && x.is_stream && !x.wants_usage;
-        dialect::openai_chat::splice(bench.body, bench.facts, edits, bench.splice);
-        if (bench.splice.is_unchanged()) {
-            body = bench.body;
-        } else {
-            bench.upstream_body.clear();
-            bench.splice.append_to(bench.upstream_body);
-            body = bench.upstream_body;
-        }
+    x.voice = &voice_for(*x.client, offer);
+    x.lane = lane_between(*x.client, *x.voice->dialect);
+    // A cap of ours is a change that only a dialect's own encoder knows how to make.
+    if (x.lane == Lane::kPassing && must_state && step.inject_output_cap > 0 &&
+        x.bench->facts.output_cap.value_or(INT64_MAX) > step.inject_output_cap)
+        x.lane = Lane::kTranslated;
+    switch (x.lane) {
+        case Lane::kChat: return encode_chat(x, step, must_state);
+        case Lane::kPassing: return encode_passing(x, offer);
+        case Lane::kTranslated: return encode_translated(x, step, must_state);
+    }
+    return {};
+}
+
+Status Worker::encode_chat(Exchange& x, const routing::Attempt& step, bool must_state) {
+    const OfferState& offer = x.state->offers[step.offer];
+    const upstream::Quirks& quirks = x.state->clouds[offer.cloud].quirks;
+    Workbench& bench = *x.bench;
+    dialect::openai_chat::Edits edits;
+    if (bench.facts.model != offer.model_at_cloud || x.client->has_model_in_path)
+        edits.model_id = offer.model_at_cloud;
+    if (must_state && step.inject_output_cap > 0) edits.output_tokens_max = step.inject_output_cap;
+    edits.injects_max_completion_tokens = quirks.takes_max_completion_tokens;
+    edits.asks_stream_usage = quirks.can_ask_stream_usage && x.is_stream && !x.wants_usage;
+    dialect::openai_chat::splice(bench.body, bench.facts, edits, bench.splice);
+    if (bench.splice.is_unchanged()) {
+        bench.upstream_view = bench.body;
         return {};
     }
+    bench.upstream_body.clear();
+    bench.splice.append_to(bench.upstream_body);
+    bench.upstream_view = bench.upstream_body;
+    return {};
+}
+
+// The only edit is the model's name: everything else goes as it came.
+Status Worker::encode_passing(Exchange& x, const OfferState& offer) {
+    Workbench& bench = *x.bench;
+    for (const dialect::OwnHeader& own : x.client->own_headers) {
+        const auto sent = std::ranges::find(bench.own_headers, own.name, &dialect::Header::name);
+        if (sent != bench.own_headers.end())
+            bench.dialect_headers.push_back(*sent);
+        else if (!own.fallback.empty())
+            bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
+    }
+    bench.upstream_view = bench.body;
+    const std::string_view field = x.voice->dialect->model_field;
+    const json::Value& name = bench.document->root()[field];
+    if (field.empty() || !name.is_string() || name.string() == offer.model_at_cloud) return {};
+    const auto count = std::ranges::count(bench.document->root().members(), field,
+        [](const json::Member& member) { return member.key; });
+    if (count > 1)
+        return fail_field(ErrorCode::kBadRequest, std::string(field),
+            fmt::format("'{}' is given twice; give it once", field));
+    const auto at = static_cast<std::size_t>(name.raw().data() - bench.document->text().data());
+    bench.upstream_body.assign(bench.body, 0, at);
+    bench.upstream_body += json::quoted(offer.model_at_cloud);
+    bench.upstream_body.append(bench.body, at + name.raw().size());
+    bench.upstream_view = bench.upstream_body;
+    return {};
+}
+
+Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool must_state) {
+    const OfferState& offer = x.state->offers[step.offer];
+    const upstream::Quirks& quirks = x.state->clouds[offer.cloud].quirks;
+    const routing::Limits& limits = x.state->table.offer(step.offer).limits;
+    Workbench& bench = *x.bench;
     if (!bench.canonical) {
         ENTREPOT_TRY(const json::Document document, json::Document::parse(bench.body));
-        ENTREPOT_TRY(
-            bench.canonical, dialect::find_dialect("openai-chat")->decode_request(document, {}));
+        dialect::RequestContext context;
+        if (x.client->has_model_in_path) context.model = x.model;
+        ENTREPOT_TRY(bench.canonical, x.client->decode_request(document, context));
         x.uses_functions = bench.canonical->uses_functions;  // the bench is gone when it answers
     }
     dialect::EncodeTarget target;
@@ -176,13 +238,19 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     if (limits.output_tokens_max > 0) target.output_tokens_default = limits.output_tokens_max;
     if (step.inject_output_cap > 0) target.output_tokens_default = step.inject_output_cap;
     target.states_output_cap = must_state && step.inject_output_cap > 0;
-    target.can_ask_stream_usage = cloud.quirks.can_ask_stream_usage;
-    target.takes_max_completion_tokens = cloud.quirks.takes_max_completion_tokens;
-    ENTREPOT_TRY(dialect::EncodedRequest encoded,
-        cloud.supplier->dialect().encode_request(*bench.canonical, target));
+    target.can_ask_stream_usage = quirks.can_ask_stream_usage;
+    target.takes_max_completion_tokens = quirks.takes_max_completion_tokens;
+    const dialect::Dialect& to = *x.voice->dialect;
+    ENTREPOT_TRY(dialect::EncodedRequest encoded, to.encode_request(*bench.canonical, target));
     bench.upstream_body = std::move(encoded.body);
-    body = bench.upstream_body;
+    bench.upstream_view = bench.upstream_body;
     bench.dialect_headers = std::move(encoded.headers);
+    for (const dialect::OwnHeader& own : to.own_headers) {
+        const bool is_there = std::ranges::find(bench.dialect_headers, own.name,
+                                  &dialect::Header::name) != bench.dialect_headers.end();
+        if (!is_there && !own.fallback.empty())
+            bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
+    }
     x.dropped = std::move(encoded.dropped);
     return {};
 }
@@ -195,11 +263,10 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     x.attempt.began = core_.now();
     x.core->health.began(step.offer, core_.now());
 
-    const std::string& target =
-        x.is_stream ? offer.request.target_stream : offer.request.target_whole;
+    const std::string& target = x.is_stream ? x.voice->target_stream : x.voice->target_whole;
     const std::string_view body = x.bench->upstream_view;
     std::string& lines = x.bench->upstream_headers;
-    lines = offer.request.header_lines;
+    lines = x.voice->header_lines;
     for (const dialect::Header& header : x.bench->dialect_headers) {
         net::HeaderLines line;
         line.add(header.name, header.value);
@@ -249,7 +316,6 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
 }
 
 Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
-    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
     auto result = std::make_unique<AttemptFailure>();
     AttemptFailure& out = *result;
     out.status = static_cast<std::uint16_t>(upstream.status());
@@ -268,12 +334,12 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
         out.retry_after = routing::parse_retry_after(after, after_ms, core_.wall());
     Result<std::string> body = co_await upstream.read_whole_body(kFailureBytesMax);
     const std::string text = body ? std::move(*body) : std::string();
-    out.failure = cloud.supplier->dialect().decode_failure(out.status, headers, text);
+    out.failure = x.voice->dialect->decode_failure(out.status, headers, text);
     out.has_failure = true;
     if (out.retry_after)
         out.failure.retry_after = std::chrono::duration_cast<milliseconds>(*out.retry_after);
     out.is_content_filter = out.failure.kind == canon::FailureKind::kContentFilter;
-    if (cloud.is_native_chat && text.starts_with('{')) out.native_body = text;
+    if (x.lane != Lane::kTranslated && text.starts_with('{')) out.native_body = text;
     ErrorCode code = ErrorCode::kUpstreamRefused;
     if (out.status == 401 || out.status == 402 || out.status == 403)
         code = ErrorCode::kUpstreamAuth;

@@ -41,7 +41,7 @@ Failed failed_in_answer(const canon::Failure& stated, Consumption consumed) {
 dialect::ReplyContext reply_context_of(const Exchange& x) {
     dialect::ReplyContext context;
     context.model = x.model;
-    context.id = "chatcmpl-" + x.id.to_string();
+    context.id = std::string(x.client->reply_id_prefix) + x.id.to_string();
     context.created_s = x.began_wall.ns / 1'000'000'000;
     context.wants_usage = x.wants_usage;
     context.wants_function_call = x.uses_functions;

@@ -24,10 +24,19 @@ namespace entrepot::gateway {
 struct CoreState;
 class StreamLane;
 
+/// How bytes get from one side to the other.
+enum class Lane : std::uint8_t {
+    kChat,        ///< both sides speak chat completions: scanned and spliced, never parsed whole
+    kPassing,     ///< both sides speak the same dialect: passed on, and read beside
+    kTranslated,  ///< through canon
+};
+
 /// What a request needs until its answer begins, borrowed from the core so that its buffers are
 /// reused; given back before a stream is relayed, so that an open stream does not hold it.
 struct Workbench {
-    dialect::openai_chat::RequestFacts facts;
+    dialect::openai_chat::RequestFacts facts;  ///< of any dialect: their neutral part
+    std::optional<json::Document> document;    ///< the body, where it was read whole
+    std::vector<dialect::Header> own_headers;  ///< of the client's dialect, as it sent them
     dialect::openai_chat::Splice splice;
     routing::Plan plan;
     std::string body;                ///< of the client, with JSON padding
@@ -35,7 +44,7 @@ struct Workbench {
     std::string_view upstream_view;  ///< the body to send: of the client, or edited
     std::vector<dialect::Header> dialect_headers;
     std::string upstream_headers;
-    std::optional<canon::Request> canonical;  ///< made when the first translated attempt needs it
+    std::optional<canon::Request> canonical;  ///< chat: made when a translated attempt needs it
     std::string scratch;
 };
 
@@ -111,6 +120,9 @@ struct Exchange {
     const KeyState* key = nullptr;
     std::unique_ptr<Workbench> bench;
 
+    const dialect::Dialect* client = nullptr;  ///< the dialect that the client speaks
+    const upstream::Voice* voice = nullptr;    ///< what the attempt is made in
+    Lane lane = Lane::kChat;                   ///< from the one to the other
     bool is_stream = false;
     bool wants_usage = false;     ///< the client asked for usage in its stream
     bool uses_functions = false;  ///< canon::Request::uses_functions, once translated

@@ -29,7 +29,7 @@ net::ServerOptions server_options(const config::Settings& settings) {
 }
 
 /// What one core owns; made and destroyed on it.
-struct Lane {
+struct PerCore {
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
     std::unique_ptr<Worker> worker;
     std::unique_ptr<net::HttpServer> server;
@@ -84,7 +84,7 @@ struct Gateway::Impl {
     Limiters limiters;
     std::unique_ptr<telemetry::AccessLog> access_log;
     std::optional<net::TlsServerContext> tls;
-    std::vector<Lane> lanes;
+    std::vector<PerCore> per_core;
     std::uint16_t bound_port = 0;
     std::atomic<bool> is_draining{false};
     bool is_drained = false;
@@ -126,7 +126,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
         ENTREPOT_TRY(net::Listener another, listeners.front().again());
         listeners.push_back(std::move(another));
     }
-    impl->lanes.resize(impl->cores.size());
+    impl->per_core.resize(impl->cores.size());
 
     auto gateway = std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
     Impl& self = *gateway->impl_;
@@ -137,21 +137,21 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     const Worker::TakeOut take_out = [&self](const std::shared_ptr<const State>& of,
                                          std::uint32_t offer) {
         for (std::size_t i = 0; i < self.cores.size(); ++i) {
-            self.cores[i].post([&lane = self.lanes[i], of, offer] {
-                if (lane.worker != nullptr) lane.worker->take_out(*of, offer);
+            self.cores[i].post([&here = self.per_core[i], of, offer] {
+                if (here.worker != nullptr) here.worker->take_out(*of, offer);
             });
         }
     };
     self.cores.start([&](Core& core) {
-        Lane& lane = self.lanes[core.index()];
-        lane.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
-            *lane.metrics, self.access_log.get(), self.is_draining, take_out);
-        lane.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
-            *lane.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
-        lane.scope = std::make_unique<Scope>(core);
+        PerCore& here = self.per_core[core.index()];
+        here.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
+            *here.metrics, self.access_log.get(), self.is_draining, take_out);
+        here.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
+            *here.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
+        here.scope = std::make_unique<Scope>(core);
         if (core.index() == 0)
-            lane.scope->spawn(keep_books(core, *self.books, lane.scope->token()));
-        if (Status started = lane.server->start(); !started) {
+            here.scope->spawn(keep_books(core, *self.books, here.scope->token()));
+        if (Status started = here.server->start(); !started) {
             const std::lock_guard lock(failed_mutex);
             failed = started.error();
         }
@@ -166,19 +166,19 @@ Gateway::~Gateway() {
     Impl& self = *impl_;
     drain(milliseconds(0));
     for (std::size_t i = 0; i < self.cores.size(); ++i) {
-        Lane& lane = self.lanes[i];
-        if (lane.scope == nullptr) continue;
+        PerCore& here = self.per_core[i];
+        if (here.scope == nullptr) continue;
         std::promise<void> joined;
         Core& core = self.cores[i];
         run_on(core, [&] {
-            lane.scope->cancel(ErrorCode::kDraining);
-            core.spawn(join_scope(*lane.scope, joined), [](void*) {}, nullptr);
+            here.scope->cancel(ErrorCode::kDraining);
+            core.spawn(join_scope(*here.scope, joined), [](void*) {}, nullptr);
         });
         joined.get_future().wait();
         run_on(core, [&] {
-            lane.server.reset();
-            lane.worker.reset();
-            lane.scope.reset();
+            here.server.reset();
+            here.worker.reset();
+            here.scope.reset();
         });
     }
     self.cores.stop();
@@ -210,14 +210,14 @@ void Gateway::drain(milliseconds patience) {
     std::vector<std::promise<void>> drained(self.cores.size());
     for (std::size_t i = 0; i < self.cores.size(); ++i) {
         Core& core = self.cores[i];
-        Lane& lane = self.lanes[i];
-        if (lane.server == nullptr) {
+        PerCore& here = self.per_core[i];
+        if (here.server == nullptr) {
             drained[i].set_value();
             continue;
         }
-        core.post([&core, &lane, &drained, i, patience] {
+        core.post([&core, &here, &drained, i, patience] {
             core.spawn(
-                drain_server(*lane.server, core.after(patience), drained[i]), [](void*) {},
+                drain_server(*here.server, core.after(patience), drained[i]), [](void*) {},
                 nullptr);
         });
     }
@@ -237,7 +237,7 @@ void Gateway::run_on_core0(const std::function<void(Core&)>& work) {
 
 std::string Gateway::metrics() const {
     std::vector<const telemetry::CoreMetrics*> cores;
-    for (const Lane& lane : impl_->lanes) cores.push_back(&lane.metrics->series());
+    for (const PerCore& here : impl_->per_core) cores.push_back(&here.metrics->series());
     return telemetry::render(cores);
 }
 

@@ -10,9 +10,10 @@
 #include "dialect/dialect.h"
 #include "gateway/exchange.h"
 
-// The two ways of an answer from a supplier to the client: the native lane passes bytes on and
-// reads what they say; the translation lane makes events of them and the client's bytes of those.
-// Neither waits for anything: relay.cc and relay_whole.cc bring the bytes.
+// The ways of an answer from a supplier to the client. Where both speak one dialect, bytes are
+// passed on and read beside: chat completions by a scanner of their own, every other dialect by its
+// decoder. Else events are made of them, and the client's bytes of those. None waits for anything:
+// relay.cc and relay_whole.cc bring the bytes.
 namespace entrepot::gateway {
 
 /// A streamed answer on its way.
@@ -39,10 +40,12 @@ public:
     [[nodiscard]] virtual std::span<const std::string> dropped() const = 0;
 };
 
-[[nodiscard]] std::unique_ptr<StreamLane> make_native_lane(
+[[nodiscard]] std::unique_ptr<StreamLane> make_chat_lane(
     const dialect::openai_chat::StreamMeterOptions& options);
+[[nodiscard]] std::unique_ptr<StreamLane> make_passing_lane(
+    const dialect::Dialect& dialect, const dialect::ReplyContext& context);
 [[nodiscard]] std::unique_ptr<StreamLane> make_translated_lane(
-    const dialect::Dialect& from, const dialect::ReplyContext& context);
+    const dialect::Dialect& from, const dialect::Dialect& to, const dialect::ReplyContext& context);
 
 /// A whole answer, carried to the client's dialect.
 struct WholeReply {
@@ -51,15 +54,28 @@ struct WholeReply {
     std::optional<canon::Failure> failure;
     Consumption consumed;
     std::vector<std::string> dropped;
-    /// For the client. Native: the supplier's own bytes.
-    [[nodiscard]] std::string_view body() const { return made ? std::string_view(*made) : native; }
+    /// For the client; passed on: the supplier's own bytes.
+    [[nodiscard]] std::string_view body() const { return made ? std::string_view(*made) : passed; }
 
-    std::string_view native;
+    std::string_view passed;
     std::optional<std::string> made;
 };
 
-[[nodiscard]] WholeReply carry_native(std::string_view body);
-[[nodiscard]] WholeReply carry_translated(
-    const dialect::Dialect& from, const dialect::ReplyContext& context, std::string_view body);
+[[nodiscard]] WholeReply carry_chat(std::string_view body);
+[[nodiscard]] WholeReply carry_passing(const dialect::Dialect& dialect, std::string_view body);
+[[nodiscard]] WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
+    const dialect::ReplyContext& context, std::string_view body);
+
+/// What the events of a reply said, as far as booking and relaying need it.
+struct Seen {
+    Consumption consumed;
+    bool has_ended = false;
+    bool has_content = false;  ///< something a client would notice
+    std::optional<canon::Failure> failure;
+
+    void add(const canon::Event& event);
+    /// `is_over`: the stream ended as it should.
+    [[nodiscard]] Consumption consumption(bool is_over) const;
+};
 
 }  // namespace entrepot::gateway

@@ -1,47 +1,42 @@
 // The supplier's bytes become events, the events the client's bytes.
-#include "dialect/registry.h"
 #include "gateway/failure.h"
 #include "gateway/lane.h"
 
 namespace entrepot::gateway {
-namespace {
-
-/// What the events said, as far as booking and relaying need it.
-struct Seen {
-    Consumption consumed;
-    bool has_ended = false;
-    bool has_content = false;  ///< something a client would notice
-    std::optional<canon::Failure> failure;
-
-    void add(const canon::Event& event) {
-        if (const auto* reported = std::get_if<canon::UsageReported>(&event)) {
-            consumed.usage = reported->usage;
-            if (!reported->service_tier.empty()) consumed.service_tier = reported->service_tier;
-            consumed.is_reported = true;
-        } else if (const auto* delta = std::get_if<canon::PartDelta>(&event)) {
-            consumed.answer_bytes += static_cast<std::int64_t>(delta->text.size());
-            has_content = true;
-        } else if (const auto* failed = std::get_if<canon::Failed>(&event)) {
-            failure = failed->failure;
-        } else if (std::holds_alternative<canon::PartStarted>(event) ||
-            std::holds_alternative<canon::Finished>(event)) {
-            has_content = true;
-        } else if (std::holds_alternative<canon::Ended>(event)) {
-            has_ended = true;
-        }
+void Seen::add(const canon::Event& event) {
+    if (const auto* reported = std::get_if<canon::UsageReported>(&event)) {
+        consumed.usage = reported->usage;
+        if (!reported->service_tier.empty()) consumed.service_tier = reported->service_tier;
+        consumed.is_reported = true;
+    } else if (const auto* delta = std::get_if<canon::PartDelta>(&event)) {
+        consumed.answer_bytes += static_cast<std::int64_t>(delta->text.size());
+        has_content = true;
+    } else if (const auto* failed = std::get_if<canon::Failed>(&event)) {
+        failure = failed->failure;
+    } else if (std::holds_alternative<canon::PartStarted>(event) ||
+        std::holds_alternative<canon::Finished>(event)) {
+        has_content = true;
+    } else if (std::holds_alternative<canon::Ended>(event)) {
+        has_ended = true;
     }
-};
-
-std::unique_ptr<dialect::ReplyEncoder> chat_encoder(
-    dialect::ReplyForm form, const dialect::ReplyContext& context) {
-    return dialect::find_dialect("openai-chat")->reply_encoder(form, context);
 }
+
+Consumption Seen::consumption(bool is_over) const {
+    Consumption result = consumed;
+    // The reports of a stream that did not end are of its beginning (Anthropic's message_start):
+    // not the usage.
+    result.is_reported = result.is_reported && (is_over || has_ended);
+    return result;
+}
+
+namespace {
 
 class TranslatedLane final : public StreamLane {
 public:
-    TranslatedLane(const dialect::Dialect& from, const dialect::ReplyContext& context)
+    TranslatedLane(const dialect::Dialect& from, const dialect::Dialect& to,
+        const dialect::ReplyContext& context)
         : decoder_(from.reply_decoder(dialect::ReplyForm::kStream)),
-          encoder_(chat_encoder(dialect::ReplyForm::kStream, context)) {}
+          encoder_(to.reply_encoder(dialect::ReplyForm::kStream, context)) {}
 
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         if (has_begun()) out_.clear();
@@ -64,13 +59,7 @@ public:
     const canon::Failure* failure() const override {
         return seen_.failure ? &*seen_.failure : nullptr;
     }
-    Consumption consumption(bool is_over) const override {
-        Consumption consumed = seen_.consumed;
-        // The reports of a stream that did not end are of its beginning (Anthropic's
-        // message_start): not the usage.
-        consumed.is_reported = consumed.is_reported && (is_over || seen_.has_ended);
-        return consumed;
-    }
+    Consumption consumption(bool is_over) const override { return seen_.consumption(is_over); }
     std::string last_event(const canon::Failure& failure) override {
         std::string out;
         const canon::Event event = canon::Failed{failure};
@@ -88,20 +77,20 @@ private:
 
 }  // namespace
 
-std::unique_ptr<StreamLane> make_translated_lane(
-    const dialect::Dialect& from, const dialect::ReplyContext& context) {
-    return std::make_unique<TranslatedLane>(from, context);
+std::unique_ptr<StreamLane> make_translated_lane(const dialect::Dialect& from,
+    const dialect::Dialect& to, const dialect::ReplyContext& context) {
+    return std::make_unique<TranslatedLane>(from, to, context);
 }
 
-WholeReply carry_translated(
-    const dialect::Dialect& from, const dialect::ReplyContext& context, std::string_view body) {
+WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
+    const dialect::ReplyContext& context, std::string_view body) {
     WholeReply reply;
     Seen seen;
     std::vector<canon::Event> events;
     const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);
     reply.status = decoder->feed(body, events);
     if (reply.status) reply.status = decoder->finish(events);
-    const auto encoder = chat_encoder(dialect::ReplyForm::kWhole, context);
+    const auto encoder = to.reply_encoder(dialect::ReplyForm::kWhole, context);
     std::string& out = reply.made.emplace();
     for (const canon::Event& event : events) {
         seen.add(event);

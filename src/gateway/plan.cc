@@ -1,4 +1,6 @@
 // Where the request may go: offers in the order of what it will probably cost there.
+#include <fmt/format.h>
+
 #include <functional>
 
 #include "gateway/plan.h"
@@ -9,7 +11,7 @@ namespace {
 
 using routing::Feature;
 
-routing::Features needs_of(const dialect::openai_chat::RequestFacts& facts) {
+routing::Features needs_of(const canon::RequestFacts& facts) {
     unsigned needs = 0;
     const auto need = [&](bool wanted, Feature feature) {
         if (wanted) needs |= static_cast<unsigned>(feature);
@@ -25,7 +27,7 @@ routing::Features needs_of(const dialect::openai_chat::RequestFacts& facts) {
     return static_cast<routing::Features>(needs);
 }
 
-routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) {
+routing::RequestShape shape_of(const canon::RequestFacts& facts) {
     routing::RequestShape shape;
     // A document's bytes are counted as text on top of what its pages may become.
     shape.prompt_bytes = facts.prompt_bytes + facts.document_data_bytes;
@@ -34,7 +36,7 @@ routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) 
     shape.images = static_cast<std::int32_t>(facts.images);
     // A second of the most compressed speech is about 1 kB; the base64 of it about 1.3 kB.
     shape.audio_seconds_max = facts.audio_data_bytes / 1000;
-    shape.output_cap = facts.output_tokens_max();
+    shape.output_cap = facts.output_cap;
     shape.choices = facts.choices;
     shape.has_file_id = facts.file_ids != 0;
     shape.has_unknown_part = facts.unknown_parts != 0;
@@ -48,7 +50,7 @@ routing::RequestShape shape_of(const dialect::openai_chat::RequestFacts& facts) 
 
 }  // namespace
 
-routing::RequestFacts routing_facts(const dialect::openai_chat::RequestFacts& facts) {
+routing::RequestFacts routing_facts(const canon::RequestFacts& facts) {
     routing::RequestFacts request;
     request.model = facts.model;
     request.shape = shape_of(facts);
@@ -59,11 +61,15 @@ routing::RequestFacts routing_facts(const dialect::openai_chat::RequestFacts& fa
 
 Status Worker::plan(Exchange& x) {
     x.phase = ledger::Phase::kPlan;
-    const auto& facts = x.bench->facts;
-    if (x.key->has_budget && facts.needs_web_search)
-        return fail_field(ErrorCode::kUnbounded, "web_search_options",
-            "web searches are billed apart and nothing bounds how many there are, so the budget of "
-            "this key cannot be held; leave web_search_options out, or use a key without a budget");
+    const canon::RequestFacts& facts = x.bench->facts;
+    if (x.key->has_budget && !facts.open_ended_field.empty()) {
+        const std::string field(facts.open_ended_field);
+        return fail_field(ErrorCode::kUnbounded, field,
+            fmt::format("'{}' lets the supplier do what is billed apart (searches, code), and "
+                        "nothing bounds how often, so the budget of this key cannot be held; leave "
+                        "it out, or use a key without a budget",
+                field));
+    }
     x.prompt_hash = facts.prompt_hash;
     x.length_key = std::hash<std::string_view>()(x.model) * 31 + x.principal->index;
 

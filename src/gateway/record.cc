@@ -1,6 +1,7 @@
 // The headers of the answer, and what is written down when it is over.
 #include <fmt/format.h>
 
+#include "dialect/registry.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -50,7 +51,7 @@ ledger::ExchangeClose Worker::close_of(const Exchange& x) const {
         facts.org = x.key->org;
     }
     if (x.attempts_made > 0) facts.route = x.state->offers[x.attempt.offer].route;
-    facts.dialect = x.state->dialect_openai_chat;
+    facts.dialect = x.state->dialect_names[dialect::index_of(*x.client)];
     facts.status = x.status;
     facts.ended_by = x.ended_by;
     facts.phase = x.phase;
@@ -103,7 +104,7 @@ void Worker::recorded(const Exchange& x, const ledger::ExchangeClose& facts, con
         line.team = x.principal->team.view();
         line.org = x.principal->org.view();
     }
-    line.dialect = "openai-chat";
+    line.dialect = x.client->name;
     line.model = x.model;
     if (x.attempts_made > 0) line.offer = x.state->offers[x.attempt.offer].name;
     line.status = x.status;

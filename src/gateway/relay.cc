@@ -9,13 +9,16 @@
 namespace entrepot::gateway {
 
 std::unique_ptr<StreamLane> Worker::lane_of(const Exchange& x) {
+    const dialect::Dialect& from = *x.voice->dialect;
+    if (x.lane == Lane::kTranslated)
+        return make_translated_lane(from, *x.client, reply_context_of(x));
+    if (x.lane == Lane::kPassing) return make_passing_lane(from, reply_context_of(x));
     const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
-    if (!cloud.is_native_chat)
-        return make_translated_lane(cloud.supplier->dialect(), reply_context_of(x));
     dialect::openai_chat::StreamMeterOptions options;
     options.strips_usage = !x.wants_usage;
-    options.hides_filter_chunks = cloud.settings.kind == config::CloudKind::kAzure;
-    return make_native_lane(options);
+    options.hides_filter_chunks =
+        cloud.settings.kind == config::CloudKind::kAzure && x.client->name != "azure-openai";
+    return make_chat_lane(options);
 }
 
 void Worker::mark_first_byte(Exchange& x) {
@@ -26,8 +29,7 @@ void Worker::mark_first_byte(Exchange& x) {
 
 // Until something comes that the client would notice, a failure is another offer's turn.
 Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
-    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
-    const std::string_view wanted = cloud.supplier->dialect().stream_content_type;
+    const std::string_view wanted = x.voice->dialect->stream_content_type;
     const std::string_view type = upstream.headers().find("content-type").value_or("");
     if (!to_lower(type).starts_with(wanted)) {
         co_return failed_with(Error{ErrorCode::kUpstreamProtocol,
@@ -75,8 +77,11 @@ Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
 }
 
 void Worker::begin_stream(Exchange& x, net::ResponseWriter& response) {
-    std::string lines =
-        "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n";
+    const std::string_view type = x.client->stream_content_type;
+    std::string lines = "content-type: ";
+    lines += type;
+    if (type.starts_with("text/")) lines += "; charset=utf-8";
+    lines += "\r\ncache-control: no-cache\r\n";
     append_headers(x, false, lines);
     response.start(200, lines);
     mark_first_byte(x);

@@ -11,18 +11,28 @@ namespace {
 
 constexpr std::size_t kTranslatedBytesMax = 64 * 1024 * 1024;
 
-/// A native answer larger than the reply buffer is relayed as it comes; up to this much of it is
-/// kept to be metered.
+/// An answer passed on that is larger than the reply buffer is relayed as it comes; up to this much
+/// of it is kept to be metered.
 constexpr std::size_t kMeteredBytesMax = 16 * 1024 * 1024;
 
 constexpr std::string_view kContentType = "content-type: application/json\r\n";
+
+WholeReply carry(const Exchange& x, std::string_view body) {
+    const dialect::Dialect& from = *x.voice->dialect;
+    switch (x.lane) {
+        case Lane::kChat: return carry_chat(body);
+        case Lane::kPassing: return carry_passing(from, body);
+        case Lane::kTranslated: break;
+    }
+    return carry_translated(from, *x.client, reply_context_of(x), body);
+}
 
 }  // namespace
 
 Co<Failed> Worker::relay_whole(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
-    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
-    const std::size_t bytes_max = cloud.is_native_chat
+    const bool is_passed = x.lane != Lane::kTranslated;
+    const std::size_t bytes_max = is_passed
         ? static_cast<std::size_t>(x.state->settings.reply_buffer_bytes)
         : kTranslatedBytesMax;
     // Small answers come in one read and are never copied.
@@ -46,23 +56,21 @@ Co<Failed> Worker::relay_whole(
         collected += **more;
         body = collected;
         if (body.size() <= bytes_max) continue;
-        if (!cloud.is_native_chat)
+        if (!is_passed)
             co_return failed_with(Error{ErrorCode::kUpstreamProtocol,
                 fmt::format("the supplier's answer is longer than {} bytes", bytes_max), {}, {}});
         std::string head = std::move(collected);
         co_return co_await relay_large(x, upstream, response, std::move(head));
     } while (!upstream.body_ended());
 
-    WholeReply reply = cloud.is_native_chat
-        ? carry_native(body)
-        : carry_translated(cloud.supplier->dialect(), reply_context_of(x), body);
+    WholeReply reply = carry(x, body);
     if (reply.failure) co_return failed_in_answer(*reply.failure, std::move(reply.consumed));
     if (!reply.status) {
         Error error = std::move(reply.status).error();
-        error.message = fmt::format(
-            "the supplier's answer ({} bytes, content type '{}') is not a chat completion: {}",
-            body.size(), excerpt(upstream.headers().find("content-type").value_or("")),
-            error.message);
+        error.message =
+            fmt::format("the supplier's answer ({} bytes, content type '{}') is no {} reply: {}",
+                body.size(), excerpt(upstream.headers().find("content-type").value_or("")),
+                x.voice->dialect->name, error.message);
         Failed failure = failed_with(std::move(error));
         failure->consumed = std::move(reply.consumed);
         co_return failure;
@@ -104,7 +112,7 @@ Co<Failed> Worker::relay_large(
     x.consumed = Consumption{};
     x.consumed.answer_bytes = static_cast<std::int64_t>(head.size());
     if (read && wrote) {
-        WholeReply reply = carry_native(head);
+        WholeReply reply = carry(x, head);
         if (reply.status) x.consumed = std::move(reply.consumed);
     }
     x.consumed.is_client_gone = is_client_gone;

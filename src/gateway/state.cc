@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "catalog/catalog.h"
+#include "dialect/registry.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -176,8 +177,6 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.settings = cloud;
         compiled.supplier = std::move(*supplier);
         compiled.quirks = compiled.supplier->quirks();
-        const std::string_view dialect = compiled.supplier->dialect().name;
-        compiled.is_native_chat = dialect == "openai-chat" || dialect == "azure-openai";
         state->clouds.push_back(std::move(compiled));
     }
     if (!problems.empty()) {
@@ -193,10 +192,10 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         while (state->clouds[compiled.cloud].settings.id != offer.cloud) ++compiled.cloud;
         compiled.name = offer.id.str();
         compiled.model_at_cloud = offer.provider_model_id;
-        compiled.request =
-            state->clouds[compiled.cloud].supplier->offer_request(offer.provider_model_id);
+        compiled.voices = state->clouds[compiled.cloud].supplier->voices(offer.provider_model_id);
         // Who asks for nothing may be sent anything; what is compressed cannot be metered.
-        compiled.request.header_lines += "accept-encoding: identity\r\n";
+        for (upstream::Voice& voice : compiled.voices)
+            voice.header_lines += "accept-encoding: identity\r\n";
         ENTREPOT_TRY(
             compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
         if (offer.card != nullptr) {
@@ -218,7 +217,10 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.reach = reach_of(principal);
         state->key_states.push_back(std::move(compiled));
     }
-    ENTREPOT_TRY(state->dialect_openai_chat, books.name("openai-chat"));
+    for (const std::string_view name : dialect::dialect_names()) {
+        ENTREPOT_TRY(const ledger::NameId id, books.name(name));
+        state->dialect_names.push_back(id);
+    }
 
     // Last of all that can fail: settings that are refused leave the budgets as they were.
     std::vector<ledger::BudgetSpec> budgets;

@@ -20,8 +20,6 @@ struct Cloud {
     config::CloudSettings settings;
     std::unique_ptr<const upstream::Supplier> supplier;
     upstream::Quirks quirks;
-    bool is_native_chat =
-        false;  ///< speaks Chat Completions: the native lane of openai-chat clients
 };
 
 /// One offer, beside what the router knows of it (same index).
@@ -29,7 +27,7 @@ struct OfferState {
     std::uint32_t cloud = 0;
     std::string name;  ///< `claude-sonnet-4-5/aws`
     std::string model_at_cloud;
-    upstream::OfferRequest request;
+    std::vector<upstream::Voice> voices;  ///< at least one
     ledger::Route route;
     std::vector<ledger::NameId> rate_versions;  ///< one per epoch of the rate card, in its order
 };
@@ -54,7 +52,8 @@ struct State {
     std::vector<OfferState> offers;
     std::shared_ptr<const auth::KeyIndex> keys;
     std::vector<KeyState> key_states;
-    ledger::NameId dialect_openai_chat = ledger::NameId::kNone;
+    /// What the books call each dialect, by the order of `dialect_names`.
+    std::vector<ledger::NameId> dialect_names;
 };
 
 /// Compiles settings and takes their budgets and names into the books. Owner's thread of the books.

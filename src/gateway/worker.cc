@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "dialect/registry.h"
 #include "gateway/failure.h"
 #include "json/writer.h"
 
@@ -15,32 +14,10 @@ constexpr std::size_t kBenchBytesMax = 256 * 1024;  // a larger buffer is not wo
 
 net::ClientOptions client_options() { return {}; }
 
-const dialect::Dialect& chat_dialect() {
-    static const dialect::Dialect& dialect = *dialect::find_dialect("openai-chat");
-    return dialect;
-}
-
-constexpr std::string_view kChatPath = "/v1/chat/completions";
-
-/// The path by its meaning: base URLs are joined with a slash too many, and paths end in one.
-bool leads_to(std::string_view path, std::string_view route) {
-    if (path == route) return true;
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < path.size(); ++i) {
-        if (path[i] == '/' && (i + 1 == path.size() || path[i + 1] == '/')) {
-            if (i + 1 == path.size() && i > 0 && at == route.size()) return true;
-            continue;
-        }
-        if (at == route.size() || path[i] != route[at++]) return false;
-    }
-    return at == route.size();
-}
-
 Error nothing_at(const net::ServerRequest& request) {
     return Error{ErrorCode::kNotFound,
-        fmt::format("there is nothing at {} {}; this gateway serves POST /v1/chat/completions and "
-                    "GET /v1/models",
-            excerpt(request.method), excerpt(request.path)),
+        fmt::format("there is nothing at {} {}; this gateway serves {}", excerpt(request.method),
+            excerpt(request.path), list_doors()),
         {}, {}};
 }
 
@@ -90,13 +67,15 @@ std::unique_ptr<Workbench> Worker::take_bench() {
 void Worker::give_bench(std::unique_ptr<Workbench> bench) {
     if (benches_.size() >= kBenchesMax) return;
     bench->canonical.reset();
+    bench->document.reset();
     if (bench->body.capacity() > kBenchBytesMax) std::string().swap(bench->body);
     if (bench->upstream_body.capacity() > kBenchBytesMax) std::string().swap(bench->upstream_body);
     benches_.push_back(std::move(bench));
 }
 
-Exchange Worker::begin_exchange() {
+Exchange Worker::begin_exchange(const dialect::Dialect& client) {
     Exchange x;
+    x.client = &client;
     x.began = core_.now();
     x.began_wall = core_.wall();
     x.id = ExchangeId::make(x.began_wall, {core_.random()(), core_.random()()});
@@ -107,32 +86,35 @@ Exchange Worker::begin_exchange() {
 
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     // No coroutine itself: every open stream would carry its frame.
-    if (leads_to(request.path, kChatPath)) return serve_chat(request, response);
-    if (leads_to(request.path, "/v1/models") || request.path.starts_with("/v1/models/"))
-        return serve_models(request, response);
-    if (request.path == "/livez" || request.path == "/readyz")
-        return serve_probe(request, response);
-    return serve_nothing(request, response);
+    if (std::optional<Door> door = find_door(request.path)) [[likely]] {
+        return door->operation == Operation::kGenerate
+            ? serve_generate(std::move(*door), request, response)
+            : serve_models(std::move(*door), request, response);
+    }
+    const bool is_probe = request.path == "/livez" || request.path == "/readyz" ||
+        (request.path == "/" && request.method == "HEAD");  // how Claude Code looks who is there
+    return is_probe ? serve_probe(request, response) : serve_nothing(request, response);
 }
 
 Co<void> Worker::serve_probe(net::ServerRequest& request, net::ResponseWriter& response) {
-    const bool is_ready = request.path == "/livez" || !draining_.load(std::memory_order_relaxed);
+    const bool is_ready = request.path != "/readyz" || !draining_.load(std::memory_order_relaxed);
     (void)co_await response.send(
         is_ready ? 200 : 503, "content-type: text/plain\r\n", is_ready ? "ok\n" : "draining\n");
 }
 
 Co<void> Worker::serve_nothing(net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange();
+    Exchange x = begin_exchange(dialect_of_prefix(request.path));
     Error error = nothing_at(request);
     co_await refuse(x, response, std::move(error));
 }
 
 Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& response) {
-    Exchange x = begin_exchange();
+    const std::optional<Door> door = find_door(head.path);
+    Exchange x = begin_exchange(door ? *door->dialect : dialect_of_prefix(head.path));
     x.bench = take_bench();
-    // Everything with a key is below /v1; the rest takes no body worth waiting for.
+    // Everything with a key has a door; the rest takes no body worth waiting for.
     Status admitted;
-    if (head.path.starts_with("/v1/") || leads_to(head.path, kChatPath))
+    if (door)
         admitted = admit(x, head);
     else
         admitted = std::unexpected(nothing_at(head));
@@ -144,24 +126,34 @@ Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& respo
     co_return false;
 }
 
+std::string Worker::refusal_body(const Error& error, int status, std::string_view target) {
+    canon::Failure failure;
+    failure.kind = canon::kind_of_status(status);
+    failure.status = status;
+    failure.message = error.message;
+    failure.code = error_code_name(error.code);
+    return dialect_of_prefix(target).encode_failure(failure);
+}
+
 void Worker::take_out(const State& state, std::uint32_t offer) {
     // A state published since then was made by somebody who looked.
     const std::shared_ptr<CoreState>& here = core_state();
     if (here->state.get() == &state) here->health.take_out(offer);
 }
 
-Co<void> Worker::serve_chat(net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange();
+Co<void> Worker::serve_generate(
+    Door door, net::ServerRequest& request, net::ResponseWriter& response) {
+    Exchange x = begin_exchange(*door.dialect);
     x.bench = take_bench();
-    co_await answer_chat(x, request, response);
+    co_await answer(x, door, request, response);
     if (x.stream != nullptr) co_await relay_stream(x, response);
     if (x.bench != nullptr) give_bench(std::move(x.bench));
     if (!record_here(x, request.peer)) co_await record(x, request.peer);
 }
 
-Co<void> Worker::answer_chat(
-    Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
-    Status served = admit_chat(x, request);
+Co<void> Worker::answer(
+    Exchange& x, const Door& door, net::ServerRequest& request, net::ResponseWriter& response) {
+    Status served = admit_generate(x, door, request);
     if (served && x.key->has_limits) served = co_await limit(x);
     if (served) served = plan(x);
     if (served) served = co_await attempts(x, request, response);
@@ -188,9 +180,15 @@ Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error)
 Co<void> Worker::send_failure(
     Exchange& x, net::ResponseWriter& response, const canon::Failure& failure, std::string body) {
     x.status = static_cast<std::uint16_t>(failure.status);
-    if (body.empty()) body = chat_dialect().encode_failure(failure);
+    if (body.empty()) body = x.client->encode_failure(failure);
     std::string lines = "content-type: application/json\r\n";
     append_headers(x, false, lines);
+    if (x.client->failure_headers != nullptr) {
+        net::HeaderLines own;
+        for (const dialect::Header& header : x.client->failure_headers(failure))
+            own.add(header.name, header.value);
+        lines += own.text();
+    }
     if (failure.retry_after) {
         lines += fmt::format("retry-after: {}\r\nretry-after-ms: {}\r\n",
             (failure.retry_after->count() + 999) / 1000, failure.retry_after->count());
@@ -201,8 +199,9 @@ Co<void> Worker::send_failure(
     (void)co_await response.send(failure.status, lines, body);
 }
 
-Co<void> Worker::serve_models(net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange();
+Co<void> Worker::serve_models(
+    Door door, net::ServerRequest& request, net::ResponseWriter& response) {
+    Exchange x = begin_exchange(*door.dialect);
     x.bench = take_bench();
     Status admitted = admit(x, request);
     if (admitted && request.method != "GET" && request.method != "HEAD")
@@ -212,11 +211,7 @@ Co<void> Worker::serve_models(net::ServerRequest& request, net::ResponseWriter& 
     std::string body;
     if (admitted) {
         json::Writer writer(body);
-        // SDKs escape the slashes and colons of a name.
-        constexpr std::string_view kBefore = "/v1/models/";
-        const std::string wanted = request.path.starts_with(kBefore)
-            ? percent_decode(request.path.substr(kBefore.size()))
-            : std::string();
+        const std::string wanted = door.model.value_or("");
         std::vector<std::string> names;
         for (const std::string& name : x.state->table.models()) {
             if (!x.principal->scope.allows_model(name)) continue;

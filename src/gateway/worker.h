@@ -8,6 +8,7 @@
 
 #include "auth/rate_limit.h"
 #include "gateway/books_port.h"
+#include "gateway/door.h"
 #include "gateway/exchange.h"
 #include "gateway/metrics.h"
 #include "gateway/state.h"
@@ -58,6 +59,9 @@ public:
     /// Refuses who is not known, and what is served nowhere, before a body is kept for them.
     [[nodiscard]] Co<bool> check_head(
         net::ServerRequest& head, net::ResponseWriter& response) override;
+    /// In the dialect that the path suggests.
+    [[nodiscard]] std::string refusal_body(
+        const Error& error, int status, std::string_view target) override;
 
     /// Takes an offer of `state` out of use here; `take_out_everywhere` asks
     /// every core to.
@@ -65,25 +69,29 @@ public:
 
 private:
     // worker.cc
-    [[nodiscard]] Co<void> serve_chat(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_generate(
+        Door door, net::ServerRequest& request, net::ResponseWriter& response);
     /// Until the client has its answer, or a stream of it has begun: `x.stream`.
-    [[nodiscard]] Co<void> answer_chat(
-        Exchange& x, net::ServerRequest& request, net::ResponseWriter& response);
-    [[nodiscard]] Co<void> serve_models(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> answer(
+        Exchange& x, const Door& door, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_models(
+        Door door, net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_probe(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_nothing(
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> refuse(Exchange& x, net::ResponseWriter& response, Error error);
     [[nodiscard]] Co<void> send_failure(Exchange& x, net::ResponseWriter& response,
         const canon::Failure& failure, std::string body);
-    [[nodiscard]] Exchange begin_exchange();
+    [[nodiscard]] Exchange begin_exchange(const dialect::Dialect& client);
     [[nodiscard]] const std::shared_ptr<CoreState>& core_state();
     [[nodiscard]] std::unique_ptr<Workbench> take_bench();
     void give_bench(std::unique_ptr<Workbench> bench);
 
     // admit.cc: who asks, and may they
     [[nodiscard]] Status admit(Exchange& x, const net::ServerRequest& request);
-    [[nodiscard]] Status admit_chat(Exchange& x, net::ServerRequest& request);
+    [[nodiscard]] Status admit_generate(Exchange& x, const Door& door, net::ServerRequest& request);
+    [[nodiscard]] static Status read_request(
+        Exchange& x, const Door& door, const net::ServerRequest& request);
     [[nodiscard]] Task<void> limit(Exchange& x);
 
     // plan.cc: where it may go, cheapest first
@@ -107,6 +115,11 @@ private:
     [[nodiscard]] Co<Failed> attempt(Exchange& x, const routing::Attempt& step,
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step);
+    [[nodiscard]] static Status encode_chat(
+        Exchange& x, const routing::Attempt& step, bool must_state);
+    [[nodiscard]] static Status encode_passing(Exchange& x, const OfferState& offer);
+    [[nodiscard]] static Status encode_translated(
+        Exchange& x, const routing::Attempt& step, bool must_state);
     /// Books what a failed attempt may have cost, or gives its hold back.
     [[nodiscard]] Co<void> end_failed(
         Exchange& x, const AttemptFailure& failure, const routing::Decision& decision);

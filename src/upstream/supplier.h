@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -24,8 +25,9 @@ public:
         std::string_view target, std::string_view body, Instant now, net::HeaderLines& lines) = 0;
 };
 
-/// What a request to one offer looks like, made once per configuration.
-struct OfferRequest {
+/// What a request to one offer looks like in one of its dialects, made once per configuration.
+struct Voice {
+    const dialect::Dialect* dialect = nullptr;
     std::string target_whole;   ///< path and query as sent, for an answer in one body
     std::string target_stream;  ///< likewise, for a stream
     std::string header_lines;   ///< content type, accept and static credentials
@@ -43,8 +45,9 @@ struct Quirks {
 class Supplier {
 public:
     virtual ~Supplier() = default;
-    [[nodiscard]] virtual const dialect::Dialect& dialect() const = 0;
-    [[nodiscard]] virtual OfferRequest offer_request(std::string_view model_at_cloud) const = 0;
+    /// The ways to ask for that model, at least one. A client that speaks the dialect of one of
+    /// them is served through it; everybody else is translated to the first.
+    [[nodiscard]] virtual std::vector<Voice> voices(std::string_view model_at_cloud) const = 0;
     /// Null when the static headers suffice.
     [[nodiscard]] virtual std::unique_ptr<Signer> make_signer() const { return nullptr; }
     [[nodiscard]] virtual Quirks quirks() const { return {}; }

@@ -1,5 +1,7 @@
 #include "dialect/anthropic_messages/anthropic_messages.h"
 
+#include <array>
+
 #include "dialect/anthropic_messages/decode_reply.h"
 #include "dialect/anthropic_messages/decode_request.h"
 #include "dialect/anthropic_messages/encode_reply.h"
@@ -9,10 +11,20 @@
 
 namespace entrepot::dialect::anthropic_messages {
 
+namespace {
+
+constexpr std::array kOwnHeaders{
+    OwnHeader{"anthropic-version", "2023-06-01"}, OwnHeader{"anthropic-beta", ""}};
+constexpr std::array<std::string_view, 2> kStatefulFields{"container", "mcp_servers"};
+
+}  // namespace
+
 const Dialect& dialect() {
     static constexpr Dialect kDialect{
         .name = kName,
         .stream_content_type = "text/event-stream",
+        .own_headers = kOwnHeaders,
+        .stateful_fields = kStatefulFields,
         .reply_id_prefix = "msg_",
         .decode_request = &decode_request,
         .encode_request = &encode_request,

@@ -92,6 +92,7 @@ const Dialect kDialect{
     .name = kName,
     .stream_content_type = "application/vnd.amazon.eventstream",
     .has_model_in_path = true,
+    .model_field = "",
     .decode_request = decode_request,
     .encode_request = encode_request,
     .reply_decoder = reply_decoder,

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "canon/facts.h"
 #include "canon/reply.h"
 #include "canon/usage.h"
+#include "dialect/dialect.h"
 #include "framing/sse.h"
 
 // The native lane: client and supplier both speak chat completions, so bytes pass untouched but for
@@ -30,52 +32,14 @@ struct Span {
     }
 };
 
-/// What planning, holding and sending need to know of a request, read in one pass. Reuse one value
-/// for many requests: its strings keep their capacity.
-struct RequestFacts {
-    std::string model;         ///< the name the client used, unescaped, never empty
-    std::string user;          ///< `safety_identifier`, else `user`, unescaped; empty when absent
-    std::string service_tier;  ///< as sent; empty when absent
-    std::string prompt_cache_key;  ///< as sent; empty when absent
-
-    bool is_stream = false;
-    bool wants_stream_usage = false;  ///< `stream_options.include_usage` is true
+/// What planning and holding need to know of a request, and where the edits go, read in one pass.
+/// `service_tier`, `user` (`safety_identifier`, else `user`) and the rest as canon says;
+/// `file_ids` are `file` parts that name a stored file.
+struct RequestFacts : canon::RequestFacts {
     std::optional<std::int64_t> max_tokens;
     std::optional<std::int64_t> max_completion_tokens;
-    std::int64_t choices = 1;  ///< `n`
 
-    std::uint32_t messages = 0;
-    std::uint32_t tools = 0;  ///< tools and legacy functions
-    std::uint32_t images = 0;
-    std::uint32_t audio_parts = 0;
-    std::uint32_t documents = 0;      ///< `file` parts with their data inside
-    std::uint32_t file_ids = 0;       ///< `file` parts that name a stored file: no bound
-    std::uint32_t unknown_parts = 0;  ///< parts of a type we do not know: no bound
-
-    /// Bytes that can become prompt tokens as text: messages, tools, response format, without the
-    /// base64 of images, sounds and documents. An upper bound of the unescaped text.
-    std::int64_t prompt_bytes = 0;
-    std::int64_t image_data_bytes = 0;  ///< base64 characters, likewise below
-    std::int64_t audio_data_bytes = 0;
-    std::int64_t document_data_bytes = 0;
-    std::int64_t prediction_bytes = 0;  ///< of `prediction`: rejected ones are billed as output
-
-    bool needs_json_object = false;
-    bool needs_json_schema = false;
-    bool needs_logprobs = false;
-    bool needs_audio_output = false;
-    bool needs_reasoning = false;   ///< `reasoning_effort` other than `none`
-    bool needs_web_search = false;  ///< `web_search_options`: searches are billed apart, no bound
-    bool is_stored = false;         ///< `store: true`
-
-    /// For warm prompt caches; 0 where there is nothing long enough to be cached by any supplier
-    /// (below 3 KB). A conversation's next turn has this turn's `prompt_hash` as `parent_hash`.
-    std::uint64_t prompt_hash = 0;   ///< tools and all messages
-    std::uint64_t parent_hash = 0;   ///< tools and the messages before the last assistant one
-    std::uint64_t opening_hash = 0;  ///< tools and the leading system or developer messages
-
-    // Where the edits go.
-    Span model_span;                  ///< the string with its quotes
+    Span model_span;                  ///< the string with its quotes; absent: the path names it
     Span max_tokens_span;             ///< the number or null
     Span max_completion_tokens_span;  ///< the number or null
     Span stream_options_span;         ///< the object or null
@@ -84,31 +48,23 @@ struct RequestFacts {
     Span messages_span;
     Span first_member;  ///< the quote of the first key, where members can be inserted
 
-    /// The cap the supplier will enforce per choice, as far as the request states one: the larger
-    /// when it states two.
-    [[nodiscard]] std::optional<std::int64_t> output_tokens_max() const;
-    [[nodiscard]] bool needs_tools() const { return tools != 0; }
-    [[nodiscard]] bool needs_images() const { return images != 0; }
-    [[nodiscard]] bool needs_audio() const { return audio_parts != 0 || needs_audio_output; }
-    [[nodiscard]] bool needs_documents() const { return documents != 0 || file_ids != 0; }
-    [[nodiscard]] bool needs_structured_output() const {
-        return needs_json_object || needs_json_schema;
-    }
-    /// Why the prompt's cost has no upper bound, naming the field, or empty when it has one.
-    [[nodiscard]] std::string_view unbounded_reason() const;
-
     void clear();
 };
 
 /// Reads `body` (a whole JSON text of at most 2^32 - 1 bytes) once: grammar, the fields above, and
 /// the types and ranges of the fields it reads. Unknown fields are left alone.
+/// `model_in_path`, when not empty, stands above the body's, which may then have none.
 /// Errors: kBadRequest (not JSON, not an object, a field we read given twice), kInvalidField with
 /// the field's path, the value seen and what is accepted.
-[[nodiscard]] Status inspect(std::string_view body, RequestFacts& facts);
+[[nodiscard]] Status inspect(
+    std::string_view body, RequestFacts& facts, std::string_view model_in_path = {});
+
+/// Whether requests and replies of a dialect are chat completions, under whatever name.
+[[nodiscard]] bool speaks_chat(const Dialect& dialect);
 
 /// The closed list of edits.
 struct Edits {
-    std::string_view model_id;  ///< the offer's own id; empty leaves the name
+    std::string_view model_id;  ///< the offer's own id; empty leaves what the body has
     /// A cap to state when the request has none, and to clamp larger ones to.
     std::optional<std::int64_t> output_tokens_max;
     bool injects_max_completion_tokens = true;  ///< else an injected cap is named `max_tokens`

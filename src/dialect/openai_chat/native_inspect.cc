@@ -17,8 +17,6 @@ namespace {
 using json::Cursor;
 using json::Kind;
 
-// Providers cache prefixes of 1024 tokens and more; 3 KB is less than any such prefix.
-constexpr std::size_t kHashedBytesMin = 3072;
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 31;
 
 bool is_role(std::string_view role) {
@@ -31,8 +29,8 @@ bool is_role(std::string_view role) {
 /// One walk over one request. The first problem found stands; the walk ends there.
 class Inspector {
 public:
-    Inspector(std::string_view body, RequestFacts& facts)
-        : body_(body), cursor_(body), facts_(facts) {}
+    Inspector(std::string_view body, RequestFacts& facts, std::string_view model_in_path)
+        : body_(body), cursor_(body), facts_(facts), model_in_path_(model_in_path) {}
 
     Status run();
 
@@ -94,6 +92,7 @@ private:
     std::string_view body_;
     Cursor cursor_;
     RequestFacts& facts_;
+    std::string_view model_in_path_;
     std::optional<Error> error_;
     std::string scratch_;
     std::string key_scratch_;
@@ -146,12 +145,16 @@ Status Inspector::run() {
     const auto has = [&](Known member) {
         return (seen_ >> static_cast<unsigned>(member) & 1) != 0;
     };
-    if (!has(Known::kModel))
+    if (!model_in_path_.empty()) facts_.model = model_in_path_;
+    if (!has(Known::kModel) && model_in_path_.empty())
         return fail_field(ErrorCode::kInvalidField, "model",
             "'model' is missing; it must be a string that names a model");
     if (!has(Known::kMessages))
         return fail_field(ErrorCode::kInvalidField, "messages",
             "'messages' is missing; it must be an array of at least one message");
+    facts_.output_cap = facts_.max_tokens;
+    if (facts_.max_completion_tokens)
+        facts_.output_cap = std::max(facts_.max_tokens.value_or(0), *facts_.max_completion_tokens);
     hash_prompt();
     return {};
 }
@@ -214,7 +217,7 @@ void Inspector::read_member(Known member, std::string_view name) {
             break;
         }
         case Known::kWebSearchOptions:
-            facts_.needs_web_search = cursor_.peek() != Kind::kNull;
+            if (cursor_.peek() != Kind::kNull) facts_.open_ended_field = "web_search_options";
             cursor_.skip();
             break;
         case Known::kStore: read_flag(name, facts_.is_stored); break;
@@ -661,7 +664,7 @@ void Inspector::hash_prompt() {
     const std::string_view messages = facts_.messages_span.in(body_);
     const std::string_view tools = tools_span_.in(body_);
     const std::size_t begin = facts_.messages_span.begin;
-    if (tools.size() + messages.size() < kHashedBytesMin) return;
+    if (tools.size() + messages.size() < canon::kCachedPrefixBytesMin) return;
     // Without the closing bracket: the next turn goes on where this one ended.
     std::string_view turns = messages.substr(0, messages.size() - 1);
     const std::uint64_t seed = tools.empty() ? 0 : XXH3_64bits(tools.data(), tools.size());
@@ -678,7 +681,7 @@ void Inspector::hash_prompt() {
             --end;
         XXH3_64bits_update(&state, turns.data() + from, end - from);
         from = end;
-        return tools.size() + end < kHashedBytesMin ? 0 : XXH3_64bits_digest(&state);
+        return tools.size() + end < canon::kCachedPrefixBytesMin ? 0 : XXH3_64bits_digest(&state);
     };
     if (opening_end_ > begin) facts_.opening_hash = digest_at(opening_end_ - begin);
     if (last_assistant_begin_ > begin + from)
@@ -688,41 +691,16 @@ void Inspector::hash_prompt() {
 
 }  // namespace
 
-std::optional<std::int64_t> RequestFacts::output_tokens_max() const {
-    if (!max_tokens) return max_completion_tokens;
-    if (!max_completion_tokens) return max_tokens;
-    return std::max(*max_tokens, *max_completion_tokens);
-}
-
-std::string_view RequestFacts::unbounded_reason() const {
-    if (file_ids != 0)
-        return "'messages[].content[].file' names a document that is not in the request; send its "
-               "data in 'file_data'";
-    if (unknown_parts != 0)
-        return "'messages[]' holds a content part of a type that is not known, or the 'audio' of "
-               "an earlier answer by its id; use text, image_url, input_audio or file";
-    if (needs_web_search)
-        return "'web_search_options' lets the supplier search as often as it likes; leave it out";
-    return {};
-}
-
 void RequestFacts::clear() {
-    RequestFacts empty;
-    // Keep what the strings have grown to.
-    empty.model.swap(model);
-    empty.user.swap(user);
-    empty.service_tier.swap(service_tier);
-    empty.prompt_cache_key.swap(prompt_cache_key);
-    *this = std::move(empty);
-    model.clear();
-    user.clear();
-    service_tier.clear();
-    prompt_cache_key.clear();
+    // What its strings have grown to is kept.
+    canon::RequestFacts neutral = std::move(*this);
+    neutral.clear();
+    *this = RequestFacts{std::move(neutral)};
 }
 
-Status inspect(std::string_view body, RequestFacts& facts) {
+Status inspect(std::string_view body, RequestFacts& facts, std::string_view model_in_path) {
     facts.clear();
-    return Inspector(body, facts).run();
+    return Inspector(body, facts, model_in_path).run();
 }
 
 }  // namespace entrepot::dialect::openai_chat

@@ -44,6 +44,15 @@ private:
     std::size_t count_ = 0;
 };
 
+void name_model(
+    std::string_view body, const RequestFacts& facts, std::string_view id, EditList& list) {
+    const std::string quoted = json::quoted(id);
+    if (!facts.model_span.is_present())
+        list.insert(facts.first_member.begin, fmt::format("\"model\":{},", quoted));
+    else if (facts.model_span.in(body) != quoted)
+        list.replace(facts.model_span, quoted);
+}
+
 void clamp_cap(const RequestFacts& facts, const Edits& edits, EditList& list) {
     const std::int64_t cap = *edits.output_tokens_max;
     const fmt::format_int digits(cap);
@@ -53,7 +62,7 @@ void clamp_cap(const RequestFacts& facts, const Edits& edits, EditList& list) {
     };
     clamp(facts.max_tokens, facts.max_tokens_span);
     clamp(facts.max_completion_tokens, facts.max_completion_tokens_span);
-    if (facts.output_tokens_max()) return;
+    if (facts.output_cap) return;
     const bool is_new = edits.injects_max_completion_tokens;
     const Span null_span = is_new ? facts.max_completion_tokens_span : facts.max_tokens_span;
     if (null_span.is_present())
@@ -108,8 +117,7 @@ void splice(std::string_view body, const RequestFacts& facts, const Edits& edits
     out.count_ = 0;
     out.bytes_ = 0;
     EditList list(out.owned_);
-    if (!edits.model_id.empty() && edits.model_id != facts.model)
-        list.replace(facts.model_span, json::quoted(edits.model_id));
+    if (!edits.model_id.empty()) name_model(body, facts, edits.model_id, list);
     if (edits.output_tokens_max) clamp_cap(facts, edits, list);
     if (!edits.injects_max_completion_tokens) state_old_cap(facts, edits, list);
     if (edits.asks_stream_usage) ask_usage(facts, list);

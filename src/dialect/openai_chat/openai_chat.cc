@@ -1,6 +1,7 @@
 #include "dialect/openai_chat/openai_chat.h"
 
 #include "dialect/openai_chat/failure.h"
+#include "dialect/openai_chat/native.h"
 #include "dialect/openai_chat/reply.h"
 #include "dialect/openai_chat/request.h"
 
@@ -24,6 +25,8 @@ constexpr Dialect kOpenAi = make(kName, false);
 constexpr Dialect kAzure = make(kAzureName, true);
 
 }  // namespace
+
+bool speaks_chat(const Dialect& dialect) { return dialect.decode_request == decode_request; }
 
 const Dialect& openai_chat() { return kOpenAi; }
 const Dialect& azure_openai() { return kAzure; }

@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         chat::RequestFacts again;
         ENTREPOT_CHECK(chat::inspect(body, again).has_value());
         ENTREPOT_CHECK(again.model == "other \"model\"");
-        ENTREPOT_CHECK(again.output_tokens_max() && *again.output_tokens_max() <= 5);
+        ENTREPOT_CHECK(again.output_cap && *again.output_cap <= 5);
         ENTREPOT_CHECK(!again.is_stream || again.wants_stream_usage);
         ENTREPOT_CHECK(again.messages == facts.messages && again.images == facts.images);
     }

@@ -15,14 +15,12 @@ public:
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
         lines.add("x-api-key", cloud.api_key.reveal());
-        lines.add("anthropic-version", "2023-06-01");
         header_lines_ = lines.text();
     }
 
-    const dialect::Dialect& dialect() const override { return dialect_; }
-    OfferRequest offer_request(std::string_view) const override {
+    std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/v1/messages";
-        return {target, target, header_lines_};
+        return {{&dialect_, target, target, header_lines_}};
     }
     std::string_view request_id_header() const override { return "request-id"; }
 

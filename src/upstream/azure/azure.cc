@@ -27,13 +27,12 @@ public:
         }
     }
 
-    const dialect::Dialect& dialect() const override { return dialect_; }
-    OfferRequest offer_request(std::string_view model_at_cloud) const override {
+    std::vector<Voice> voices(std::string_view model_at_cloud) const override {
         const std::string target = api_version_.empty()
             ? base_path_ + "/openai/v1/chat/completions"
             : fmt::format("{}/openai/deployments/{}/chat/completions?api-version={}", base_path_,
                   percent_encode(model_at_cloud), percent_encode(api_version_));
-        return {target, target, header_lines_};
+        return {{&dialect_, target, target, header_lines_}};
     }
     Quirks quirks() const override { return quirks_; }
     std::string_view request_id_header() const override { return "apim-request-id"; }

@@ -54,12 +54,11 @@ public:
         header_lines_ = lines.text();
     }
 
-    const dialect::Dialect& dialect() const override { return dialect_; }
-    OfferRequest offer_request(std::string_view model_at_cloud) const override {
+    std::vector<Voice> voices(std::string_view model_at_cloud) const override {
         // Ids hold `:`, and ARNs `/` as well: one path segment.
         const std::string model =
             fmt::format("{}/model/{}", base_path_, percent_encode(model_at_cloud));
-        return {model + "/converse", model + "/converse-stream", header_lines_};
+        return {{&dialect_, model + "/converse", model + "/converse-stream", header_lines_}};
     }
     std::unique_ptr<Signer> make_signer() const override {
         if (!credentials_) return nullptr;

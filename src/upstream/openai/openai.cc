@@ -48,10 +48,9 @@ public:
         }
     }
 
-    const dialect::Dialect& dialect() const override { return dialect_; }
-    OfferRequest offer_request(std::string_view) const override {
+    std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/chat/completions";
-        return {target, target, header_lines_};
+        return {{&dialect_, target, target, header_lines_}};
     }
     Quirks quirks() const override { return quirks_; }
 

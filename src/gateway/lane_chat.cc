@@ -7,9 +7,9 @@ namespace {
 
 namespace chat = dialect::openai_chat;
 
-class NativeLane final : public StreamLane {
+class ChatLane final : public StreamLane {
 public:
-    explicit NativeLane(const chat::StreamMeterOptions& options) : meter_(options) {}
+    explicit ChatLane(const chat::StreamMeterOptions& options) : meter_(options) {}
 
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         thread_local std::vector<std::string_view> pieces;  // used up within this call
@@ -54,13 +54,13 @@ private:
 
 }  // namespace
 
-std::unique_ptr<StreamLane> make_native_lane(const chat::StreamMeterOptions& options) {
-    return std::make_unique<NativeLane>(options);
+std::unique_ptr<StreamLane> make_chat_lane(const chat::StreamMeterOptions& options) {
+    return std::make_unique<ChatLane>(options);
 }
 
-WholeReply carry_native(std::string_view body) {
+WholeReply carry_chat(std::string_view body) {
     WholeReply reply;
-    reply.native = body;
+    reply.passed = body;
     Result<chat::MeteredReply> metered = chat::meter_whole(body);
     if (!metered) {
         reply.status = std::unexpected(std::move(metered).error());

@@ -1,0 +1,144 @@
+// Which path is served in which dialect. One row for each; paths are matched as sent and only what
+// stands for the model is decoded, because ids hold `:` and `/` that clients escape.
+#include "gateway/door.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.h"
+#include "dialect/registry.h"
+
+namespace entrepot::gateway {
+namespace {
+
+constexpr std::string_view kModel = "{model}";
+
+enum class Form : std::uint8_t { kByBody, kWhole, kStream };
+
+struct Row {
+    std::string_view pattern;  ///< `*`: a segment, or its beginning, of any text; `{model}`: that
+    Operation operation;
+    std::string_view dialect;
+    Form form = Form::kByBody;
+};
+
+using enum Operation;
+constexpr std::array kRows{
+    Row{"/v1/chat/completions", kGenerate, "openai-chat"},
+    Row{"/v1/responses", kGenerate, "openai-responses"},
+    Row{"/v1/models", kModels, "openai-chat"},
+    Row{"/v1/models/{model}", kModels, "openai-chat"},
+    Row{"/openai/deployments/{model}/chat/completions", kGenerate, "azure-openai"},
+    Row{"/openai/v1/chat/completions", kGenerate, "azure-openai"},
+    Row{"/openai/v1/responses", kGenerate, "openai-responses"},
+    Row{"/openai/responses", kGenerate, "openai-responses"},
+    Row{"/openai/v1/models", kModels, "azure-openai"},
+    Row{"/openai/v1/models/{model}", kModels, "azure-openai"},
+    Row{"/v1/messages", kGenerate, "anthropic-messages"},
+    Row{"/model/{model}/converse", kGenerate, "bedrock-converse", Form::kWhole},
+    Row{"/model/{model}/converse-stream", kGenerate, "bedrock-converse", Form::kStream},
+    Row{"/model/{model}/invoke", kGenerate, "bedrock-invoke", Form::kWhole},
+    Row{"/model/{model}/invoke-with-response-stream", kGenerate, "bedrock-invoke", Form::kStream},
+    Row{"/v1beta/models/{model}:generateContent", kGenerate, "gemini", Form::kWhole},
+    Row{"/v1beta/models/{model}:streamGenerateContent", kGenerate, "gemini", Form::kStream},
+    Row{"/v1/models/{model}:generateContent", kGenerate, "gemini", Form::kWhole},
+    Row{"/v1/models/{model}:streamGenerateContent", kGenerate, "gemini", Form::kStream},
+    Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:rawPredict", kGenerate,
+        "vertex-anthropic", Form::kWhole},
+    Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:streamRawPredict",
+        kGenerate, "vertex-anthropic", Form::kStream},
+    Row{"/v1/projects/*/locations/*/publishers/*/models/{model}:generateContent", kGenerate,
+        "vertex", Form::kWhole},
+    Row{"/v1/projects/*/locations/*/publishers/*/models/{model}:streamGenerateContent", kGenerate,
+        "vertex", Form::kStream},
+    Row{"/v1beta1/projects/*/locations/*/publishers/anthropic/models/{model}:rawPredict", kGenerate,
+        "vertex-anthropic", Form::kWhole},
+    Row{"/v1beta1/projects/*/locations/*/publishers/anthropic/models/{model}:streamRawPredict",
+        kGenerate, "vertex-anthropic", Form::kStream},
+    Row{"/v1beta1/projects/*/locations/*/publishers/*/models/{model}:generateContent", kGenerate,
+        "vertex", Form::kWhole},
+    Row{"/v1beta1/projects/*/locations/*/publishers/*/models/{model}:streamGenerateContent",
+        kGenerate, "vertex", Form::kStream},
+};
+
+/// Takes the next segment off `path`; empty at the end.
+std::string_view next_segment(std::string_view& path) {
+    while (path.starts_with('/')) path.remove_prefix(1);
+    const std::string_view segment = path.substr(0, path.find('/'));
+    path.remove_prefix(segment.size());
+    return segment;
+}
+
+/// Whether the path fits, and the text that stands for the model.
+bool fits(std::string_view pattern, std::string_view path, std::string_view& model) {
+    model = {};
+    for (;;) {
+        const std::string_view wanted = next_segment(pattern);
+        const std::string_view seen = next_segment(path);
+        if (wanted.empty() || seen.empty()) return wanted.empty() && seen.empty();
+        if (wanted == "*") continue;
+        if (!wanted.starts_with(kModel)) {
+            if (seen != wanted) return false;
+            continue;
+        }
+        const std::string_view verb = wanted.substr(kModel.size());
+        if (verb.empty() && pattern.empty()) {  // a name whose slashes were not escaped
+            model = {seen.data(), static_cast<std::size_t>(path.end() - seen.begin())};
+            return true;
+        }
+        if (!seen.ends_with(verb) || seen.size() == verb.size()) return false;
+        model = seen.substr(0, seen.size() - verb.size());
+    }
+}
+
+const dialect::Dialect& chat_dialect() {
+    static const dialect::Dialect& dialect = *dialect::find_dialect("openai-chat");
+    return dialect;
+}
+
+}  // namespace
+
+bool is_chat_path(std::string_view path) { return path == kRows.front().pattern; }
+
+std::optional<Door> find_door(std::string_view path) {
+    if (is_chat_path(path)) [[likely]]
+        return Door{kGenerate, &chat_dialect(), {}, {}};
+    // A verb behind the model is the longer and the surer match: those rows go first.
+    for (const bool with_verb : {true, false}) {
+        for (const Row& row : kRows) {
+            std::string_view model;
+            if (row.pattern.contains("{model}:") != with_verb || !fits(row.pattern, path, model))
+                continue;
+            const dialect::Dialect* dialect = dialect::find_dialect(row.dialect);
+            if (dialect == nullptr) continue;
+            Door door{row.operation, dialect, {}, {}};
+            if (!model.empty()) door.model = percent_decode(model);
+            if (row.form != Form::kByBody) door.is_stream = row.form == Form::kStream;
+            return door;
+        }
+    }
+    return std::nullopt;
+}
+
+const dialect::Dialect& dialect_of_prefix(std::string_view path) {
+    constexpr std::array kPrefixes{std::pair{"/v1/messages", "anthropic-messages"},
+        std::pair{"/model/", "bedrock-converse"}, std::pair{"/v1beta/", "gemini"},
+        std::pair{"/v1/projects/", "vertex"}, std::pair{"/v1beta1/", "vertex"}};
+    for (const auto& [prefix, name] : kPrefixes)
+        if (path.starts_with(prefix))
+            if (const dialect::Dialect* dialect = dialect::find_dialect(name)) return *dialect;
+    return chat_dialect();
+}
+
+std::string list_doors() {
+    std::string out;
+    for (const Row& row : kRows) {
+        if (dialect::find_dialect(row.dialect) == nullptr) continue;
+        out += fmt::format("{}{} {}", out.empty() ? "" : ", ",
+            row.operation == kModels ? "GET" : "POST", row.pattern);
+    }
+    return out;
+}
+
+}  // namespace entrepot::gateway

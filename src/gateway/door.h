@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "dialect/dialect.h"
+
+namespace entrepot::gateway {
+
+enum class Operation : std::uint8_t {
+    kGenerate,  ///< a conversation in, an answer out
+    kModels,    ///< what the key may use; below it, one by name
+};
+
+/// What a path leads to, and what it says.
+struct Door {
+    Operation operation = Operation::kGenerate;
+    const dialect::Dialect* dialect = nullptr;
+    std::optional<std::string> model;  ///< in the path, decoded once
+    std::optional<bool> is_stream;     ///< by the path; absent: the body says it
+};
+
+/// The door of that path (as sent, without its query). Slashes too many, also at the end, are
+/// forgiven: base URLs are joined that way. Nothing: no such path, or its dialect is not built in.
+[[nodiscard]] std::optional<Door> find_door(std::string_view path);
+
+/// Whether the path is that of chat completions: the door most used, found without a search.
+[[nodiscard]] bool is_chat_path(std::string_view path);
+
+/// The dialect that a client of this path is likely to understand, for errors where no door is.
+[[nodiscard]] const dialect::Dialect& dialect_of_prefix(std::string_view path);
+
+/// Every door, `POST /v1/messages`, in the order of DESIGN's table: for words and documentation.
+[[nodiscard]] std::string list_doors();
+
+}  // namespace entrepot::gateway

@@ -1,0 +1,98 @@
+// Both sides speak one dialect: the supplier's own bytes, and what its decoder reads in them.
+#include "gateway/failure.h"
+#include "gateway/lane.h"
+
+namespace entrepot::gateway {
+namespace {
+
+/// Where the last event of a text stream begins; 0 when one is all there is.
+std::size_t last_event_of(std::string_view bytes) {
+    std::size_t end = bytes.find_last_not_of("\r\n");
+    if (end == std::string_view::npos) return 0;
+    for (const std::string_view gap : {"\n\n", "\r\n\r\n"})
+        if (const auto at = bytes.rfind(gap, end); at != std::string_view::npos)
+            return at + gap.size();
+    return 0;
+}
+
+class PassingLane final : public StreamLane {
+public:
+    PassingLane(const dialect::Dialect& dialect, const dialect::ReplyContext& context)
+        : dialect_(dialect),
+          decoder_(dialect.reply_decoder(dialect::ReplyForm::kStream)),
+          context_(context) {}
+
+    Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
+        thread_local std::vector<canon::Event> events;  // used up within this call
+        events.clear();
+        const bool had_begun = has_begun();
+        Status fed;
+        if (!bytes.empty()) fed = decoder_->feed(bytes, events);
+        if (fed && is_over) fed = decoder_->finish(events);
+        for (const canon::Event& event : events) seen_.add(event);
+        out = {};
+        if (seen_.failure && !had_begun) return std::unexpected(error_of(*seen_.failure));
+        if (!fed) return fed;
+        if (had_begun && !seen_.failure) {
+            out = bytes;
+            return {};
+        }
+        if (had_begun) kept_.clear();
+        kept_ += bytes;
+        if (seen_.failure && dialect_.stream_content_type == "text/event-stream") {
+            const std::size_t at = last_event_of(kept_);
+            const std::string shown = scrub_account(std::string_view(kept_).substr(at));
+            kept_.replace(at, std::string::npos, shown);
+        }
+        if (has_begun()) out = kept_;
+        return {};
+    }
+    bool has_begun() const override { return seen_.has_content; }
+    // A failure that was passed on is the end that the client sees.
+    bool is_complete() const override { return seen_.has_ended || seen_.failure.has_value(); }
+    const canon::Failure* failure() const override {
+        return seen_.failure ? &*seen_.failure : nullptr;
+    }
+    Consumption consumption(bool is_over) const override {
+        return seen_.consumption(is_over && !seen_.failure);
+    }
+    std::string last_event(const canon::Failure& failure) override {
+        // An encoder that has seen nothing: the event is all that it is asked for.
+        const auto encoder = dialect_.reply_encoder(dialect::ReplyForm::kStream, context_);
+        std::string out;
+        const canon::Event event = canon::Failed{failure};
+        encoder->add(event, out);
+        return out;
+    }
+    std::span<const std::string> dropped() const override { return {}; }
+
+private:
+    const dialect::Dialect& dialect_;
+    std::unique_ptr<dialect::ReplyDecoder> decoder_;
+    dialect::ReplyContext context_;
+    Seen seen_;
+    std::string kept_;  // what came before something that the client would notice
+};
+
+}  // namespace
+
+std::unique_ptr<StreamLane> make_passing_lane(
+    const dialect::Dialect& dialect, const dialect::ReplyContext& context) {
+    return std::make_unique<PassingLane>(dialect, context);
+}
+
+WholeReply carry_passing(const dialect::Dialect& dialect, std::string_view body) {
+    WholeReply reply;
+    reply.passed = body;
+    std::vector<canon::Event> events;
+    const auto decoder = dialect.reply_decoder(dialect::ReplyForm::kWhole);
+    reply.status = decoder->feed(body, events);
+    if (reply.status) reply.status = decoder->finish(events);
+    Seen seen;
+    for (const canon::Event& event : events) seen.add(event);
+    reply.failure = std::move(seen.failure);
+    reply.consumed = seen.consumption(reply.status.has_value());
+    return reply;
+}
+
+}  // namespace entrepot::gateway
