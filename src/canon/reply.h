@@ -15,9 +15,10 @@
 namespace entrepot::canon {
 
 // A reply is a stream of events; a whole reply is the fold of its events. Order, per reply:
-//   Started, then per part PartStarted PartDelta* PartSignature? PartEnded (parts of a choice may
-//   interleave), then Finished once per choice, UsageReported at any time (the last one counts),
-//   Ended or Failed as the last event.
+//   Started, then per part PartStarted PartDelta* PartSignature? PartEnded, then Finished once per
+//   choice, UsageReported at any time (the last one counts), Ended or Failed as the last event.
+// Parts of a choice may interleave; a part may have no delta; a signature may come anywhere inside
+// its part, and the last one of a part stands.
 
 enum class StopReason : std::uint8_t {
     kStop,  ///< a natural end
@@ -39,6 +40,10 @@ struct Started {
     std::string id;
     std::string model;
     std::int64_t created_s = 0;  ///< Unix seconds; 0 when the supplier does not say
+    std::string origin = {};     ///< the dialect it came in, where marks or an echo may follow
+    /// What the origin's envelope repeats of the request, by member name: clients of that dialect
+    /// see it again, and others miss nothing.
+    std::vector<Extra> echo = {};
     friend bool operator==(const Started&, const Started&) = default;
 };
 
@@ -46,12 +51,17 @@ struct PartStarted {
     std::uint32_t choice = 0;
     std::uint32_t part = 0;  ///< unique within the choice, ascending
     PartKind kind = PartKind::kText;
-    std::string call_id;           ///< tool calls
-    std::string name;              ///< tool calls
-    bool is_custom = false;        ///< custom tool calls
-    bool is_redacted = false;      ///< thoughts: ciphertext only
-    std::optional<Media> media;    ///< kMedia: a generated image or sound, whole
-    std::optional<Opaque> opaque;  ///< kOpaque: a part only its own dialect knows, whole
+    std::string call_id;       ///< tool calls
+    std::string name;          ///< tool calls
+    bool is_custom = false;    ///< custom tool calls
+    bool is_redacted = false;  ///< thoughts: ciphertext only
+    /// kMedia: a generated image or sound. Its base64 comes as PartDelta when `data` is empty.
+    std::optional<Media> media;
+    /// kOpaque: a part only its own dialect knows, whole. With kMedia: the origin's own form of it.
+    std::optional<Opaque> opaque;
+    bool is_summary = false;                 ///< thoughts
+    std::optional<std::uint32_t> item = {};  ///< shared by the parts of one item of the origin
+    std::vector<Extra> marks = {};           ///< of that item, on its first part; see Item::marks
     friend bool operator==(const PartStarted&, const PartStarted&) = default;
 };
 

@@ -29,6 +29,7 @@ struct Extra {
     /// The dialect whose field it is where that is not the request's own: what stands in the
     /// headers of Bedrock's envelope is Converse's, whoever's format the body has.
     std::string origin = {};
+    friend bool operator==(const Extra&, const Extra&) = default;
 };
 
 /// Proof of a supplier's own making that must go back unchanged and to its maker only: Anthropic's
@@ -106,6 +107,9 @@ struct Item {
     std::optional<CacheMark> cache;
     std::optional<Signature> signature;
     std::vector<Extra> extras;
+    /// What the origin's servers wrote beside the item for themselves (ids, status, phase), by
+    /// member name: it goes back to them and is nothing lost elsewhere.
+    std::vector<Extra> marks = {};
 };
 
 struct Tool {
@@ -123,6 +127,8 @@ struct ToolChoice {
     enum class Mode : std::uint8_t { kAuto, kNone, kRequired, kNamed };
     Mode mode = Mode::kAuto;
     std::string name;  ///< with kNamed
+    /// With kAuto and kRequired: of the tools only these may be called; empty: all of them.
+    std::vector<std::string> names = {};
 };
 
 struct ResponseFormat {
@@ -179,6 +185,9 @@ struct Request {
     std::string metadata;  ///< JSON object text, empty when absent
     std::optional<bool> store;
 
+    /// Thoughts are to come with what their maker wants back, and the client will give it back;
+    /// makers who do so unasked need not be told.
+    bool wants_signatures = false;
     bool is_stream = false;
     bool wants_usage = false;  ///< the client asked for usage in the stream
     bool uses_functions =

@@ -195,8 +195,9 @@ private:
             writer.member("data", part.signature->data).end_object();
             return;
         }
-        writer.begin_object().member("type", "thinking").member("thinking", part.text);
         if (part.signature && !is_ours(part.signature)) drop("reasoning.signature");
+        if (part.text.empty() && !is_ours(part.signature)) return;  // nothing of it is shown
+        writer.begin_object().member("type", "thinking").member("thinking", part.text);
         writer.member("signature", is_ours(part.signature) ? part.signature->data : "");
         writer.end_object();
     }
@@ -354,10 +355,11 @@ private:
             return true;
         }
         if (part.start.kind == PartKind::kOpaque) return write_opaque(part);
-        const bool is_text =
-            part.start.kind == PartKind::kText || part.start.kind == PartKind::kRefusal;
-        // A block that never gets text is not opened: it could not be sent back.
-        if (!part.is_open && !(is_text && part.waiting.empty() && part.citations.empty())) {
+        // A block that never gets text (or, of a thought, a signature) is not opened: it could not
+        // be sent back.
+        const bool is_empty = part.start.kind != PartKind::kToolCall && part.waiting.empty() &&
+            part.citations.empty() && !is_ours(part.signature);
+        if (!part.is_open && !is_empty) {
             open(part);
         }
         if (!part.is_open) return true;

@@ -15,6 +15,7 @@
 #include "dialect/anthropic_messages/names.h"
 #include "dialect/claude.h"
 #include "dialect/losses.h"
+#include "dialect/tools.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -76,6 +77,7 @@ private:
     Status write_tools(json::Writer& writer, const std::set<const canon::CacheMark*>& marks) {
         std::vector<std::string> tools;
         for (std::size_t i = 0; i < request_.tools.size(); ++i) {
+            if (!may_be_called(request_, request_.tools[i])) continue;
             std::string out;
             ENTREPOT_TRY_DO(write_tool(request_.tools[i], fmt::format("tools[{}]", i), marks, out));
             if (!out.empty()) tools.push_back(std::move(out));

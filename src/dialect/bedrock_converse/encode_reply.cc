@@ -158,6 +158,7 @@ private:
             return;
         }
         if (part.signature && !is_own(part.signature)) dropped_.add("reasoning signature");
+        if (part.text.empty() && !is_own(part.signature)) return;  // nothing of it is shown
         writer.begin_object().key("reasoningContent").begin_object();
         if (part.start.is_redacted) {
             writer.member("redactedContent", part.signature->data);

@@ -10,6 +10,7 @@
 #include "dialect/bedrock_converse/parts.h"
 #include "dialect/claude.h"
 #include "dialect/losses.h"
+#include "dialect/tools.h"
 
 namespace entrepot::dialect::bedrock_converse {
 namespace {
@@ -230,6 +231,7 @@ private:
         std::size_t written = 0;
         for (std::size_t i = 0; i < request_.tools.size(); ++i) {
             const canon::Tool& tool = request_.tools[i];
+            if (!may_be_called(request_, tool)) continue;
             ENTREPOT_TRY(const bool is_written, write_tool(list, tool, i));
             if (!is_written) continue;
             names.insert(tool.name);

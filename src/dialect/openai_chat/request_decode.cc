@@ -499,6 +499,22 @@ Status decode_tools(const Value& root, canon::Request& request) {
     return {};
 }
 
+/// A set of allowed tools, where each is one the client runs. False: it is another kind of set.
+bool decode_allowed(const Value& allowed, canon::Request& request) {
+    const std::string_view mode = allowed["mode"].string();
+    canon::ToolChoice made;
+    if (mode == "required") made.mode = canon::ToolChoice::Mode::kRequired;
+    for (const Value& tool : allowed["tools"].items()) {
+        const std::string_view type = tool["type"].string();
+        const std::string_view name = tool[type]["name"].string();
+        if ((type != "function" && type != "custom") || name.empty()) return false;
+        made.names.emplace_back(name);
+    }
+    if (made.names.empty() || (mode != "required" && mode != "auto")) return false;
+    request.tool_choice = std::move(made);
+    return true;
+}
+
 Status decode_tool_choice(const Value& root, canon::Request& request) {
     using Mode = canon::ToolChoice::Mode;
     const bool is_legacy = !is_given(root["tool_choice"]);
@@ -522,10 +538,11 @@ Status decode_tool_choice(const Value& root, canon::Request& request) {
     if (!choice.is_object()) return wrong(field, choice.raw(), kAccepted);
     const std::string_view type = choice["type"].string();
     const Value& named = is_legacy ? choice : choice[type == "custom" ? "custom" : "function"];
+    if (type == "allowed_tools" && decode_allowed(choice["allowed_tools"], request)) return {};
     if (!named["name"].is_string()) {
         if (is_legacy || type.empty() || type == "function")
             return wrong(field, choice.raw(), kAccepted);
-        keep_extra(request.extras, field, choice);  // `allowed_tools` and what may come
+        keep_extra(request.extras, field, choice);  // what may come
         return {};
     }
     request.tool_choice = canon::ToolChoice{Mode::kNamed, std::string(named["name"].string())};

@@ -66,11 +66,11 @@ private:
     Status write_part(const Item& item);
     Status write_media(const Item& item, const Media& media);
     Status write_tool_call(const Item& item, const canon::ToolCall& call);
-    Status write_cache_mark(const std::optional<canon::CacheMark>& cache);
+    Status write_cache_mark(const std::optional<canon::CacheMark>& cache, json::Writer& writer);
     Status write_extras(std::span<const canon::Extra> extras, bool (*belongs)(std::string_view));
     Status write_held_media();
     Status write_tools();
-    Status write_tool(const canon::Tool& tool);
+    Status write_tool(const canon::Tool& tool, json::Writer& writer);
     void write_tool_choice();
     void write_format();
     void write_sampling();
@@ -83,6 +83,7 @@ private:
     Losses losses_;
     std::string body_;
     json::Writer writer_;
+    bool has_tools_ = false;               // that were written
     std::vector<const Item*> held_media_;  // of tool results, for a user message behind them
 };
 
@@ -92,13 +93,14 @@ bool is_plain_part(const Item& item) {
     });
 }
 
-Status RequestEncoder::write_cache_mark(const std::optional<canon::CacheMark>& cache) {
+Status RequestEncoder::write_cache_mark(
+    const std::optional<canon::CacheMark>& cache, json::Writer& writer) {
     if (!cache) return {};
     // OpenAI caches by itself; gateways in front of Claude take the mark in this form.
     if (!is_native()) return losses_.lose("cache_control", Weight::kHint);
-    writer_.key("cache_control").begin_object().member("type", "ephemeral");
-    if (!cache->ttl.empty()) writer_.member("ttl", cache->ttl);
-    writer_.end_object();
+    writer.key("cache_control").begin_object().member("type", "ephemeral");
+    if (!cache->ttl.empty()) writer.member("ttl", cache->ttl);
+    writer.end_object();
     return {};
 }
 
@@ -156,7 +158,7 @@ Status RequestEncoder::write_media(const Item& item, const Media& media) {
         ENTREPOT_TRY_DO(losses_.lose(
             media.kind == Media::Kind::kVideo ? "video" : "document", Weight::kMeaning));
     }
-    ENTREPOT_TRY_DO(write_cache_mark(item.cache));
+    ENTREPOT_TRY_DO(write_cache_mark(item.cache, writer_));
     ENTREPOT_TRY_DO(write_extras(item.extras, is_part_extra));
     writer_.end_object();
     return {};
@@ -173,7 +175,7 @@ Status RequestEncoder::write_part(const Item& item) {
         writer_.member("type", "text").member("text", text->text);
     else if (const auto* refusal = std::get_if<canon::Refusal>(&item.body))
         writer_.member("type", "refusal").member("refusal", refusal->text);
-    ENTREPOT_TRY_DO(write_cache_mark(item.cache));
+    ENTREPOT_TRY_DO(write_cache_mark(item.cache, writer_));
     ENTREPOT_TRY_DO(write_extras(item.extras, is_part_extra));
     writer_.end_object();
     return {};
@@ -327,7 +329,9 @@ Status RequestEncoder::write_messages() {
         }
         ENTREPOT_TRY_DO(write_held_media());
         std::size_t end = begin + 1;
-        while (end < items.size() && items[end].turn == items[begin].turn &&
+        // Elsewhere thoughts, words and calls of one answer may be turns of their own.
+        const bool is_merged = !is_native() && items[begin].role == Role::kAssistant;
+        while (end < items.size() && (items[end].turn == items[begin].turn || is_merged) &&
             items[end].role == items[begin].role &&
             !std::holds_alternative<canon::ToolResult>(items[end].body))
             ++end;
@@ -339,19 +343,19 @@ Status RequestEncoder::write_messages() {
     return {};
 }
 
-Status RequestEncoder::write_tool(const canon::Tool& tool) {
+Status RequestEncoder::write_tool(const canon::Tool& tool, json::Writer& writer) {
     if (tool.server) {
         if (!is_ours(tool.server->origin))
             return losses_.lose(fmt::format("tools ({})", tool.server->kind), Weight::kMeaning);
-        writer_.raw(tool.server->json);
+        writer.raw(tool.server->json);
         return {};
     }
     const std::string_view kind = tool.is_custom ? "custom" : "function";
-    writer_.begin_object().member("type", kind).key(kind).begin_object();
-    writer_.member("name", tool.name);
-    if (!tool.description.empty()) writer_.member("description", tool.description);
-    if (!tool.parameters.empty()) writer_.member_raw("parameters", tool.parameters);
-    if (tool.is_strict) writer_.member_bool("strict", *tool.is_strict);
+    writer.begin_object().member("type", kind).key(kind).begin_object();
+    writer.member("name", tool.name);
+    if (!tool.description.empty()) writer.member("description", tool.description);
+    if (!tool.parameters.empty()) writer.member_raw("parameters", tool.parameters);
+    if (tool.is_strict) writer.member_bool("strict", *tool.is_strict);
     const auto is_inner = [](std::string_view path) {
         return path.find("].function.") != path.npos || path.find("].custom.") != path.npos ||
             path.starts_with("functions[");
@@ -361,43 +365,59 @@ Status RequestEncoder::write_tool(const canon::Tool& tool) {
             ENTREPOT_TRY_DO(losses_.lose(
                 extra.path, asks_for_another_answer(extra) ? Weight::kMeaning : Weight::kHint));
         else if (is_inner(extra.path))
-            writer_.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
+            writer.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
     }
-    writer_.end_object();
-    ENTREPOT_TRY_DO(write_cache_mark(tool.cache));
+    writer.end_object();
+    ENTREPOT_TRY_DO(write_cache_mark(tool.cache, writer));
     if (is_native())
         for (const canon::Extra& extra : tool.extras)
-            if (!is_inner(extra.path)) writer_.member_raw(leaf(extra.path), extra.json);
-    writer_.end_object();
+            if (!is_inner(extra.path)) writer.member_raw(leaf(extra.path), extra.json);
+    writer.end_object();
     return {};
 }
 
 Status RequestEncoder::write_tools() {
     if (request_.tools.empty()) return {};
-    writer_.key("tools").begin_array();
-    for (const canon::Tool& tool : request_.tools) ENTREPOT_TRY_DO(write_tool(tool));
-    writer_.end_array();
+    std::string tools;
+    json::Writer writer(tools);
+    writer.begin_array();
+    for (const canon::Tool& tool : request_.tools) ENTREPOT_TRY_DO(write_tool(tool, writer));
+    writer.end_array();
+    has_tools_ = tools != "[]";
+    if (has_tools_ || is_native()) writer_.member_raw("tools", tools);
     return {};
 }
 
 void RequestEncoder::write_tool_choice() {
     using Mode = canon::ToolChoice::Mode;
-    if (request_.parallel_tool_calls && (is_native() || !request_.tools.empty()))
+    if (request_.parallel_tool_calls && (is_native() || has_tools_))
         writer_.member_bool("parallel_tool_calls", *request_.parallel_tool_calls);
-    if (!request_.tool_choice) return;
+    // Without tools there is nothing to choose, and saying so is refused.
+    if (!request_.tool_choice || (!is_native() && !has_tools_)) return;
     const canon::ToolChoice& choice = *request_.tool_choice;
-    if (choice.mode == Mode::kNamed) {
-        const auto named = std::ranges::find(request_.tools, choice.name, &canon::Tool::name);
+    const auto write_named = [&](const std::string& name) {
+        const auto named = std::ranges::find(request_.tools, name, &canon::Tool::name);
         const bool is_custom = named != request_.tools.end() && named->is_custom;
         const std::string_view kind = is_custom ? "custom" : "function";
-        writer_.key("tool_choice").begin_object().member("type", kind).key(kind).begin_object();
-        writer_.member("name", choice.name).end_object().end_object();
+        writer_.begin_object().member("type", kind).key(kind).begin_object();
+        writer_.member("name", name).end_object().end_object();
+    };
+    if (choice.mode == Mode::kNamed) {
+        writer_.key("tool_choice");
+        write_named(choice.name);
         return;
     }
-    writer_.member("tool_choice",
-        choice.mode == Mode::kAuto       ? "auto"
-            : choice.mode == Mode::kNone ? "none"
-                                         : "required");
+    const std::string_view mode = choice.mode == Mode::kAuto ? "auto"
+        : choice.mode == Mode::kNone                         ? "none"
+                                                             : "required";
+    if (choice.names.empty() || choice.mode == Mode::kNone) {
+        writer_.member("tool_choice", mode);
+        return;
+    }
+    writer_.key("tool_choice").begin_object().member("type", "allowed_tools");
+    writer_.key("allowed_tools").begin_object().member("mode", mode).key("tools").begin_array();
+    for (const std::string& name : choice.names) write_named(name);
+    writer_.end_array().end_object().end_object();
 }
 
 void RequestEncoder::write_format() {
