@@ -121,6 +121,8 @@ struct Dialect {
     /// Fields of requests that name what a supplier keeps (stored conversations, files): no bound
     /// for a hold, and nothing for another supplier.
     std::span<const std::string_view> stateful_fields;
+    /// Where its clients look for the id of an exchange.
+    std::string_view request_id_header = "x-request-id";
     std::string_view reply_id_prefix;  ///< of ids that we make for replies: `chatcmpl-`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
     Result<canon::Request> (*decode_request)(

@@ -161,8 +161,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     x.voice = &voice_for(*x.client, offer);
     x.lane = lane_between(*x.client, *x.voice->dialect);
     // A cap of ours is a change that only a dialect's own encoder knows how to make.
-    if (x.lane == Lane::kPassing && must_state && step.inject_output_cap > 0 &&
-        x.bench->facts.output_cap.value_or(INT64_MAX) > step.inject_output_cap)
+    if (x.lane == Lane::kPassing && must_state && step.inject_output_cap > 0)
         x.lane = Lane::kTranslated;
     switch (x.lane) {
         case Lane::kChat: return encode_chat(x, step, must_state);

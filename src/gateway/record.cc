@@ -12,7 +12,9 @@ void Worker::append_headers(const Exchange& x, bool with_cost, std::string& line
     const std::string_view id_text(id, sizeof id);
     lines += "x-entrepot-exchange: ";
     lines += id_text;
-    lines += "\r\nx-request-id: ";
+    lines += "\r\n";
+    lines += x.client->request_id_header;
+    lines += ": ";
     lines += id_text;
     lines += "\r\n";
     if (x.principal != nullptr && x.principal->policy.expose_offer) {

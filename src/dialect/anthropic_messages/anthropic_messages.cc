@@ -25,6 +25,7 @@ const Dialect& dialect() {
         .stream_content_type = "text/event-stream",
         .own_headers = kOwnHeaders,
         .stateful_fields = kStatefulFields,
+        .request_id_header = "request-id",
         .reply_id_prefix = "msg_",
         .decode_request = &decode_request,
         .encode_request = &encode_request,

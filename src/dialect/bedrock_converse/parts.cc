@@ -93,12 +93,16 @@ const Dialect kDialect{
     .stream_content_type = "application/vnd.amazon.eventstream",
     .has_model_in_path = true,
     .model_field = "",
+    .request_id_header = "x-amzn-requestid",
     .decode_request = decode_request,
     .encode_request = encode_request,
     .reply_decoder = reply_decoder,
     .reply_encoder = reply_encoder,
     .decode_failure = decode_failure,
     .encode_failure = encode_failure,
+    .failure_headers = [](const canon::Failure& failure) -> std::vector<Header> {
+        return {{"x-amzn-errortype", std::string(error_type(failure.kind))}};
+    },
 };
 
 StopReason stop_reason(std::string_view word) {

@@ -1,0 +1,228 @@
+// Clients of every dialect before suppliers of their own and of another one.
+#include "dialect/registry.h"
+#include "gateway/testing.h"
+
+namespace entrepot::gateway {
+namespace {
+
+constexpr std::string_view kMessage =
+    R"({"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[)"
+    R"({"type":"text","text":"hello"}],"stop_reason":"end_turn","stop_sequence":null,)"
+    R"("usage":{"input_tokens":10,"output_tokens":5},"own":  [1, 2.50]})";
+
+constexpr std::string_view kAskMessage =
+    R"({ "model" : "tiny", "max_tokens":100, "messages":[{"role":"user","content":"hi"}],)"
+    R"( "own" : [1, 2.50] })";
+constexpr std::string_view kAskMessageStream =
+    R"({"model":"tiny","max_tokens":100,"messages":[{"role":"user","content":"hi"}],)"
+    R"("stream":true})";
+
+const std::vector<std::string> kMessageEvents{
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\","
+    "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-x\",\"content\":[],"
+    "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,"
+    "\"output_tokens\":1}}}\n\n",
+    "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,"
+    "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
+    "\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
+    "\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":5}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"};
+
+class ClientsTest : public GatewayTest {
+protected:
+    /// `tiny` at a supplier of that kind, asked by `first`.
+    void serve(std::string_view kind, std::string_view settings) {
+        start_with(fmt::format(R"(clouds:
+  first: {{kind: {}, {}}}
+models:
+  tiny:
+    offers:
+      first:
+        cloud: first
+        id: tiny-2026
+        context_tokens: 8000
+        max_output_tokens: 1000
+        price: {{input: "1.00", output: "2.00", currency: USD}}
+)",
+            kind, settings));
+    }
+    void serve_anthropic() {
+        first.on_request = [this](const net::ServerRequest& request) {
+            target_ = request.target;
+            beta_ = request.headers.find("anthropic-beta").value_or("none");
+            version_ = request.headers.find("anthropic-version").value_or("none");
+        };
+        serve("anthropic",
+            fmt::format(R"(endpoint: "http://127.0.0.1:{}", api_key: sk-up)", first.port));
+    }
+
+    Reply post(std::string_view path, std::string_view body, std::string_view key = "sk-test") {
+        return call(gateway_->port(), "POST", path, body, key);
+    }
+
+    std::string target_, beta_, version_;
+};
+
+std::string joined(const std::vector<std::string>& pieces) {
+    std::string out;
+    for (const std::string& piece : pieces) out += piece;
+    return out;
+}
+
+Script whole(std::string_view body) {
+    Script script;
+    script.pieces = {std::string(body)};
+    return script;
+}
+
+TEST_F(ClientsTest, AnAnthropicClientAndSupplierPassEachOthersBytes) {
+    serve_anthropic();
+    first.plan(whole(kMessage));
+    const Reply reply = post("/v1/messages?beta=true", kAskMessage);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, kMessage);
+    EXPECT_EQ(reply.headers.at("request-id"), reply.headers.at("x-entrepot-exchange"));
+    EXPECT_EQ(first.last_body(),
+        R"({ "model" : "tiny-2026", "max_tokens":100, "messages":[{"role":"user","content":"hi"}],)"
+        R"( "own" : [1, 2.50] })");
+    EXPECT_EQ(target_, "/v1/messages");
+    EXPECT_EQ(version_, "2023-06-01");
+    EXPECT_EQ(beta_, "none");
+    EXPECT_EQ(report_of(reply).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AnAnthropicStreamPassesByteForByteAndIsBooked) {
+    serve_anthropic();
+    first.plan(stream_of(kMessageEvents));
+    const Reply reply = post("/v1/messages", kAskMessageStream);
+    EXPECT_EQ(reply.body, joined(kMessageEvents));
+    EXPECT_EQ(report_of(reply).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, ACutAnthropicStreamEndsInItsErrorEventAndIsAnEstimate) {
+    serve_anthropic();
+    Script cut = stream_of({kMessageEvents[0], kMessageEvents[2], kMessageEvents[3]});
+    cut.breaks_off = true;
+    first.plan(cut);
+    const Reply reply = post("/v1/messages", kAskMessageStream);
+    EXPECT_NE(reply.body.find("event: error\ndata: {\"type\":\"error\""), std::string::npos)
+        << reply.body;
+    const store::ExchangeReport report = report_of(reply);
+    EXPECT_TRUE(report.attempts.at(0).flags & ledger::settle_flag::kEstimated);
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, ASuppliersOwnErrorEventIsPassedOnceWithoutItsAccount) {
+    serve_anthropic();
+    const std::string error =
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+        "\"message\":\"org-123456789abc is busy\"}}\n\n";
+    Script failing = stream_of({kMessageEvents[0], kMessageEvents[2], kMessageEvents[3], error});
+    failing.between = 30ms;  // else the first event and the error come together: no answer yet
+    first.plan(failing);
+    const Reply reply = post("/v1/messages", kAskMessageStream);
+    EXPECT_EQ(reply.body.find("123456789abc"), std::string::npos) << reply.body;
+    const std::size_t at = reply.body.find("event: error");
+    ASSERT_NE(at, std::string::npos) << reply.body;
+    EXPECT_EQ(reply.body.find("event: error", at + 1), std::string::npos) << reply.body;
+    EXPECT_TRUE(report_of(reply).attempts.at(0).flags & ledger::settle_flag::kEstimated);
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AnAnthropicSuppliersRefusalReachesItsClientInItsOwnWords) {
+    serve_anthropic();
+    Script refusal = whole(
+        R"({"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}})");
+    refusal.status = 400;
+    first.plan(refusal);
+    const Reply reply = post("/v1/messages", kAskMessage);
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_EQ(reply.body, refusal.pieces.front());
+}
+
+TEST_F(ClientsTest, AnAnthropicClientReachesASupplierOfChatCompletions) {
+    const Reply reply = post("/v1/messages", kAskMessageStream);
+    EXPECT_EQ(reply.status, 502);  // the supplier answers whole
+    first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+    const Reply stream = post("/v1/messages", kAskMessageStream);
+    EXPECT_EQ(stream.status, 200);
+    EXPECT_TRUE(stream.body.starts_with("event: message_start\n")) << stream.body;
+    EXPECT_TRUE(stream.body.ends_with("data: {\"type\":\"message_stop\"}\n\n")) << stream.body;
+    EXPECT_EQ(report_of(stream).cost.to_decimal(), "0.00002");
+    first.plan(whole(kAnswer));
+    const Reply answer = post("/v1/messages",
+        R"({"model":"tiny","max_tokens":100,"system":"be brief",)"
+        R"("messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(answer.status, 200);
+    const auto message = json::Document::parse(answer.body);
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->root()["type"].string(), "message");
+    EXPECT_EQ(message->root()["model"].string(), "tiny");
+    EXPECT_EQ(message->root()["content"].items()[0]["text"].string(), "hello");
+    EXPECT_NE(first.last_body().find("be brief"), std::string::npos);
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, ABedrockClientNamesItsModelInThePathAndGetsFramesOfItsOwn) {
+    constexpr std::string_view kConverse =
+        R"({"messages":[{"role":"user","content":[{"text":"hi"}]}],)"
+        R"("inferenceConfig":{"maxTokens":50}})";
+    const Reply answer = post("/model/tiny/converse", kConverse);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const auto message = json::Document::parse(answer.body);
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->root()["output"]["message"]["content"].items()[0]["text"].string(), "hello");
+    first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+    const Reply stream = post("/model/tin%79/converse-stream", kConverse);
+    EXPECT_EQ(stream.status, 200);
+    EXPECT_EQ(stream.headers.at("content-type"), "application/vnd.amazon.eventstream");
+    const auto events = dialect::decode_all(
+        *dialect::find_dialect("bedrock-converse"), dialect::ReplyForm::kStream, stream.body);
+    ASSERT_TRUE(events) << events.error().message;
+    EXPECT_TRUE(std::holds_alternative<canon::Ended>(events->back()));
+    EXPECT_EQ(report_of(stream).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AnAzureClientsDeploymentIsTheModelWhateverTheBodySays) {
+    constexpr std::string_view kPath =
+        "/openai/deployments/tiny/chat/completions?api-version=2024-10-21";
+    EXPECT_EQ(post(kPath, R"({"messages":[{"role":"user","content":"hi"}]})").body, kAnswer);
+    EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
+    EXPECT_EQ(
+        post(kPath, R"({"model":"gpt","messages":[{"role":"user","content":"hi"}]})").status, 200);
+    EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
+}
+
+TEST_F(ClientsTest, EveryClientIsRefusedInItsOwnDialect) {
+    const Reply anthropic = post("/v1/messages", kAskMessage, "sk-wrong");
+    EXPECT_EQ(anthropic.status, 401);
+    EXPECT_NE(anthropic.body.find(R"("type":"authentication_error")"), std::string::npos);
+    const Reply bedrock = post("/model/tiny/converse", "{}", "sk-wrong");
+    EXPECT_EQ(bedrock.status, 401);
+    EXPECT_EQ(bedrock.headers.at("x-amzn-errortype"), "UnrecognizedClientException");
+    const Reply unknown = post("/v1/messages",
+        R"({"model":"gpt","max_tokens":1,"messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(unknown.status, 404);
+    EXPECT_NE(unknown.body.find(R"("type":"not_found_error")"), std::string::npos);
+    EXPECT_EQ(post("/v1/messages", "{").status, 400);
+    EXPECT_EQ(post("/v1/messages/nowhere", "{}").status, 404);
+}
+
+TEST_F(ClientsTest, AServerToolIsRefusedUnderABudgetAndNamed) {
+    const Reply reply = post("/v1/messages",
+        R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
+        R"("tools":[{"type":"web_search_20250305","name":"web_search"}]})");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_NE(reply.body.find("'tools'"), std::string::npos) << reply.body;
+    EXPECT_EQ(first.served(), 0u);
+}
+
+}  // namespace
+}  // namespace entrepot::gateway

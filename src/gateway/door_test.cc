@@ -1,0 +1,65 @@
+#include "gateway/door.h"
+
+#include <gtest/gtest.h>
+
+#include "dialect/registry.h"
+
+namespace entrepot::gateway {
+namespace {
+
+std::string_view dialect_at(std::string_view path) {
+    const auto door = find_door(path);
+    return door ? door->dialect->name : "nothing";
+}
+
+TEST(Door, LeadsEveryClientToItsDialect) {
+    EXPECT_EQ(dialect_at("/v1/chat/completions"), "openai-chat");
+    EXPECT_EQ(dialect_at("/openai/deployments/gpt-4o/chat/completions"), "azure-openai");
+    EXPECT_EQ(dialect_at("/openai/v1/chat/completions"), "azure-openai");
+    EXPECT_EQ(dialect_at("/v1/messages"), "anthropic-messages");
+    EXPECT_EQ(dialect_at("/model/m/converse"), "bedrock-converse");
+    EXPECT_EQ(dialect_at("/v1/models"), "openai-chat");
+}
+
+TEST(Door, ReadsModelAndFormFromThePathAndDecodesTheModelOnce) {
+    const auto door =
+        find_door("/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprofile%2Fa%252Fb/converse-stream");
+    ASSERT_TRUE(door);
+    EXPECT_EQ(door->model, "arn:aws:bedrock:us-east-1:1:profile/a%2Fb");
+    EXPECT_EQ(door->is_stream, true);
+    EXPECT_EQ(find_door("/model/anthropic.claude:0/converse")->is_stream, false);
+    EXPECT_FALSE(find_door("/v1/messages")->is_stream.has_value());
+    EXPECT_FALSE(find_door("/v1/messages")->model.has_value());
+    EXPECT_EQ(find_door("/openai/deployments/my%20gpt/chat/completions")->model, "my gpt");
+}
+
+TEST(Door, ForgivesSlashesTooManyButNoOtherDifference) {
+    EXPECT_EQ(dialect_at("//v1//chat/completions/"), "openai-chat");
+    EXPECT_EQ(dialect_at("/v1/messages/"), "anthropic-messages");
+    for (const std::string_view path : {"/v1/chat", "/v1/chat/completions/x",
+             "/V1/chat/completions", "/v1/chatcompletions", "/model//converse",
+             "/model/m/converse/x", "/", "", "/openai/deployments//chat/completions"})
+        EXPECT_EQ(dialect_at(path), "nothing") << path;
+}
+
+TEST(Door, ANameWithSlashesIsOneName) {
+    EXPECT_EQ(find_door("/v1/models/meta/llama-3")->model, "meta/llama-3");
+    EXPECT_EQ(find_door("/v1/models/meta%2Fllama-3")->model, "meta/llama-3");
+    EXPECT_EQ(find_door("/v1/models/")->operation, Operation::kModels);
+    EXPECT_FALSE(find_door("/v1/models/")->model.has_value());
+}
+
+TEST(Door, WhereThereIsNoneTheErrorIsInTheDialectOfThePath) {
+    EXPECT_EQ(dialect_of_prefix("/v1/messages/batches").name, "anthropic-messages");
+    EXPECT_EQ(dialect_of_prefix("/model/x/other").name, "bedrock-converse");
+    EXPECT_EQ(dialect_of_prefix("/v1/files").name, "openai-chat");
+}
+
+TEST(Door, TheListNamesOnlyWhatIsServed) {
+    const std::string list = list_doors();
+    EXPECT_NE(list.find("POST /v1/messages"), std::string::npos);
+    EXPECT_NE(list.find("GET /v1/models"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace entrepot::gateway
