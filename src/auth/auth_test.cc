@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "auth/credential.h"
 #include "auth/key_index.h"
 #include "auth/rate_limit.h"
+#include "auth/signed_request.h"
+#include "crypto/hash.h"
 
 namespace entrepot::auth {
 namespace {
@@ -70,16 +74,95 @@ TEST(PresentedSecret, IsRefusedWhenThereIsNone) {
     }
 }
 
-TEST(PresentedSecret, OfRealAwsCredentialsIsForbiddenAndExplained) {
-    std::string scratch;
-    const auto secret = presented_secret(
-        {.authorization =
-                "AWS4-HMAC-SHA256 Credential=AKIA/20261123/us-east-1/bedrock/aws4_request",
-            .x_api_key = "k"},
-        scratch);
-    ASSERT_FALSE(secret);
-    EXPECT_EQ(secret.error().code, ErrorCode::kForbidden);
-    EXPECT_NE(secret.error().message.find("AWS_BEARER_TOKEN_BEDROCK"), std::string::npos);
+// What a client of AWS sends when it signs with the given pair.
+struct SignedCall {
+    std::vector<crypto::sigv4::Header> headers;
+    std::string authorization;
+
+    SignedCall(std::string id, std::string secret, std::string_view body, Instant now,
+        std::string service = "bedrock") {
+        const std::array own{crypto::sigv4::HeaderView{"host", "localhost:4100"}};
+        const std::string digest = crypto::hex(crypto::sha256(body));
+        crypto::sigv4::Signer signer(
+            {std::move(id), Secret(std::move(secret)), Secret()}, "us-east-1", std::move(service));
+        headers = signer.sign({.method = "POST",
+                                  .path = "/model/m%3A0/converse",
+                                  .query = {},
+                                  .headers = own,
+                                  .body_sha256_hex = digest},
+            now);
+        headers.push_back({"host", "localhost:4100"});
+        for (const auto& header : headers)
+            if (header.name == "authorization") authorization = header.value;
+    }
+    Result<const Principal*> check(const KeyIndex& keys, std::optional<std::string_view> body,
+        Instant now, std::string_view path = "/model/m%3A0/converse") const {
+        std::vector<crypto::sigv4::HeaderView> views;
+        for (const auto& header : headers) views.push_back({header.name, header.value});
+        crypto::sigv4::KeyCache derived;
+        return authenticate_signed(keys, authorization,
+            {.method = "POST", .path = path, .query = {}, .headers = views, .body_sha256_hex = {}},
+            body, now, derived);
+    }
+};
+
+std::shared_ptr<const KeyIndex> signing_keys() {
+    KeyEntry signing = entry("signing", {"s1"});
+    signing.access_key = AccessKeyPair{"EKID1", Secret("a-long-secret-of-ours")};
+    KeyEntry disabled = entry("disabled", {"s2"});
+    disabled.principal.disabled = true;
+    disabled.access_key = AccessKeyPair{"EKID2", Secret("a-long-secret-of-ours")};
+    return *KeyIndex::build({signing, disabled});
+}
+
+TEST(SignedRequest, IsItsKeysWhenTheSignatureHolds) {
+    const auto keys = signing_keys();
+    const SignedCall call("EKID1", "a-long-secret-of-ours", "{}", kNow);
+    EXPECT_TRUE(is_signed(call.authorization));
+    EXPECT_FALSE(is_signed("Bearer x"));
+    const auto who = call.check(*keys, "{}", kNow);
+    ASSERT_TRUE(who) << who.error().message;
+    EXPECT_EQ((*who)->key, KeyId("signing"));
+}
+
+TEST(SignedRequest, IsLookedUpBeforeItsBodyHasCome) {
+    const SignedCall call("EKID1", "wrong secret of this", "{}", kNow);
+    EXPECT_TRUE(call.check(*signing_keys(), std::nullopt, kNow));
+    EXPECT_FALSE(SignedCall("AKIA1", "x", "{}", kNow).check(*signing_keys(), std::nullopt, kNow));
+}
+
+TEST(SignedRequest, IsForbiddenWithAnotherSecretBodyPathClockOrService) {
+    const auto keys = signing_keys();
+    const std::string secret = "a-long-secret-of-ours";
+    const SignedCall call("EKID1", secret, "{}", kNow);
+    const auto refused = [&](const Result<const Principal*>& who, std::string_view words) {
+        ASSERT_FALSE(who) << words;
+        EXPECT_EQ(who.error().code, ErrorCode::kForbidden);
+        EXPECT_NE(who.error().message.find(words), std::string::npos) << who.error().message;
+    };
+    refused(call.check(*keys, "{\"a\":1}", kNow), "secret is another one");
+    refused(call.check(*keys, "{}", kNow, "/model/other/converse"), "secret is another one");
+    refused(call.check(*keys, "{}", kNow + seconds(301)), "set the clock");
+    refused(SignedCall("EKID1", "another secret of theirs", "{}", kNow).check(*keys, "{}", kNow),
+        "secret is another one");
+    refused(SignedCall("EKID1", secret, "{}", kNow, "s3").check(*keys, "{}", kNow), "'bedrock'");
+    refused(SignedCall("EKID2", secret, "{}", kNow).check(*keys, "{}", kNow), "is disabled");
+}
+
+TEST(SignedRequest, WithRealAwsCredentialsIsForbiddenAndExplained) {
+    const auto who =
+        SignedCall("AKIAIOSFODNN7EXAMPLE", "x", "{}", kNow).check(*signing_keys(), "{}", kNow);
+    ASSERT_FALSE(who);
+    EXPECT_EQ(who.error().code, ErrorCode::kForbidden);
+    EXPECT_NE(who.error().message.find("AWS_BEARER_TOKEN_BEDROCK"), std::string::npos);
+}
+
+TEST(KeyIndex, RefusesAnAccessKeyIdThatTwoKeysHave) {
+    KeyEntry a = entry("a", {"s1"}), b = entry("b", {"s2"});
+    a.access_key = b.access_key = AccessKeyPair{"EKID1", Secret("a-long-secret-of-ours")};
+    const auto index = KeyIndex::build({a, b});
+    ASSERT_FALSE(index);
+    EXPECT_NE(index.error().message.find("same access key id"), std::string::npos);
 }
 
 TEST(KeyIndex, FindsTheKeyByAnyOfItsSecrets) {

@@ -124,12 +124,6 @@ Result<std::string_view> presented_secret(
                 "key "
                 "of this gateway.");
         }
-        if (scheme.starts_with("AWS4-HMAC-SHA256"))
-            return fail(ErrorCode::kForbidden,
-                "This request is signed with an AWS access key, which this gateway does not "
-                "accept: "
-                "your AWS credentials must not leave your account. Use a key of this gateway as "
-                "a bearer token (AWS_BEARER_TOKEN_BEDROCK).");
         // Another scheme is refused only when no other place holds a key: proxies add Basic to
         // everything.
     }

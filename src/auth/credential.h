@@ -26,6 +26,13 @@ using Digest = std::array<std::uint8_t, 32>;
 /// A new secret of 256 random bits: `ek-` and 43 URL-safe characters.
 [[nodiscard]] Secret new_secret();
 
+/// What a client signs with (AWS SigV4), issued by the gateway. The secret cannot be a digest: it
+/// is needed to verify.
+struct AccessKeyPair {
+    std::string id;
+    Secret secret;
+};
+
 /// The places where a client may put its key; empty when absent. The gateway fills it from the
 /// parsed request.
 struct PresentedCredentials {
@@ -39,8 +46,7 @@ struct PresentedCredentials {
 /// The secret that was presented: `Authorization: Bearer`, else `x-api-key`, `api-key`,
 /// `x-goog-api-key`, else `key=` of the query. The view points into `presented`, or into `scratch`
 /// when the query had to be decoded. Errors: kUnauthenticated (none, or empty, or a scheme that is
-/// not Bearer), kForbidden (a request signed with real AWS credentials, which the gateway must not
-/// accept).
+/// not Bearer). Signed requests are signed_request.h's.
 [[nodiscard]] Result<std::string_view> presented_secret(
     const PresentedCredentials& presented, std::string& scratch);
 

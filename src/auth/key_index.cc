@@ -48,6 +48,15 @@ Result<std::shared_ptr<const KeyIndex>> KeyIndex::build(std::vector<KeyEntry> en
             }
             index->slots_[at] = {digest, number};
         }
+        if (entry.access_key) {
+            const auto [holder, is_new] = index->access_keys_.emplace(
+                entry.access_key->id, SignedKey{number, entry.access_key->secret});
+            if (!is_new)
+                return fail(ErrorCode::kBadConfiguration,
+                    fmt::format("keys '{}' and '{}' have the same access key id: give each its own",
+                        index->principals_[holder->second.principal].key.str(),
+                        entry.principal.key.str()));
+        }
         entry.principal.index = number;
         index->principals_.push_back(std::move(entry.principal));
     }
@@ -71,16 +80,27 @@ Result<const Principal*> KeyIndex::authenticate(std::string_view secret, Instant
         return fail(ErrorCode::kUnauthenticated,
             "The API key is not known to this gateway. Check for a typing error, or ask for a new "
             "key.");
-    if (principal->disabled)
+    ENTREPOT_TRY_DO(check_live(*principal, now));
+    return principal;
+}
+
+Status KeyIndex::check_live(const Principal& principal, Instant now) {
+    if (principal.disabled)
         return fail(ErrorCode::kForbidden,
             fmt::format(
                 "The API key '{}' is disabled. Ask its owner to enable it or for a new key.",
-                principal->key.view()));
-    if (principal->expires && *principal->expires <= now)
+                principal.key.view()));
+    if (principal.expires && *principal.expires <= now)
         return fail(ErrorCode::kForbidden,
             fmt::format("The API key '{}' expired at {}. Ask its owner for a new secret.",
-                principal->key.view(), to_rfc3339(*principal->expires)));
-    return principal;
+                principal.key.view(), to_rfc3339(*principal.expires)));
+    return {};
+}
+
+KeyIndex::AccessKey KeyIndex::find_access_key(std::string_view id) const {
+    const auto found = access_keys_.find(id);
+    if (found == access_keys_.end()) return {};
+    return {&principals_[found->second.principal], &found->second.secret};
 }
 
 const Principal* KeyIndex::find(const KeyId& key) const {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +18,7 @@ namespace entrepot::auth {
 struct KeyEntry {
     Principal principal;  ///< `index` is assigned by the index
     std::vector<Digest> digests;
+    std::optional<AccessKeyPair> access_key = std::nullopt;
 };
 
 /// Digest -> principal, immutable: a new one is built and published when keys change. One SHA-256,
@@ -33,6 +36,17 @@ public:
     /// or expired, and the message says which). The message never repeats the secret.
     [[nodiscard]] Result<const Principal*> authenticate(std::string_view secret, Instant now) const;
 
+    /// Whose access key that is: to be believed once its signature is verified, and then to be
+    /// checked by `check_live`. Null: nobody's.
+    struct AccessKey {
+        const Principal* principal = nullptr;
+        const Secret* secret = nullptr;
+    };
+    [[nodiscard]] AccessKey find_access_key(std::string_view id) const;
+
+    /// Errors: kForbidden (disabled or expired, and the message says which).
+    [[nodiscard]] static Status check_live(const Principal& principal, Instant now);
+
     [[nodiscard]] const Principal* find(const KeyId& key) const;
     [[nodiscard]] std::size_t size() const { return principals_.size(); }
     [[nodiscard]] std::span<const Principal> principals() const { return principals_; }
@@ -47,6 +61,11 @@ private:
 
     std::vector<Principal> principals_;
     std::vector<Slot> slots_;  // a power of two
+    struct SignedKey {
+        std::uint32_t principal;
+        Secret secret;
+    };
+    std::map<std::string, SignedKey, std::less<>> access_keys_;
 };
 
 }  // namespace entrepot::auth

@@ -160,6 +160,11 @@ Result<KeySettings> read_key(
                     reader.error({1, 1}, fmt::format("keys.{}", name),
                         fmt::format("the secret is that of the key '{}' too", other.id.view()),
                         "give each key a secret of its own");
+    if (!with.keys.empty() && with.keys[0].access_key)
+        reader.error({1, 1}, fmt::format("keys.{}.aws", name),
+            "an access key pair is in the configuration file only: its secret would have to be "
+            "kept readable",
+            "write it under keys in the file");
     resolve_keys(reader, with);
     for (const Problem& problem : problems) {
         if (problem.severity != Problem::Severity::kError) continue;

@@ -284,7 +284,7 @@ private:
 
     void check_secrets(const std::string& path, const KeySettings& key) {
         const bool tried = was_given(path + ".secret") || was_given(path + ".secret_hash");
-        if (key.digests.empty() && !tried)
+        if (key.digests.empty() && !key.access_key && !tried && !was_given(path + ".aws"))
             reader_.error_at(path, "the key has no secret",
                 "add secret: \"${env:NAME}\" or secret_hash: \"sha256:...\"");
         if (key.digests.size() > 2)

@@ -241,19 +241,38 @@ void read_secret_hash(Reader& reader, const Node& node, KeySettings& out) {
     }
 }
 
-void read_aws(Reader& reader, const Node& node, KeySettings&) {
-    struct Pair {};
-    static constexpr Field<Pair> kFields[] = {
-        {"access_key_id", "text", "required", "",
-            [](Reader& r, const Node& n, Pair&) { (void)r.text(n); }},
-        {"secret", "secret", "required", "",
-            [](Reader& r, const Node& n, Pair&) { (void)r.secret(n); }},
+void read_access_key_id(Reader& reader, const Node& node, auth::AccessKeyPair& out) {
+    auto value = reader.text(node);
+    if (!value) return;
+    const bool is_word = std::ranges::all_of(*value, [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+            c == '_';
+    });
+    if (!is_word || value->size() < 4 || value->size() > 128)
+        reader.error(node, fmt::format("'{}' cannot be an access key id", excerpt(*value, 60)),
+            "use 4 to 128 letters, digits and '_'");
+    else
+        out.id = std::move(*value);
+}
+
+void read_access_key_secret(Reader& reader, const Node& node, auth::AccessKeyPair& out) {
+    auto value = reader.secret(node);
+    if (!value) return;
+    if (value->reveal().size() < 16)
+        reader.error(node, "the secret of the access key is shorter than 16 characters",
+            "use a long random one; `openssl rand -base64 30` makes it");
+    else
+        out.secret = std::move(*value);
+}
+
+void read_aws(Reader& reader, const Node& node, KeySettings& out) {
+    static constexpr Field<auth::AccessKeyPair> kFields[] = {
+        {"access_key_id", "text", "required", "", read_access_key_id},
+        {"secret", "secret", "required", "", read_access_key_secret},
     };
-    Pair pair;
-    reader.section(Section<Pair>{"keys.<name>.aws", "", kFields}, node, pair);
-    reader.error(node, "access key pairs for SigV4 clients are not supported yet by this build",
-        "remove `aws` and let the client send the key's secret as a bearer token "
-        "(AWS_BEARER_TOKEN_BEDROCK)");
+    auth::AccessKeyPair pair;
+    reader.section(Section<auth::AccessKeyPair>{"keys.<name>.aws", "", kFields}, node, pair);
+    if (!pair.id.empty() && !pair.secret.empty()) out.access_key = std::move(pair);
 }
 
 void read_expires(Reader& reader, const Node& node, KeySettings& out) {
@@ -302,7 +321,9 @@ constexpr Field<KeySettings> kKeyFields[] = {
         "The hash in place of the secret, so that the file holds nothing that opens a door.",
         read_secret_hash},
     {"aws", "map: access_key_id, secret", "none",
-        "An access key pair for SigV4 clients. Not supported yet by this build.", read_aws},
+        "An access key pair of the gateway's own making, for clients that sign (AWS SDKs). Real "
+        "credentials of AWS do not belong here.",
+        read_aws},
     {"expires", "date or RFC 3339 time", "never", "From then on it is refused.", read_expires},
     {"disabled", "true or false", "false", "Refuse it now.", read_disabled},
     {"models", "list of names, `*` at the end", "[\"*\"]", "What it may ask for.",

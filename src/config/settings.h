@@ -123,7 +123,8 @@ struct TeamSettings {
 struct KeySettings {
     KeyId id;
     TeamId team;
-    std::vector<auth::Digest> digests;  ///< of its live secrets, one or two
+    std::vector<auth::Digest> digests;              ///< of its live secrets, one or two
+    std::optional<auth::AccessKeyPair> access_key;  ///< for clients that sign (AWS SigV4)
     std::optional<Instant> expires;
     bool disabled = false;
     auth::NameSet models = auth::NameSet::all();

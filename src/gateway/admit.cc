@@ -7,7 +7,8 @@
 
 namespace entrepot::gateway {
 
-Status Worker::admit(Exchange& x, const net::ServerRequest& request) {
+Status Worker::admit(
+    Exchange& x, const net::ServerRequest& request, std::optional<std::string_view> body) {
     x.phase = ledger::Phase::kAuthenticate;
     auth::PresentedCredentials presented;
     // One walk over the headers instead of a search for each name.
@@ -33,11 +34,30 @@ Status Worker::admit(Exchange& x, const net::ServerRequest& request) {
         }
     }
     presented.query = request.query;
-    ENTREPOT_TRY(
-        const std::string_view secret, auth::presented_secret(presented, x.bench->scratch));
-    ENTREPOT_TRY(x.principal, x.state->keys->authenticate(secret, x.began_wall));
+    if (auth::is_signed(presented.authorization)) [[unlikely]] {
+        ENTREPOT_TRY(x.principal, admit_signed(x, presented.authorization, request, body));
+    } else {
+        ENTREPOT_TRY(
+            const std::string_view secret, auth::presented_secret(presented, x.bench->scratch));
+        ENTREPOT_TRY(x.principal, x.state->keys->authenticate(secret, x.began_wall));
+    }
     x.key = &x.state->key_states[x.principal->index];
     return {};
+}
+
+Result<const auth::Principal*> Worker::admit_signed(const Exchange& x,
+    std::string_view authorization, const net::ServerRequest& request,
+    std::optional<std::string_view> body) {
+    std::vector<crypto::sigv4::HeaderView> headers;
+    for (std::size_t i = 0; i < request.headers.size(); ++i)
+        headers.push_back({request.headers[i].name, request.headers[i].value});
+    const crypto::sigv4::Request signed_request{.method = request.method,
+        .path = request.path,
+        .query = request.query,
+        .headers = headers,
+        .body_sha256_hex = {}};
+    return auth::authenticate_signed(
+        *x.state->keys, authorization, signed_request, body, x.began_wall, signing_keys_);
 }
 
 Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequest& request) {
@@ -69,7 +89,7 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
         return fail(ErrorCode::kMethodNotAllowed,
             fmt::format("{} is not allowed at {}; use POST", excerpt(request.method),
                 excerpt(request.path)));
-    ENTREPOT_TRY_DO(admit(x, request));
+    ENTREPOT_TRY_DO(admit(x, request, request.body));
     Workbench& bench = *x.bench;
     bench.body = std::move(request.body);
     ENTREPOT_TRY_DO(read_request(x, door, request));

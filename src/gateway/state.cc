@@ -61,6 +61,7 @@ auth::KeyEntry key_entry(const config::Settings& settings, const config::KeySett
     principal.disabled = key.disabled;
     principal.tags = key.tags;
     entry.digests = key.digests;
+    entry.access_key = key.access_key;
     return entry;
 }
 

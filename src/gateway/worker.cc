@@ -115,7 +115,7 @@ Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& respo
     // Everything with a key has a door; the rest takes no body worth waiting for.
     Status admitted;
     if (door)
-        admitted = admit(x, head);
+        admitted = admit(x, head, std::nullopt);
     else
         admitted = std::unexpected(nothing_at(head));
     give_bench(std::move(x.bench));
@@ -203,7 +203,7 @@ Co<void> Worker::serve_models(
     Door door, net::ServerRequest& request, net::ResponseWriter& response) {
     Exchange x = begin_exchange(*door.dialect);
     x.bench = take_bench();
-    Status admitted = admit(x, request);
+    Status admitted = admit(x, request, request.body);
     if (admitted && request.method != "GET" && request.method != "HEAD")
         admitted = fail(ErrorCode::kMethodNotAllowed,
             fmt::format("{} is not allowed at {}; use GET", excerpt(request.method),

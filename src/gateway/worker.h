@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "auth/rate_limit.h"
+#include "auth/signed_request.h"
 #include "gateway/books_port.h"
 #include "gateway/door.h"
 #include "gateway/exchange.h"
@@ -88,7 +89,12 @@ private:
     void give_bench(std::unique_ptr<Workbench> bench);
 
     // admit.cc: who asks, and may they
-    [[nodiscard]] Status admit(Exchange& x, const net::ServerRequest& request);
+    /// `body`: absent while it has not come; a signature over it is then still open.
+    [[nodiscard]] Status admit(
+        Exchange& x, const net::ServerRequest& request, std::optional<std::string_view> body);
+    [[nodiscard]] Result<const auth::Principal*> admit_signed(const Exchange& x,
+        std::string_view authorization, const net::ServerRequest& request,
+        std::optional<std::string_view> body);
     [[nodiscard]] Status admit_generate(Exchange& x, const Door& door, net::ServerRequest& request);
     [[nodiscard]] static Status read_request(
         Exchange& x, const Door& door, const net::ServerRequest& request);
@@ -167,6 +173,7 @@ private:
     TakeOut take_out_everywhere_;
     net::HttpClient client_;
     std::shared_ptr<CoreState> core_state_;
+    crypto::sigv4::KeyCache signing_keys_;
     routing::OutputLengths lengths_;
     routing::WarmCaches caches_;
     std::vector<std::unique_ptr<Workbench>> benches_;  // at most kBenchesMax
