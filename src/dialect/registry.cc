@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
+#include "dialect/composed.h"
 #include "dialect/openai_chat/openai_chat.h"
 
 namespace entrepot::dialect {
@@ -69,8 +70,8 @@ Result<Translated> translate_reply(
 }  // namespace
 
 const Dialect* find_dialect(std::string_view name) {
-    const std::array<const Dialect*, 4> built_in{&openai_chat::openai_chat(),
-        &openai_chat::azure_openai(), &anthropic_messages::dialect(), &bedrock_converse::kDialect};
+    const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
+        &anthropic_messages::dialect(), &bedrock_converse::kDialect, &invoke_dialect()};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

@@ -39,6 +39,9 @@ std::vector<std::string> bodies_of(std::string_view name, const json::Value& res
         if (name == "bedrock-converse") {
             for (const json::Member& member : event.members())
                 framing::append_event_stream_event(bodies.back(), member.key, member.value.raw());
+        } else if (name == "bedrock-invoke") {
+            framing::append_event_stream_event(bodies.back(), "chunk",
+                fmt::format(R"({{"bytes":"{}"}})", base64_encode(event.raw())));
         } else if (name.ends_with("anthropic") || name.starts_with("anthropic")) {
             if (type == "message_start" && !bodies.back().empty()) bodies.emplace_back();
             framing::append_sse(bodies.back(), type, event.raw());
