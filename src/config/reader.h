@@ -76,6 +76,7 @@ public:
     void each_item(const Node& node, const std::function<void(const Node&)>& read);
 
     [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const Environment& environment() const { return environment_; }
     [[nodiscard]] const Currency& currency() const { return currency_; }
     void set_currency(Currency currency) { currency_ = currency; }
 

@@ -40,7 +40,10 @@ public:
     }
 
     void run() {
-        for (const CloudSettings& cloud : settings_.clouds) check_cloud(cloud);
+        for (CloudSettings& cloud : settings_.clouds) {
+            resolve_credentials(reader_, cloud);
+            check_cloud(cloud);
+        }
         for (ModelSettings& model : settings_.models)
             for (OfferSettings& offer : model.offers) check_offer(model, offer);
         for (const TeamSettings& team : settings_.teams) check_team(team);
@@ -80,7 +83,8 @@ private:
         const std::string_view kind = cloud_kind_name(cloud.kind);
         const auto needs_key = [&] {
             // With a wrong value the problem is told already; do not tell it twice.
-            if (cloud.api_key.empty() && !was_given(path + ".api_key"))
+            if (cloud.api_key.empty() && !was_given(path + ".api_key") &&
+                !was_given(path + ".credentials"))
                 need(false, path, "api_key", fmt::format("{} refuses requests without one", kind),
                     "add api_key: \"${env:NAME}\"");
         };
@@ -113,6 +117,7 @@ private:
     void check_bedrock(const CloudSettings& cloud, const std::string& path) {
         need(!cloud.region.empty() || was_given(path + ".region"), path, "region",
             "a bedrock request is signed for one", "add region: us-east-1 (or where you buy)");
+        if (was_given(path + ".credentials")) return;
         const bool id = was_given(path + ".access_key_id");
         const bool secret = was_given(path + ".secret_access_key");
         if (was_given(path + ".api_key")) {
@@ -123,7 +128,8 @@ private:
             return;
         }
         need(id, path, "access_key_id", "bedrock refuses unsigned requests",
-            "add access_key_id and secret_access_key, or api_key: a Bedrock bearer token");
+            "add access_key_id and secret_access_key, or credentials: {from: ...}, or api_key: a "
+            "Bedrock bearer token");
         if (id)
             need(secret, path, "secret_access_key", "the access key cannot sign without it",
                 "add secret_access_key: \"${env:AWS_SECRET_ACCESS_KEY}\"");

@@ -195,11 +195,11 @@ const Section<Settings>& root_section() {
 
 std::vector<SectionRows> reference_sections() {
     return {rows_of(root_section()), rows_of(listen_section()), rows_of(tls_section()),
-        rows_of(admin_section()), rows_of(cloud_section()), rows_of(upstream_timeouts_section()),
-        rows_of(model_section()), rows_of(offer_section()), rows_of(price_section()),
-        rows_of(org_section()), rows_of(team_section()), rows_of(key_section()),
-        rows_of(limits_section()), rows_of(policy_section()), rows_of(budget_section()),
-        rows_of(client_timeouts_section())};
+        rows_of(admin_section()), rows_of(cloud_section()), rows_of(credentials_section()),
+        rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
+        rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
+        rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
+        rows_of(budget_section()), rows_of(client_timeouts_section())};
 }
 
 }  // namespace entrepot::config

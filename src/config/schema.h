@@ -28,6 +28,10 @@ struct SectionRows {
 /// twice; fills in the regions of offers.
 void resolve(Reader& reader, Settings& settings);
 
+/// What a cloud's credentials lack, or have too much; takes what the file leaves to the platform
+/// from its variables.
+void resolve_credentials(Reader& reader, CloudSettings& cloud);
+
 /// The part of `resolve` that concerns keys.
 void resolve_keys(Reader& reader, Settings& settings);
 

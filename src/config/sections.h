@@ -14,6 +14,7 @@ void read_listen(Reader& reader, const Node& node, ListenSettings& out);
 void read_admin(Reader& reader, const Node& node, ListenSettings& out);
 
 [[nodiscard]] const Section<UpstreamTimeouts>& upstream_timeouts_section();
+[[nodiscard]] const Section<CredentialSettings>& credentials_section();
 [[nodiscard]] const Section<CloudSettings>& cloud_section();
 void read_cloud(Reader& reader, const Node::Member& member, CloudSettings& out);
 

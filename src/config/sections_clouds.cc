@@ -115,6 +115,10 @@ void read_proxy(Reader& reader, const Node& node, CloudSettings& out) {
     }
 }
 
+void read_credentials(Reader& reader, const Node& node, CloudSettings& out) {
+    reader.section(credentials_section(), node, out.credentials);
+}
+
 template <std::int64_t UpstreamTimeouts::* Member>
 void read_ms(Reader& reader, const Node& node, UpstreamTimeouts& out) {
     if (const auto value = reader.integer(node, 1, 86'400'000)) out.*Member = *value;
@@ -153,9 +157,11 @@ constexpr Field<CloudSettings> kCloudFields[] = {
         "Where requests are processed. Required for bedrock and vertex. A key that is limited to "
         "regions never reaches a cloud whose region is unknown.",
         read_word<&CloudSettings::region>},
-    {"api_key", "secret", "required but for openai_compatible, bedrock, vertex and oci",
+    {"api_key", "secret",
+        "required but for openai_compatible, bedrock, vertex, oci, and with `credentials`",
         "The supplier's key. For bedrock a bearer token.", read_secret<&CloudSettings::api_key>},
-    {"access_key_id", "secret", "none", "AWS access key, for bedrock without `api_key`.",
+    {"access_key_id", "secret", "none",
+        "AWS access key, for bedrock without `api_key` and `credentials`.",
         read_secret<&CloudSettings::access_key_id>},
     {"secret_access_key", "secret", "none", "Its secret.",
         read_secret<&CloudSettings::secret_access_key>},
@@ -167,8 +173,12 @@ constexpr Field<CloudSettings> kCloudFields[] = {
         read_word<&CloudSettings::project>},
     {"api_version", "text", "the v1 API", "Azure's dated API.",
         read_word<&CloudSettings::api_version>},
-    {"service_account", "secret", "none", "Vertex: the content of the key file.",
+    {"service_account", "secret", "none",
+        "Google: the content of a service account's key file, from which tokens are made.",
         read_service_account},
+    {"credentials", "map: [credentials](#cloudsnamecredentials)", "none",
+        "Credentials that are fetched, and fetched anew ahead of their end, in place of constants.",
+        read_credentials},
     {"compartment", "text", "none", "OCI.", read_text<&CloudSettings::compartment>},
     {"config_file", "path", "none", "OCI.", read_text<&CloudSettings::config_file>},
     {"ca_file", "path", "the system's authorities", "Authorities that sign this endpoint, PEM.",

@@ -52,6 +52,39 @@ struct UpstreamTimeouts {
     std::int64_t total_ms = 600'000;      ///< the whole attempt
 };
 
+/// Who issues a cloud's credentials, where they are no constants of the file.
+enum class CredentialsFrom : std::uint8_t {
+    kNowhere,            ///< constants: `api_key`, or an access key pair
+    kEnvironment,        ///< AWS's variables, read with the file: they are constants by then
+    kProfile,            ///< AWS's shared files
+    kWebIdentity,        ///< AWS STS takes a token file's content
+    kInstance,           ///< AWS's instance metadata, version 2
+    kContainer,          ///< AWS's endpoint within ECS and EKS
+    kClientSecret,       ///< Entra takes a secret
+    kClientCertificate,  ///< Entra takes a text signed with a certificate's key
+    kManagedIdentity,    ///< Azure's instance metadata
+    kWorkloadIdentity,   ///< Entra takes a token file's content
+    kServiceAccount,     ///< Google takes a text signed with the account's key
+    kMetadata,           ///< Google's metadata server
+};
+
+/// What is needed to fetch a cloud's credentials. What `from` does not need is empty; what the file
+/// left to the platform's variables has been read from them.
+struct CredentialSettings {
+    CredentialsFrom from = CredentialsFrom::kNowhere;
+    std::string endpoint;  ///< who is asked; empty: the address that the supplier documents
+    std::string ca_file;
+    std::string profile, credentials_file, config_file;  ///< AWS profile
+    std::string role_arn, session_name;                  ///< web identity
+    std::string token_file;  ///< its content is read at every fetch: the platform replaces it
+    Secret authorization;    ///< AWS container, when it is no file's
+    std::string tenant, client_id;  ///< Entra; a managed identity's may be absent
+    Secret client_secret;
+    Secret certificate;  ///< PEM
+    Secret private_key;  ///< PEM; empty: it stands beside the certificate
+    std::string scope;   ///< of an OAuth token; empty: the cloud's own
+};
+
 struct CloudSettings {
     CloudId id;
     CloudKind kind = CloudKind::kOpenai;
@@ -62,8 +95,9 @@ struct CloudSettings {
     Secret access_key_id, secret_access_key, session_token;  ///< Bedrock
     std::string organization, project;                       ///< OpenAI headers; Vertex's project
     std::string api_version;                                 ///< Azure; empty: the v1 API
-    Secret service_account;                                  ///< Vertex: the key file's content
-    std::string compartment, config_file;                    ///< OCI
+    Secret service_account;                                  ///< Google: the key file's content
+    CredentialSettings credentials;
+    std::string compartment, config_file;  ///< OCI
     std::string ca_file;
     std::string proxy;  ///< `http://host:port`, reached by CONNECT
     UpstreamTimeouts timeouts;
