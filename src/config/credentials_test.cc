@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "config/google_key.h"
 #include "config/load.h"
 #include "crypto/testing.h"
@@ -31,6 +33,9 @@ class Credentials : public ::testing::Test {
 protected:
     // The settings of the one cloud, or every problem.
     std::string problems(std::string_view kind_and_more) {
+        return problems_of(fmt::format("clouds:\n  c: {{kind: {}}}\n", kind_and_more));
+    }
+    std::string problems_of(std::string_view text) {
         Environment environment;
         environment.variable = [this](const std::string& name) -> std::optional<std::string> {
             const auto found = variables.find(name);
@@ -42,7 +47,6 @@ protected:
             if (found == files.end()) return fail(ErrorCode::kIo, "cannot read '" + path + "'");
             return found->second;
         };
-        const std::string text = fmt::format("clouds:\n  c: {{kind: {}}}\n", kind_and_more);
         loaded = load_text(text, "t.yaml", environment);
         return format_problems(loaded.problems);
     }
@@ -170,6 +174,39 @@ TEST_F(Credentials, OfAServiceAccountGoToGoogleUnlessTheFileSaysOtherwise) {
     EXPECT_THAT(problems("openai_compatible, endpoint: \"https://g.example/v1\", credentials: "
                          "{from: service_account}"),
         HasSubstr("'service_account' is missing"));
+}
+
+// What the page for people shows is read as it stands.
+TEST_F(Credentials, OfTheReferencePageAreValid) {
+    variables = {{"HOME", "/home/x"}, {"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "S"},
+        {"AWS_ROLE_ARN", "arn:aws:iam::1:role/r"}, {"AWS_WEB_IDENTITY_TOKEN_FILE", "/t"},
+        {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x"}, {"ENTRA_SECRET", "s"},
+        {"AZURE_TENANT_ID", "t"}, {"AZURE_CLIENT_ID", "c"}, {"AZURE_FEDERATED_TOKEN_FILE", "/t"},
+        {"AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"}};
+    files = {{"/t", "jwt"}, {"/var/run/token", "jwt"}, {"/run/secrets/gcp.json", key_file()},
+        {"/home/x/.aws/config", "[profile prod]\naws_access_key_id=A\naws_secret_access_key=B\n"},
+        {"/run/secrets/entra.pem",
+            std::string(crypto::testing::kPublishedKeysCertificate) +
+                std::string(crypto::testing::kPublishedKey)}};
+    std::ifstream page(std::string(ENTREPOT_SOURCE_DIR) + "/docs/reference/credentials.md");
+    int blocks = 0;
+    std::string block;
+    bool in_block = false;
+    for (std::string line; std::getline(page, line);) {
+        if (line == "```yaml") {
+            in_block = true;
+            block.clear();
+        } else if (in_block && line == "```") {
+            in_block = false;
+            ++blocks;
+            EXPECT_EQ(problems_of(block), "") << block;
+            for (const CloudSettings& cloud : loaded.settings->clouds)
+                EXPECT_NE(cloud.credentials.from, CredentialsFrom::kNowhere) << cloud.id.view();
+        } else if (in_block) {
+            block += line + "\n";
+        }
+    }
+    EXPECT_EQ(blocks, 3);
 }
 
 TEST_F(Credentials, NeverGoInTheClearBeyondThisMachine) {

@@ -103,6 +103,12 @@ struct CloudSettings {
     UpstreamTimeouts timeouts;
     std::int64_t connections_max = 1024;  ///< per core
     Location at;
+
+    /// Whether something has to be fetched before the cloud can be called.
+    [[nodiscard]] bool fetches_credentials() const {
+        return credentials.from != CredentialsFrom::kNowhere &&
+            credentials.from != CredentialsFrom::kEnvironment;
+    }
 };
 
 /// Prices of one offer that take the place of the price book's.

@@ -1,0 +1,340 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "crypto/jwt.h"
+#include "crypto/testing.h"
+#include "json/value.h"
+#include "json/writer.h"
+#include "upstream/credentials/testing.h"
+
+namespace entrepot::upstream {
+namespace {
+
+using config::CredentialsFrom;
+using testing::Asked;
+using testing::Endpoint;
+using testing::fetch_once;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Script;
+
+const std::string kToken =
+    R"({"access_token":"the-token","expires_in":3600,"token_type":"Bearer"})";
+
+std::string aws_keys() {
+    return fmt::format(R"({{"Code":"Success","AccessKeyId":"ASIA1","SecretAccessKey":"secret-1",)"
+                       R"("Token":"session-1","Expiration":"{}"}})",
+        to_rfc3339(wall_now() + seconds(3600)));
+}
+
+std::map<std::string, std::string> form_of_body(std::string_view body) {
+    std::map<std::string, std::string> fields;
+    for (const std::string_view pair : split(body, '&')) {
+        const std::size_t equals = pair.find('=');
+        fields[std::string(pair.substr(0, equals))] = percent_decode(pair.substr(equals + 1));
+    }
+    return fields;
+}
+
+class Sources : public ::testing::Test {
+protected:
+    Sources() {
+        cloud.id = CloudId("c");
+        cloud.kind = config::CloudKind::kAzure;
+        cloud.region = "eu-north-1";
+        folder = std::filesystem::temp_directory_path() / fmt::format("entrepot-cred-{}", getpid());
+        std::filesystem::create_directories(folder);
+    }
+    ~Sources() override { std::filesystem::remove_all(folder); }
+
+    std::string file(std::string_view name, std::string_view content) {
+        const std::filesystem::path path = folder / name;
+        std::ofstream(path) << content;
+        return path.string();
+    }
+    static std::string trouble(const Result<Credential>& fetched) {
+        return fetched ? "a credential" : fetched.error().message;
+    }
+
+    config::CloudSettings cloud;
+    std::filesystem::path folder;
+};
+
+TEST_F(Sources, AClientSecretIsSentAsEntraWantsItAndNeverRepeated) {
+    Endpoint entra([](const Asked&) { return Script{200, kToken, "", false}; });
+    cloud.credentials = {.from = CredentialsFrom::kClientSecret,
+        .endpoint = entra.url(),
+        .tenant = "acme.example",
+        .client_id = "app-1",
+        .client_secret = Secret("p&ss=w rd")};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->bearer.reveal(), "the-token");
+    const Asked asked = entra.asked().at(0);
+    EXPECT_EQ(asked.method, "POST");
+    EXPECT_EQ(asked.target, "/acme.example/oauth2/v2.0/token");
+    EXPECT_EQ(asked.header("content-type"), "application/x-www-form-urlencoded");
+    EXPECT_EQ(form_of_body(asked.body),
+        (std::map<std::string, std::string>{{"grant_type", "client_credentials"},
+            {"client_id", "app-1"}, {"client_secret", "p&ss=w rd"},
+            {"scope", "https://cognitiveservices.azure.com/.default"}}));
+
+    // An endpoint that echoes what it was sent.
+    entra.answer_with([](const Asked& request) {
+        std::string body;
+        json::Writer(body)
+            .begin_object()
+            .member("error", "invalid_client")
+            .member("error_description", "you said " + request.body + " p&ss=w rd")
+            .end_object();
+        return Script{401, body, "", false};
+    });
+    const std::string said = trouble(fetch_once(cloud));
+    EXPECT_THAT(said, HasSubstr("401: invalid_client"));
+    EXPECT_THAT(said, HasSubstr("[redacted]"));
+    EXPECT_THAT(said, Not(HasSubstr("p&ss")));
+    EXPECT_THAT(said, Not(HasSubstr(percent_encode("p&ss=w rd"))));
+}
+
+TEST_F(Sources, ACertificateSignsWhatEntraCanVerify) {
+    Endpoint entra([](const Asked&) { return Script{200, kToken, "", false}; });
+    cloud.credentials = {.from = CredentialsFrom::kClientCertificate,
+        .endpoint = entra.url(),
+        .tenant = "t",
+        .client_id = "app-1",
+        .certificate = Secret(std::string(crypto::testing::kPublishedKeysCertificate)),
+        .private_key = Secret(std::string(crypto::testing::kPublishedKey))};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    auto fields = form_of_body(entra.asked().at(0).body);
+    EXPECT_EQ(
+        fields["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    crypto::Jwt jwt;
+    ASSERT_TRUE(crypto::parse_jwt(fields["client_assertion"], jwt));
+    EXPECT_TRUE(crypto::Certificate::parse(crypto::testing::kPublishedKeysCertificate)
+            ->public_key()
+            .verify_sha256(jwt.signed_text, jwt.signature));
+    const auto header = json::Document::parse(jwt.header_json);
+    EXPECT_EQ(header->root()["alg"].string(), "RS256");
+    EXPECT_EQ(header->root()["x5t#S256"].string(), crypto::testing::kCertificateThumbprint);
+    const auto claims = json::Document::parse(jwt.claims_json);
+    EXPECT_EQ(claims->root()["aud"].string(), entra.url("/t/oauth2/v2.0/token"));
+    EXPECT_EQ(claims->root()["iss"].string(), "app-1");
+    EXPECT_EQ(claims->root()["sub"].string(), "app-1");
+    EXPECT_EQ(claims->root()["jti"].string().size(), 32U);
+    EXPECT_EQ(*claims->root()["exp"].as_int() - *claims->root()["nbf"].as_int(), 600);
+}
+
+TEST_F(Sources, AWorkloadsTokenIsReadFromItsFileAtEveryFetch) {
+    Endpoint entra([](const Asked&) { return Script{200, kToken, "", false}; });
+    cloud.credentials = {.from = CredentialsFrom::kWorkloadIdentity,
+        .endpoint = entra.url(),
+        .token_file = file("federated", "jwt-one\n"),
+        .tenant = "t",
+        .client_id = "app-1",
+        .scope = "https://ai.azure.com/.default"};
+    ASSERT_TRUE(fetch_once(cloud));
+    (void)file("federated", "jwt-two\n");
+    ASSERT_TRUE(fetch_once(cloud));
+    auto first = form_of_body(entra.asked().at(0).body);
+    EXPECT_EQ(first["client_assertion"], "jwt-one");
+    EXPECT_EQ(first["scope"], "https://ai.azure.com/.default");
+    EXPECT_EQ(form_of_body(entra.asked().at(1).body)["client_assertion"], "jwt-two");
+    std::filesystem::remove(folder / "federated");
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("cannot read"));
+}
+
+TEST_F(Sources, AManagedIdentityAsksTheMachineForTheResource) {
+    Endpoint metadata([](const Asked&) {
+        return Script{200,
+            R"({"access_token":"mi","expires_in":"86399","expires_on":"1","token_type":"Bearer"})",
+            "", false};
+    });
+    cloud.credentials = {.from = CredentialsFrom::kManagedIdentity,
+        .endpoint = metadata.url(),
+        .client_id = "identity-2"};
+    cloud.proxy = "http://127.0.0.1:1";  // what is on this machine never goes through it
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->bearer.reveal(), "mi");
+    const Asked asked = metadata.asked().at(0);
+    EXPECT_EQ(asked.target,
+        "/metadata/identity/oauth2/token?api-version=2018-02-01"
+        "&resource=https%3A%2F%2Fcognitiveservices.azure.com&client_id=identity-2");
+    EXPECT_EQ(asked.header("metadata"), "true");
+}
+
+TEST_F(Sources, AServiceAccountSignsForGoogle) {
+    Endpoint google([](const Asked&) { return Script{200, kToken, "", false}; });
+    std::string key;
+    json::Writer(key)
+        .begin_object()
+        .member("type", "service_account")
+        .member("client_email", "sa@p.iam.gserviceaccount.com")
+        .member("private_key_id", "kid-7")
+        .member("private_key", crypto::testing::kPublishedKey)
+        .member("token_uri", "https://evil.example/token")  // not where it goes
+        .end_object();
+    cloud.kind = config::CloudKind::kVertex;
+    cloud.service_account = Secret(key);
+    cloud.credentials = {
+        .from = CredentialsFrom::kServiceAccount, .endpoint = google.url("/token")};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    const Asked asked = google.asked().at(0);
+    EXPECT_EQ(asked.target, "/token");
+    auto fields = form_of_body(asked.body);
+    EXPECT_EQ(fields["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    crypto::Jwt jwt;
+    ASSERT_TRUE(crypto::parse_jwt(fields["assertion"], jwt));
+    EXPECT_TRUE(crypto::RsaPrivateKey::parse(crypto::testing::kPublishedKey)
+            ->public_key()
+            .verify_sha256(jwt.signed_text, jwt.signature));
+    EXPECT_EQ(jwt.header_json, R"({"alg":"RS256","typ":"JWT","kid":"kid-7"})");
+    const auto claims = json::Document::parse(jwt.claims_json);
+    EXPECT_EQ(claims->root()["iss"].string(), "sa@p.iam.gserviceaccount.com");
+    EXPECT_EQ(claims->root()["scope"].string(), "https://www.googleapis.com/auth/cloud-platform");
+    EXPECT_EQ(claims->root()["aud"].string(), google.url("/token"));
+    EXPECT_EQ(*claims->root()["exp"].as_int() - *claims->root()["iat"].as_int(), 3600);
+}
+
+TEST_F(Sources, AServiceAccountsFileAloneCannotSendUsElsewhere) {
+    std::string key;
+    json::Writer(key)
+        .begin_object()
+        .member("type", "service_account")
+        .member("client_email", "sa@p.iam.gserviceaccount.com")
+        .member("private_key", crypto::testing::kPublishedKey)
+        .member("token_uri", "http://127.0.0.1:1/token")
+        .end_object();
+    cloud.service_account = Secret(key);
+    cloud.credentials = {.from = CredentialsFrom::kServiceAccount};
+    const auto source = make_credential_source(cloud);
+    ASSERT_FALSE(source);
+    EXPECT_THAT(source.error().message, HasSubstr("none that Google documents"));
+}
+
+TEST_F(Sources, GooglesMetadataServerHasToSayThatItIsOne) {
+    Endpoint metadata(
+        [](const Asked&) { return Script{200, kToken, "metadata-flavor: Google\r\n", false}; });
+    cloud.credentials = {.from = CredentialsFrom::kMetadata, .endpoint = metadata.url()};
+    ASSERT_TRUE(fetch_once(cloud));
+    EXPECT_EQ(metadata.asked().at(0).target,
+        "/computeMetadata/v1/instance/service-accounts/default/token");
+    EXPECT_EQ(metadata.asked().at(0).header("metadata-flavor"), "Google");
+    metadata.answer_with([](const Asked&) { return Script{200, kToken, "", false}; });
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("not from Google's metadata server"));
+}
+
+TEST_F(Sources, InstanceMetadataIsAskedWithinASessionAndNeverInItsFirstVersion) {
+    Endpoint metadata([](const Asked& asked) {
+        if (asked.method == "PUT") return Script{200, "session-token", "", false};
+        if (asked.header("x-aws-ec2-metadata-token") != "session-token")
+            return Script{401, "", "", false};
+        if (asked.target.ends_with("/security-credentials/"))
+            return Script{200, "my role/x\nsecond", "", false};
+        return Script{200, aws_keys(), "", false};
+    });
+    cloud.credentials = {.from = CredentialsFrom::kInstance, .endpoint = metadata.url()};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->session_token.reveal(), "session-1");
+    ASSERT_EQ(metadata.count(), 3U);
+    EXPECT_EQ(metadata.asked()[0].target, "/latest/api/token");
+    EXPECT_NE(metadata.asked()[0].header("x-aws-ec2-metadata-token-ttl-seconds"), "");
+    EXPECT_EQ(
+        metadata.asked()[2].target, "/latest/meta-data/iam/security-credentials/my%20role%2Fx");
+    metadata.answer_with([](const Asked& asked) {
+        return Script{asked.method == "PUT" ? 403 : 200, aws_keys(), "", false};
+    });
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("IMDSv2"));
+    EXPECT_EQ(metadata.count(), 4U);
+}
+
+TEST_F(Sources, AContainerIsToldWhereAndWithWhat) {
+    Endpoint container([](const Asked&) { return Script{200, aws_keys(), "", false}; });
+    cloud.credentials = {.from = CredentialsFrom::kContainer,
+        .endpoint = container.url("/v2/credentials/abc?id=1"),
+        .token_file = file("pod-token", "pod-secret\n")};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->access_key_id.reveal(), "ASIA1");
+    EXPECT_EQ(container.asked().at(0).target, "/v2/credentials/abc?id=1");
+    EXPECT_EQ(container.asked().at(0).header("authorization"), "pod-secret");
+}
+
+TEST_F(Sources, AWebIdentityIsTradedForARolesKeys) {
+    Endpoint sts([](const Asked&) {
+        return Script{200,
+            fmt::format(R"({{"AssumeRoleWithWebIdentityResponse":)"
+                        R"({{"AssumeRoleWithWebIdentityResult":{{"Credentials":{{)"
+                        R"("AccessKeyId":"ASIA2","SecretAccessKey":"s","SessionToken":"t",)"
+                        R"("Expiration":{}}}}}}}}})",
+                wall_now().ns / 1'000'000'000 + 3600),
+            "", false};
+    });
+    cloud.credentials = {.from = CredentialsFrom::kWebIdentity,
+        .endpoint = sts.url(),
+        .role_arn = "arn:aws:iam::1:role/r",
+        .session_name = "entrepot",
+        .token_file = file("web", "web+jwt")};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->access_key_id.reveal(), "ASIA2");
+    EXPECT_EQ(sts.asked().at(0).target, "/");
+    EXPECT_EQ(form_of_body(sts.asked().at(0).body),
+        (std::map<std::string, std::string>{{"Action", "AssumeRoleWithWebIdentity"},
+            {"Version", "2011-06-15"}, {"RoleArn", "arn:aws:iam::1:role/r"},
+            {"RoleSessionName", "entrepot"}, {"WebIdentityToken", "web+jwt"}}));
+}
+
+TEST_F(Sources, AProfileIsReadFromItsFilesAndLookedAtAgain) {
+    cloud.credentials = {.from = CredentialsFrom::kProfile,
+        .profile = "prod",
+        .credentials_file =
+            file("credentials", "[prod]\naws_access_key_id=A\naws_secret_access_key=B\n"),
+        .config_file = (folder / "none").string()};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->access_key_id.reveal(), "A");
+    EXPECT_EQ(fetched->expires, Credential::kNever);
+    EXPECT_TRUE((*make_credential_source(cloud))->look_again());
+    (void)file("credentials", "[prod]\n");
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("no 'aws_access_key_id'"));
+}
+
+TEST_F(Sources, ARedirectIsNotFollowed) {
+    Endpoint elsewhere([](const Asked&) { return Script{200, kToken, "", false}; });
+    Endpoint entra([&](const Asked&) {
+        return Script{307, "", "location: " + elsewhere.url("/") + "\r\n", false};
+    });
+    cloud.credentials = {.from = CredentialsFrom::kClientSecret,
+        .endpoint = entra.url(),
+        .tenant = "t",
+        .client_id = "a",
+        .client_secret = Secret("secret")};
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("redirects are not followed"));
+    EXPECT_EQ(elsewhere.count(), 0U);
+}
+
+TEST_F(Sources, AnIdentityChangesWithEverySettingAndNamesNone) {
+    cloud.credentials = {.from = CredentialsFrom::kClientSecret,
+        .tenant = "t",
+        .client_id = "a",
+        .client_secret = Secret("hunter2")};
+    const std::string first = (*make_credential_source(cloud))->identity();
+    EXPECT_EQ((*make_credential_source(cloud))->identity(), first);
+    EXPECT_THAT(first, Not(HasSubstr("hunter2")));
+    cloud.credentials.client_secret = Secret("hunter3");
+    EXPECT_NE((*make_credential_source(cloud))->identity(), first);
+    cloud.credentials = {.from = CredentialsFrom::kNowhere};
+    EXPECT_EQ(*make_credential_source(cloud), nullptr);
+}
+
+}  // namespace
+}  // namespace entrepot::upstream
