@@ -51,6 +51,13 @@ Task<void> Worker::attempts(
     std::int32_t at_offer = 0;
     for (std::size_t i = 0; i < plan.attempts.size();) {
         const routing::Attempt& step = plan.attempts[i];
+        // A cloud without credentials is out until they return: nothing is held or sent for it.
+        if (Failed lacking = lacks_credentials(x, step)) {
+            if (!failed) failed = std::move(lacking);
+            ++i;
+            at_offer = 0;
+            continue;
+        }
         if (step.not_before > core_.now()) {
             const Until until{
                 Deadline::at(step.not_before).sooner(core_.after(seconds(2))), request.cancel};
@@ -102,6 +109,16 @@ Task<void> Worker::attempts(
     if (failed) co_return co_await give_up(x, *failed, response);
     if (refused) co_return std::unexpected(std::move(*refused));
     co_return fail(ErrorCode::kNoOffer, fmt::format("no offer of '{}' could be reached", x.model));
+}
+
+Failed Worker::lacks_credentials(Exchange& x, const routing::Attempt& step) {
+    upstream::Signer* signer = x.core->signers[x.state->offers[step.offer].cloud].get();
+    if (signer == nullptr) return nullptr;
+    Status ready = signer->ready(core_.wall());
+    if (ready) return nullptr;
+    Error error = std::move(ready).error();
+    metrics_.alarm(x.state->offers[step.offer].name, error.cause);
+    return failed_with(std::move(error));
 }
 
 Co<void> Worker::end_failed(
@@ -273,7 +290,9 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     }
     if (upstream::Signer* signer = x.core->signers[offer.cloud].get(); signer != nullptr) {
         net::HeaderLines signature;
-        signer->sign(target, body, core_.wall(), signature);
+        // They may have expired while the budgets were asked.
+        Status is_signed = signer->sign(target, body, core_.wall(), signature);
+        if (!is_signed) co_return failed_with(std::move(is_signed).error());
         lines += signature.text();
     }
     // Lets a supplier's log, or our simulated cloud, be matched with the books.
@@ -339,6 +358,10 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
         out.failure.retry_after = std::chrono::duration_cast<milliseconds>(*out.retry_after);
     out.is_content_filter = out.failure.kind == canon::FailureKind::kContentFilter;
     if (x.lane != Lane::kTranslated && text.starts_with('{')) out.native_body = text;
+    // Fetched credentials may have been withdrawn before their time.
+    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
+    if ((out.status == 401 || out.status == 403) && cloud.credentials != nullptr)
+        credentials_.doubt(cloud.credentials);
     ErrorCode code = ErrorCode::kUpstreamRefused;
     if (out.status == 401 || out.status == 402 || out.status == 403)
         code = ErrorCode::kUpstreamAuth;

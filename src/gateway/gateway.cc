@@ -16,6 +16,10 @@
 namespace entrepot::gateway {
 namespace {
 
+/// How long new settings wait for credentials that have not been fetched once. A cloud whose own
+/// are not there by then begins without.
+constexpr milliseconds kFirstCredentialsMax{5'000};
+
 net::ServerOptions server_options(const config::Settings& settings) {
     net::ServerOptions options;
     options.header_bytes_max = static_cast<std::size_t>(settings.header_bytes_max);
@@ -66,6 +70,11 @@ Co<void> drain_server(net::HttpServer& server, Deadline deadline, std::promise<v
     done.set_value();
 }
 
+Co<void> stop_credentials(upstream::CredentialKeeper& credentials, std::promise<void>& done) {
+    co_await credentials.stop();
+    done.set_value();
+}
+
 Co<void> join_scope(Scope& scope, std::promise<void>& done) {
     co_await scope.join();
     done.set_value();
@@ -80,6 +89,7 @@ struct Gateway::Impl {
     Cores cores;
     std::unique_ptr<store::Books> books;
     std::unique_ptr<BooksPort> port;
+    std::unique_ptr<upstream::CredentialKeeper> credentials;
     std::unique_ptr<Snapshot<State>> states;
     Limiters limiters;
     std::unique_ptr<telemetry::AccessLog> access_log;
@@ -97,8 +107,12 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     const config::Settings& settings, std::unique_ptr<store::Books> books, GatewayOptions options) {
     auto impl = std::make_unique<Impl>(settings);
     impl->books = std::move(books);
+    impl->credentials = std::make_unique<upstream::CredentialKeeper>(
+        impl->cores[0], [raw = impl.get()](const upstream::CredentialEvent& event) {
+            raw->per_core[0].metrics->credential_fetched(event);
+        });
     ENTREPOT_TRY(std::shared_ptr<const State> state,
-        compile_state(settings, options.stored_keys, *impl->books));
+        compile_state(settings, options.stored_keys, *impl->books, *impl->credentials));
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
     impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
     if (settings.durability == config::Durability::kPower) {
@@ -130,7 +144,6 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
 
     auto gateway = std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
     Impl& self = *gateway->impl_;
-    std::mutex failed_mutex;
     std::optional<Error> failed;
     std::atomic<std::size_t> running{0};
     std::promise<void> all_running;
@@ -145,19 +158,23 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     self.cores.start([&](Core& core) {
         PerCore& here = self.per_core[core.index()];
         here.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
-            *here.metrics, self.access_log.get(), self.is_draining, take_out);
+            *here.metrics, self.access_log.get(), self.is_draining, *self.credentials, take_out);
         here.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
             *here.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
         here.scope = std::make_unique<Scope>(core);
         if (core.index() == 0)
             here.scope->spawn(keep_books(core, *self.books, here.scope->token()));
-        if (Status started = here.server->start(); !started) {
-            const std::lock_guard lock(failed_mutex);
-            failed = started.error();
-        }
         if (++running == self.cores.size()) all_running.set_value();
     });
     all_running.get_future().wait();
+    // Whoever connects meanwhile waits in the listener's queue.
+    (void)self.credentials->wait_first(kFirstCredentialsMax);
+    for (std::size_t i = 0; i < self.cores.size() && !failed; ++i) {
+        run_on(self.cores[i], [&] {
+            if (Status started = self.per_core[i].server->start(); !started)
+                failed = started.error();
+        });
+    }
     if (failed) return std::unexpected(std::move(*failed));
     return gateway;
 }
@@ -165,6 +182,14 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
 Gateway::~Gateway() {
     Impl& self = *impl_;
     drain(milliseconds(0));
+    if (self.per_core[0].scope != nullptr) {
+        std::promise<void> stopped;
+        Core& core = self.cores[0];
+        run_on(core, [&] {
+            core.spawn(stop_credentials(*self.credentials, stopped), [](void*) {}, nullptr);
+        });
+        stopped.get_future().wait();
+    }
     for (std::size_t i = 0; i < self.cores.size(); ++i) {
         PerCore& here = self.per_core[i];
         if (here.scope == nullptr) continue;
@@ -191,9 +216,11 @@ Status Gateway::reload(const config::Settings& settings, GatewayOptions options)
     Impl& self = *impl_;
     const std::lock_guard lock(self.reload_mutex);
     Result<std::shared_ptr<const State>> compiled;
-    run_on(self.cores[0],
-        [&] { compiled = compile_state(settings, options.stored_keys, *self.books); });
+    run_on(self.cores[0], [&] {
+        compiled = compile_state(settings, options.stored_keys, *self.books, *self.credentials);
+    });
     if (!compiled) return std::unexpected(std::move(compiled).error());
+    (void)self.credentials->wait_first(kFirstCredentialsMax);
     self.states->publish(std::move(*compiled));
     return {};
 }

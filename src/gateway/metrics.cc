@@ -82,6 +82,39 @@ void Metrics::alarm(std::string_view where, std::string_view what) {
     telemetry::log(telemetry::LogLevel::kError, fmt::format("{}: {}", where, what));
 }
 
+void Metrics::credential_fetched(const upstream::CredentialEvent& event) {
+    const std::array fetch{event.name, std::string_view(event.is_fetched ? "fetched" : "failed")};
+    core_
+        .counter(Family{"entrepot_credential_fetches_total",
+                     "Fetches of clouds' credentials, by the first cloud that wants them.",
+                     MetricKind::kCounter, {"cloud", "outcome"}},
+            fetch)
+        .add();
+    const bool ends = event.is_live && event.expires != upstream::Credential::kNever;
+    core_
+        .gauge(Family{"entrepot_credential_expires_seconds",
+                   "Unix time at which a cloud's credentials expire; 0: none are held, or they do "
+                   "not expire.",
+                   MetricKind::kGauge, {"cloud"}},
+            std::span(&event.name, 1))
+        .set(ends ? event.expires.ns / 1'000'000'000 : 0);
+    const std::string until = ends ? " until " + to_rfc3339(event.expires) : "";
+    if (event.is_fetched) {
+        if (event.failures > 0)
+            telemetry::log(telemetry::LogLevel::kInfo,
+                fmt::format("{}: credentials are fetched again, good{}", event.name, until));
+    } else if (event.is_live) {
+        telemetry::log(telemetry::LogLevel::kWarning,
+            fmt::format("{}: its credentials could not be renewed ({} in a row); the old ones are "
+                        "used{}: {}",
+                event.name, event.failures, until, event.trouble));
+    } else {
+        alarm(event.name,
+            fmt::format("no credentials, so nothing is sent there ({} failures in a row): {}",
+                event.failures, event.trouble));
+    }
+}
+
 void Metrics::overdraft(std::string_view offer, Money amount) {
     overdrafts_->add();
     alarm(offer,

@@ -10,6 +10,7 @@
 #include "ledger/types.h"
 #include "routing/health.h"
 #include "telemetry/metrics.h"
+#include "upstream/credentials/keeper.h"
 
 namespace entrepot::gateway {
 
@@ -26,6 +27,8 @@ public:
     /// Something an operator must see: our credentials refused, a settlement that could not be
     /// booked. Logged at most once a second per core, always counted.
     void alarm(std::string_view where, std::string_view what);
+    /// A cloud's credentials were fetched, or not: an alarm when it is out for the want of them.
+    void credential_fetched(const upstream::CredentialEvent& event);
     /// Usage went beyond its hold: the supplier did not enforce the cap it was given.
     void overdraft(std::string_view offer, Money amount);
 

@@ -164,7 +164,8 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
 }
 
 Result<std::shared_ptr<const State>> compile_state(const config::Settings& settings,
-    std::span<const config::KeySettings> stored_keys, store::Books& books) {
+    std::span<const config::KeySettings> stored_keys, store::Books& books,
+    upstream::CredentialKeeper& credentials) {
     auto state = std::make_shared<State>();
     state->settings = settings;
     std::string problems;
@@ -178,6 +179,15 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.settings = cloud;
         compiled.supplier = std::move(*supplier);
         compiled.quirks = compiled.supplier->quirks();
+        auto source = upstream::make_credential_source(cloud);
+        if (!source) {
+            problems +=
+                fmt::format("clouds.{}.credentials: {}\n", cloud.id.view(), source.error().message);
+            continue;
+        }
+        // What is held already stays; what is new begins to be fetched here, and is let go when the
+        // settings are refused.
+        if (*source != nullptr) compiled.credentials = credentials.keep(cloud.id.view(), *source);
         state->clouds.push_back(std::move(compiled));
     }
     if (!problems.empty()) {

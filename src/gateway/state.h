@@ -11,6 +11,7 @@
 #include "ledger/types.h"
 #include "routing/offers.h"
 #include "store/books.h"
+#include "upstream/credentials/keeper.h"
 #include "upstream/supplier.h"
 
 namespace entrepot::gateway {
@@ -20,6 +21,8 @@ struct Cloud {
     config::CloudSettings settings;
     std::unique_ptr<const upstream::Supplier> supplier;
     upstream::Quirks quirks;
+    /// Where its fetched credentials are published; null where they are constants.
+    std::shared_ptr<const upstream::CredentialCell> credentials;
 };
 
 /// One offer, beside what the router knows of it (same index).
@@ -56,10 +59,12 @@ struct State {
     std::vector<ledger::NameId> dialect_names;
 };
 
-/// Compiles settings and takes their budgets and names into the books. Owner's thread of the books.
+/// Compiles settings, has their credentials fetched, and takes their budgets and names into the
+/// books. Owner's thread of the books.
 /// Errors: kBadConfiguration with every problem on a line of its own; then nothing was changed.
 [[nodiscard]] Result<std::shared_ptr<const State>> compile_state(const config::Settings& settings,
-    std::span<const config::KeySettings> stored_keys, store::Books& books);
+    std::span<const config::KeySettings> stored_keys, store::Books& books,
+    upstream::CredentialKeeper& credentials);
 
 /// The principals of all keys, file and store. Errors: kBadConfiguration.
 [[nodiscard]] Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(

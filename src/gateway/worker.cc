@@ -25,7 +25,7 @@ Error nothing_at(const net::ServerRequest& request) {
 
 Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
     Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-    TakeOut take_out_everywhere)
+    upstream::CredentialKeeper& credentials, TakeOut take_out_everywhere)
     : core_(core),
       states_(states),
       books_(books),
@@ -33,6 +33,7 @@ Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limi
       metrics_(metrics),
       access_log_(access_log),
       draining_(draining),
+      credentials_(credentials),
       take_out_everywhere_(std::move(take_out_everywhere)),
       client_(core, client_options()) {}
 
@@ -48,7 +49,7 @@ const std::shared_ptr<CoreState>& Worker::core_state() {
         const Result<net::OriginPool*> pool = client_.origin(cloud.supplier->origin());
         if (!pool) metrics_.alarm(cloud.settings.id.view(), pool.error().message);
         fresh->pools.push_back(pool ? *pool : nullptr);
-        fresh->signers.push_back(cloud.supplier->make_signer());
+        fresh->signers.push_back(cloud.supplier->make_signer(cloud.credentials));
     }
     fresh->health = core_state_ == nullptr
         ? routing::Health(state->table)

@@ -53,7 +53,7 @@ public:
 
     Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
         Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-        TakeOut take_out_everywhere);
+        upstream::CredentialKeeper& credentials, TakeOut take_out_everywhere);
 
     [[nodiscard]] Co<void> handle(
         net::ServerRequest& request, net::ResponseWriter& response) override;
@@ -121,6 +121,8 @@ private:
     [[nodiscard]] Co<Failed> attempt(Exchange& x, const routing::Attempt& step,
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step);
+    /// Null when the offer's cloud can be called; what is missing is told to the operator.
+    [[nodiscard]] Failed lacks_credentials(Exchange& x, const routing::Attempt& step);
     [[nodiscard]] static Status encode_chat(
         Exchange& x, const routing::Attempt& step, bool must_state);
     [[nodiscard]] static Status encode_passing(Exchange& x, const OfferState& offer);
@@ -170,6 +172,7 @@ private:
     Metrics& metrics_;
     telemetry::AccessLog* access_log_;  // null: off
     const std::atomic<bool>& draining_;
+    upstream::CredentialKeeper& credentials_;
     TakeOut take_out_everywhere_;
     net::HttpClient client_;
     std::shared_ptr<CoreState> core_state_;

@@ -8,6 +8,28 @@
 #include "upstream/openai/openai.h"
 
 namespace entrepot::upstream {
+namespace {
+
+/// An OAuth token, as it stands.
+class BearerSigner final : public Signer {
+public:
+    explicit BearerSigner(std::shared_ptr<const CredentialCell> cell) : reader_(std::move(cell)) {}
+
+    Status ready(Instant now) override {
+        ENTREPOT_TRY_DO(reader_.live(now));
+        return {};
+    }
+    Status sign(std::string_view, std::string_view, Instant now, net::HeaderLines& lines) override {
+        ENTREPOT_TRY(const Credential* credential, reader_.live(now));
+        lines.add("authorization", fmt::format("Bearer {}", credential->bearer.reveal()));
+        return {};
+    }
+
+private:
+    CredentialReader reader_;
+};
+
+}  // namespace
 
 Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_view fallback) {
     const std::string_view url =
@@ -22,6 +44,12 @@ Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_vie
     endpoint.origin.ca_file = cloud.ca_file;
     endpoint.origin.proxy = cloud.proxy;
     return endpoint;
+}
+
+std::unique_ptr<Signer> Supplier::make_signer(
+    const std::shared_ptr<const CredentialCell>& credentials) const {
+    if (credentials == nullptr) return nullptr;
+    return std::make_unique<BearerSigner>(credentials);
 }
 
 Result<std::unique_ptr<const Supplier>> make_supplier(const config::CloudSettings& cloud) {

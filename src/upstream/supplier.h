@@ -12,6 +12,7 @@
 #include "dialect/dialect.h"
 #include "net/http_client.h"
 #include "net/message.h"
+#include "upstream/credential.h"
 
 namespace entrepot::upstream {
 
@@ -20,8 +21,12 @@ namespace entrepot::upstream {
 class Signer {
 public:
     virtual ~Signer() = default;
+    /// Whether there is something to sign with. Errors: kUpstreamAuth, with the reason as its
+    /// cause: the cloud is out until its credentials return.
+    [[nodiscard]] virtual Status ready(Instant now) = 0;
     /// Appends the signed headers for this request to `lines`, which already hold the offer's own.
-    virtual void sign(
+    /// Errors: as `ready`.
+    [[nodiscard]] virtual Status sign(
         std::string_view target, std::string_view body, Instant now, net::HeaderLines& lines) = 0;
 };
 
@@ -48,8 +53,10 @@ public:
     /// The ways to ask for that model, at least one. A client that speaks the dialect of one of
     /// them is served through it; everybody else is translated to the first.
     [[nodiscard]] virtual std::vector<Voice> voices(std::string_view model_at_cloud) const = 0;
-    /// Null when the static headers suffice.
-    [[nodiscard]] virtual std::unique_ptr<Signer> make_signer() const { return nullptr; }
+    /// Null when the static headers suffice. `credentials` is where the cloud's are published, null
+    /// when they are constants.
+    [[nodiscard]] virtual std::unique_ptr<Signer> make_signer(
+        const std::shared_ptr<const CredentialCell>& credentials) const;
     [[nodiscard]] virtual Quirks quirks() const { return {}; }
     /// The header that names the request in the supplier's own logs.
     [[nodiscard]] virtual std::string_view request_id_header() const { return "x-request-id"; }

@@ -18,7 +18,7 @@ public:
           api_version_(cloud.api_version) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
-        lines.add("api-key", cloud.api_key.reveal());
+        if (!cloud.api_key.empty()) lines.add("api-key", cloud.api_key.reveal());
         header_lines_ = lines.text();
         // stream_options came with 2024-09-01-preview; max_completion_tokens with it.
         if (!api_version_.empty() && api_version_.substr(0, 10) < "2024-09-01") {
@@ -48,9 +48,9 @@ private:
 
 Result<std::unique_ptr<const Supplier>> make_azure(const config::CloudSettings& cloud) {
     ENTREPOT_TRY(Endpoint endpoint, endpoint_of(cloud, ""));
-    if (cloud.api_key.empty())
+    if (cloud.api_key.empty() && !cloud.fetches_credentials())
         return fail(ErrorCode::kBadConfiguration,
-            fmt::format("clouds.{}: api_key is missing", cloud.id.view()));
+            fmt::format("clouds.{}: api_key or credentials is missing", cloud.id.view()));
     // People paste the endpoint with the path of one API or the other; the path is ours to add.
     for (const std::string_view suffix : {"/openai/v1", "/openai"}) {
         if (endpoint.base_path.ends_with(suffix))

@@ -15,10 +15,27 @@ namespace sigv4 = crypto::sigv4;
 class BedrockSigner final : public Signer {
 public:
     BedrockSigner(sigv4::Credentials credentials, std::string region, std::string host)
-        : signer_(std::move(credentials), std::move(region), "bedrock"), host_(std::move(host)) {}
+        : signer_(std::move(credentials), region, "bedrock"),
+          region_(std::move(region)),
+          host_(std::move(host)) {}
+    /// Signs with what is fetched, from the moment it is published.
+    BedrockSigner(
+        std::shared_ptr<const CredentialCell> credentials, std::string region, std::string host)
+        : BedrockSigner(sigv4::Credentials{}, std::move(region), std::move(host)) {
+        fetched_.emplace(std::move(credentials));
+    }
 
-    void sign(std::string_view target, std::string_view body, Instant now,
+    Status ready(Instant now) override {
+        if (fetched_) ENTREPOT_TRY_DO(fetched_->live(now));
+        return {};
+    }
+
+    Status sign(std::string_view target, std::string_view body, Instant now,
         net::HeaderLines& lines) override {
+        if (fetched_) {
+            ENTREPOT_TRY(const Credential* credential, fetched_->live(now));
+            adopt(*credential);
+        }
         const std::array headers{sigv4::HeaderView{"host", host_},
             sigv4::HeaderView{"content-type", "application/json"}};
         const std::string digest = crypto::hex(crypto::sha256(body));
@@ -29,11 +46,26 @@ public:
             .body_sha256_hex = digest};
         for (const sigv4::Header& header : signer_.sign(request, now))
             lines.add(header.name, header.value);
+        return {};
     }
 
 private:
+    // A derived key holds for one secret and one day; it is kept for as long as the secret is.
+    void adopt(const Credential& credential) {
+        const std::string_view id = credential.access_key_id.reveal();
+        if (id == key_id_ && token_.reveal() == credential.session_token.reveal()) return;
+        key_id_ = id;
+        token_ = credential.session_token;
+        sigv4::Credentials keys{key_id_, credential.secret_access_key, credential.session_token};
+        signer_ = sigv4::Signer(std::move(keys), region_, "bedrock");
+    }
+
     sigv4::Signer signer_;
+    std::string region_;
     std::string host_;
+    std::optional<CredentialReader> fetched_;
+    std::string key_id_;  // of what was adopted
+    Secret token_;
 };
 
 /// Converse and ConverseStream, with a Bedrock API key or with SigV4.
@@ -47,7 +79,7 @@ public:
         lines.add("content-type", "application/json");
         if (!cloud.api_key.empty()) {
             lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
-        } else {
+        } else if (!cloud.access_key_id.empty()) {
             credentials_ = sigv4::Credentials{std::string(cloud.access_key_id.reveal()),
                 cloud.secret_access_key, cloud.session_token};
         }
@@ -60,7 +92,10 @@ public:
             fmt::format("{}/model/{}", base_path_, percent_encode(model_at_cloud));
         return {{&dialect_, model + "/converse", model + "/converse-stream", header_lines_}};
     }
-    std::unique_ptr<Signer> make_signer() const override {
+    std::unique_ptr<Signer> make_signer(
+        const std::shared_ptr<const CredentialCell>& credentials) const override {
+        if (credentials != nullptr)
+            return std::make_unique<BedrockSigner>(credentials, region_, origin_.authority());
         if (!credentials_) return nullptr;
         return std::make_unique<BedrockSigner>(*credentials_, region_, origin_.authority());
     }
@@ -80,10 +115,11 @@ Result<std::unique_ptr<const Supplier>> make_bedrock(const config::CloudSettings
         return fail(ErrorCode::kBadConfiguration,
             fmt::format("clouds.{}: region is missing; signatures and the endpoint need it",
                 cloud.id.view()));
-    if (cloud.api_key.empty() && (cloud.access_key_id.empty() || cloud.secret_access_key.empty())) {
+    const bool has_pair = !cloud.access_key_id.empty() && !cloud.secret_access_key.empty();
+    if (cloud.api_key.empty() && !has_pair && !cloud.fetches_credentials()) {
         return fail(ErrorCode::kBadConfiguration,
             fmt::format("clouds.{}: credentials are missing: give api_key, or access_key_id and "
-                        "secret_access_key",
+                        "secret_access_key, or credentials: {{from: ...}}",
                 cloud.id.view()));
     }
     ENTREPOT_TRY(Endpoint endpoint,
