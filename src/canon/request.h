@@ -121,6 +121,9 @@ struct Tool {
     std::optional<CacheMark> cache;
     std::optional<Opaque> server;  ///< a tool the supplier runs itself (web search, code execution)
     std::vector<Extra> extras;
+    /// `parameters` as the origin spelled them, where its schemas are no JSON Schema (Gemini's).
+    /// It says the same, so that nothing is lost where it is left out.
+    std::optional<Opaque> own_parameters;
 };
 
 struct ToolChoice {
@@ -138,6 +141,7 @@ struct ResponseFormat {
     std::string description;
     std::string schema;  ///< JSON text
     std::optional<bool> is_strict;
+    std::optional<Opaque> own_schema;  ///< like Tool::own_parameters
 };
 
 /// How much the model should think. `effort` in OpenAI's words (none minimal low medium high xhigh

@@ -86,6 +86,8 @@ struct ReplyContext {
     bool wants_usage = true;     ///< a stream with a usage chunk
     /// canon::Request::uses_functions: calls go back in OpenAI's old form.
     bool wants_function_call = false;
+    /// A stream goes out as one JSON array, piece by piece (Google's, without `alt=sse`).
+    bool wants_json_array = false;
     std::string family = {};  ///< canon::Request::family: the body's shape, where there are many
 };
 
@@ -139,6 +141,9 @@ struct Dialect {
         int status, std::span<const Header> headers, std::string_view body) = nullptr;
     /// An error as a whole body of this dialect.
     std::string (*encode_failure)(const canon::Failure& failure) = nullptr;
+    /// Whether a stream with this query goes out as one JSON array instead of events
+    /// (ReplyContext::wants_json_array, under `application/json`); null: never.
+    bool (*wants_json_array)(std::string_view query) = nullptr;
     /// The headers by which this dialect's clients know an error, beside the body; null: none.
     std::vector<Header> (*failure_headers)(const canon::Failure& failure) = nullptr;
 };

@@ -10,6 +10,7 @@
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/composed.h"
+#include "dialect/gemini/gemini.h"
 #include "dialect/openai_chat/openai_chat.h"
 
 namespace entrepot::dialect {
@@ -71,7 +72,8 @@ Result<Translated> translate_reply(
 
 const Dialect* find_dialect(std::string_view name) {
     const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
-        &anthropic_messages::dialect(), &bedrock_converse::kDialect, &invoke_dialect()};
+        &anthropic_messages::dialect(), &bedrock_converse::kDialect, &invoke_dialect(),
+        &gemini::gemini(), &gemini::vertex()};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }
