@@ -101,8 +101,8 @@ def main():
     passed = failed = skipped = 0
     with stage.Stage(options.build.resolve()) as up:
         plan = {**up.plan(), "only": options.k}
-        print("# Node, the official SDK")
-        commands = [[node, str(HERE / "node/suite.mjs")]]
+        print("# Node, the official SDKs")
+        commands = [[node, str(HERE / "node/suite.mjs")], [node, str(HERE / "node/matrix.mjs")]]
         if python:
             commands.append([python, str(HERE / "python/suite.py")])
         else:

@@ -1,0 +1,23 @@
+// What the adapters share.
+
+/// The client's dialect has no words for what was asked.
+export class Unsaid extends Error {}
+
+export const schemaOf = ({ field }) => ({
+  type: "object",
+  properties: { [field]: { type: "string" } },
+  required: [field],
+  additionalProperties: false,
+});
+
+export const answer = () => ({
+  text: "",
+  thought: "",
+  finish: null,
+  calls: [],
+  usage: { input: 0, output: 0, cached: 0 },
+  pieces: 0,
+});
+
+export const PIXEL_BASE64 =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";

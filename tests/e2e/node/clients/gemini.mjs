@@ -1,0 +1,82 @@
+// Google's GenAI SDK.
+import { GoogleGenAI } from "@google/genai";
+import { answer, PIXEL_BASE64, schemaOf } from "./face.mjs";
+
+const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
+
+function requestOf(ask) {
+  const parts = [{ text: ask.text }];
+  if (ask.image) parts.push({ inlineData: { mimeType: "image/png", data: PIXEL_BASE64 } });
+  const config = { systemInstruction: "Be brief.", abortSignal: ask.signal };
+  if (ask.output_tokens) config.maxOutputTokens = ask.output_tokens;
+  if (ask.tools) {
+    config.tools = [{ functionDeclarations: ask.tools.map((tool) => ({
+      name: tool.name, parametersJsonSchema: schemaOf(tool) })) }];
+  }
+  if (ask.schema) {
+    config.responseMimeType = "application/json";
+    config.responseJsonSchema = schemaOf(ask.schema);
+  }
+  if (ask.effort) {
+    config.thinkingConfig = { thinkingBudget: BUDGETS[ask.effort], includeThoughts: true };
+  }
+  return {
+    model: ask.model,
+    contents: [{ role: "user", parts }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
+      { role: "model", parts: [{ functionCall: { id: call.id, name: call.name, args: call.args } }] },
+      { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name,
+        response: { output: result } } }] },
+    ])],
+    config,
+  };
+}
+
+function take(out, reply) {
+  const candidate = reply.candidates?.[0];
+  for (const part of candidate?.content?.parts ?? []) {
+    if (part.thought) {
+      out.thought += part.text ?? "";
+    } else if (part.functionCall) {
+      const { id, name, args } = part.functionCall;
+      out.calls.push({ id, name, args: args ?? {} });
+    } else if (part.text) {
+      out.text += part.text;
+      out.pieces += 1;
+    }
+  }
+  if (candidate?.finishReason) {
+    out.finish = { STOP: "stop", MAX_TOKENS: "length" }[candidate.finishReason] ??
+      candidate.finishReason;
+  }
+  // Gemini has no word of its own for an answer that ends in calls.
+  if (out.finish === "stop" && out.calls.length > 0) out.finish = "tools";
+  const usage = reply.usageMetadata;
+  if (usage) {
+    out.usage = { input: usage.promptTokenCount ?? 0,
+      output: (usage.candidatesTokenCount ?? 0) + (usage.thoughtsTokenCount ?? 0),
+      cached: usage.cachedContentTokenCount ?? 0 };
+  }
+}
+
+export function genai({ base_url: base, api_key: apiKey }) {
+  const client = new GoogleGenAI({ apiKey, vertexai: false,
+    httpOptions: { baseUrl: base.replace(/\/v1$/, ""), retryOptions: { attempts: 1 } } });
+  return {
+    name: "gemini",
+    async whole(ask) {
+      const out = answer();
+      take(out, await client.models.generateContent(requestOf(ask)));
+      return out;
+    },
+    async stream(ask) {
+      const out = answer();
+      for await (const chunk of await client.models.generateContentStream(requestOf(ask))) {
+        take(out, chunk);
+        ask.onPiece?.(out.pieces);
+      }
+      return out;
+    },
+    statusOf: (error) => ({ status: error.status, message: error.message,
+      exception: error.constructor.name }),
+  };
+}
