@@ -89,6 +89,8 @@ struct ReplyContext {
     /// A stream goes out as one JSON array, piece by piece (Google's, without `alt=sse`).
     bool wants_json_array = false;
     std::string family = {};  ///< canon::Request::family: the body's shape, where there are many
+    /// Dialect::echo_of the request that is answered; empty: the reply repeats defaults.
+    std::string echo = {};
 };
 
 /// Events to client bytes. A whole reply is written at the end, a stream as it comes.
@@ -132,6 +134,9 @@ struct Dialect {
     /// Canon to supplier request. Errors: kUnsupported naming the field, as `on_lossy` says.
     Result<EncodedRequest> (*encode_request)(
         const canon::Request& request, const EncodeTarget& target) = nullptr;
+    /// What a reply of this dialect repeats of its request (tools, instructions), as a JSON object:
+    /// ReplyContext::echo. Null: nothing is repeated.
+    std::string (*echo_of)(const canon::Request& request) = nullptr;
     std::unique_ptr<ReplyDecoder> (*reply_decoder)(ReplyForm form) = nullptr;
     std::unique_ptr<ReplyEncoder> (*reply_encoder)(
         ReplyForm form, const ReplyContext& context) = nullptr;

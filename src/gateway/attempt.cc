@@ -248,6 +248,9 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
         ENTREPOT_TRY(bench.canonical, x.client->decode_request(document, context));
         x.uses_functions = bench.canonical->uses_functions;  // the bench is gone when it answers
     }
+    // The bench is gone when it answers.
+    if (x.client->echo_of != nullptr && x.echo.empty())
+        x.echo = x.client->echo_of(*bench.canonical);
     dialect::EncodeTarget target;
     target.model_id = offer.model_at_cloud;
     target.on_lossy = on_lossy_of(x.principal->policy.on_lossy);

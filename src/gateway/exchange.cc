@@ -45,6 +45,7 @@ dialect::ReplyContext reply_context_of(const Exchange& x) {
     context.created_s = x.began_wall.ns / 1'000'000'000;
     context.wants_usage = x.wants_usage;
     context.wants_function_call = x.uses_functions;
+    context.echo = x.echo;
     return context;
 }
 

@@ -126,6 +126,7 @@ struct Exchange {
     bool is_stream = false;
     bool wants_usage = false;     ///< the client asked for usage in its stream
     bool uses_functions = false;  ///< canon::Request::uses_functions, once translated
+    std::string echo;             ///< of the request, for the reply; once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished
