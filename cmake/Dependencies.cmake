@@ -21,6 +21,20 @@ target_include_directories(llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
 target_compile_options(llhttp PRIVATE -O2 -w)
 target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 
+# Debian's libnghttp2-dev has no CMake files. The options that bound floods came with its security
+# updates (1.52.0-1+deb12u2).
+find_path(NGHTTP2_INCLUDE_DIR nghttp2/nghttp2.h REQUIRED)
+find_library(NGHTTP2_LIBRARY nghttp2 REQUIRED)
+file(STRINGS ${NGHTTP2_INCLUDE_DIR}/nghttp2/nghttp2.h nghttp2_bounds
+    REGEX "nghttp2_option_set_max_continuations")
+if(NOT nghttp2_bounds)
+    message(FATAL_ERROR "libnghttp2-dev is older than 1.52.0-1+deb12u2; run apt-get update and "
+        "apt-get install libnghttp2-dev")
+endif()
+add_library(nghttp2 INTERFACE)
+target_include_directories(nghttp2 SYSTEM INTERFACE ${NGHTTP2_INCLUDE_DIR})
+target_link_libraries(nghttp2 INTERFACE ${NGHTTP2_LIBRARY})
+
 add_library(entrepot_asio INTERFACE)
 target_compile_definitions(entrepot_asio INTERFACE
     BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION

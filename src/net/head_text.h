@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +12,20 @@
 #include "net/message.h"
 
 namespace entrepot::net {
+
+/// Whether every character may stand in a Host header.
+[[nodiscard]] inline bool is_host(std::string_view text) {
+    static constexpr std::array<bool, 256> kAllowed = [] {
+        std::array<bool, 256> allowed{};
+        for (const char letter :
+            std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             "0123456789-._~!$&'()*+;=:[]%"))
+            allowed[static_cast<unsigned char>(letter)] = true;
+        return allowed;
+    }();
+    return std::all_of(
+        text.begin(), text.end(), [](char c) { return kAllowed[static_cast<unsigned char>(c)]; });
+}
 
 /// The headers that say where a message ends and whom it is for, found in one walk.
 struct FramingHeaders {

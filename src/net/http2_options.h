@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace entrepot::net {
+
+/// The bounds of HTTP/2, each per connection. What a connection may hold, in sum: of bodies
+/// 2 * streams_max * window_bytes + 2 * ServerOptions::body_bytes_max, of answers
+/// 2 * streams_max * 64 KiB, inside nghttp2 session_bytes_max, and 64 KiB that the socket refused.
+struct Http2Options {
+    bool enabled = true;
+    /// Open at once; as many again may still be ending (a reset stream's handler settles).
+    std::uint32_t streams_max = 128;
+    /// Of each body may come unasked. Two round trips then carry a request of half a megabyte.
+    std::uint32_t window_bytes = 256 * 1024;
+    std::size_t session_bytes_max = 2 * 1024 * 1024;
+
+    /// A connection that is older than either is retired at its next moment without a request, and
+    /// at twice that in any case: the kernel gives the client's next one to some other core.
+    std::size_t requests_max = 10'000;
+    milliseconds age_max{600'000};
+
+    // More than a client that cancels everything at once and begins anew; a flood has 10^5 a
+    // second.
+    std::uint32_t resets_burst = 512;
+    std::uint32_t resets_per_second = 50;
+    // PING, SETTINGS, PRIORITY, empty DATA.
+    std::uint32_t control_burst = 1000;
+    std::uint32_t control_per_second = 100;
+};
+
+}  // namespace entrepot::net
