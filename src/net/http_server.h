@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/http2_options.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "runtime/core.h"
@@ -26,6 +27,7 @@ struct ServerOptions {
     milliseconds idle_timeout{75'000};       ///< kept alive without a request
     milliseconds write_timeout{30'000};      ///< one write that makes no progress
     std::size_t requests_per_connection_max = 1'000'000;
+    Http2Options http2;
 };
 
 /// A bound, listening socket. Several with the same port share it (SO_REUSEPORT), one per core.
@@ -55,7 +57,8 @@ private:
     int descriptor_ = -1;
 };
 
-/// The HTTP/1.1 server of one core and one listener.
+/// The server of one core and one listener: HTTP/1.1, and HTTP/2 for clients that begin with its
+/// preface (clear text) or agree on it (TLS, ALPN).
 class HttpServer {
 public:
     /// `tls` null: clear text. `handler` and `tls` outlive the server.
@@ -69,8 +72,8 @@ public:
     [[nodiscard]] std::uint16_t port() const;
 
     /// Stops accepting, closes idle connections, lets requests in flight finish (their answers say
-    /// `connection: close`) until `deadline`, then trips their cancel with kDraining; returns when
-    /// all have ended.
+    /// `connection: close`, or follow a GOAWAY) until `deadline`, then trips their cancel with
+    /// kDraining; returns when all have ended.
     [[nodiscard]] Co<void> drain(Deadline deadline);
 
     [[nodiscard]] std::size_t connections() const;

@@ -1,7 +1,6 @@
 #include "net/request_parser.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,18 +19,6 @@ constexpr std::size_t kTrustedLengthMax =
     1024 * 1024;  // what a Content-Length may reserve before bytes come
 
 RequestParser* self_of(llhttp_t* parser) { return static_cast<RequestParser*>(parser->data); }
-
-bool is_host_character(char c) {
-    static constexpr std::array<bool, 256> kAllowed = [] {
-        std::array<bool, 256> allowed{};
-        for (const char letter :
-            std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                             "0123456789-._~!$&'()*+;=:[]%"))
-            allowed[static_cast<unsigned char>(letter)] = true;
-        return allowed;
-    }();
-    return kAllowed[static_cast<unsigned char>(c)];
-}
 
 }  // namespace
 
@@ -102,7 +89,7 @@ void RequestParser::reset() {
     body_.clear();
     head_bytes_ = framing_bytes_ = known_length_ = target_begin_ = 0;
     state_ = State::kHead;
-    expects_continue_ = in_place_ = begun_ = false;
+    expects_continue_ = in_place_ = begun_ = is_http2_preface_ = false;
 }
 
 int RequestParser::fail_with(int status, ErrorCode code, std::string message) {
@@ -158,7 +145,7 @@ int RequestParser::check_head(const FramingHeaders& given) {
     if (!head_.sound()) return fail_with(400, ErrorCode::kBadRequest, "a header has no name");
     if (given.hosts > 1 || (given.hosts == 0 && !http_1_0_))
         return fail_with(400, ErrorCode::kBadRequest, "exactly one Host header is required");
-    if (!std::all_of(given.host.begin(), given.host.end(), is_host_character))
+    if (!is_host(given.host))
         return fail_with(400, ErrorCode::kBadRequest, "the Host header is not a host");
     // Clients that take us for a proxy send the whole URL; it must not name another host.
     for (const std::string_view scheme : {"http://", "https://"}) {
@@ -227,6 +214,7 @@ void RequestParser::fail_parse() {
         fail_with(501, ErrorCode::kMethodNotAllowed, "the method is not known");
     } else if (code == HPE_PAUSED_H2_UPGRADE) {
         fail_with(505, ErrorCode::kBadRequest, "HTTP/2 is not spoken on this connection");
+        is_http2_preface_ = true;
     } else {
         const char* reason = llhttp_get_error_reason(&parser_);
         fail_with(400, ErrorCode::kBadRequest,
@@ -250,7 +238,8 @@ std::size_t RequestParser::feed(std::string_view bytes) {
         consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - slice.data());
     } else if (code != HPE_OK) {
         fail_parse();
-        return bytes.size();
+        if (!is_http2_preface_) return bytes.size();
+        return static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - slice.data());
     }
     if (in_head) {
         head_bytes_ += consumed;

@@ -37,6 +37,8 @@ public:
     /// When kFailed: what to answer. The connection cannot go on.
     [[nodiscard]] const Error& error() const { return error_; }
     [[nodiscard]] int error_status() const { return error_status_; }
+    /// When kFailed: whether because HTTP/2's preface came; what follows it has not been taken.
+    [[nodiscard]] bool is_http2_preface() const { return is_http2_preface_; }
 
     /// From the end of the head on.
     [[nodiscard]] std::string_view method() const { return method_; }
@@ -110,6 +112,7 @@ private:
     bool expects_continue_ = false;
     bool in_place_ = false;
     bool begun_ = false;
+    bool is_http2_preface_ = false;
 };
 
 }  // namespace entrepot::net

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "net/http2_connection.h"
 
 namespace entrepot::net {
 
@@ -25,6 +26,7 @@ constexpr std::size_t kMorePiecesMax = 12;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kChunkEnd = "\r\n";
 constexpr std::string_view kChunkEndAndLastChunk = "\r\n0\r\n\r\n";
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// `1a2b\r\n`; returns its length. `out` has room for 20.
@@ -50,11 +52,17 @@ iovec piece_of(std::string_view text) {
 ServerConnection::ServerConnection(ServerShared& shared, std::string peer)
     : shared_(shared), stream_(shared.core), parser_(shared.limits), peer_(std::move(peer)) {}
 
+ServerConnection::~ServerConnection() = default;
+
 void ServerConnection::close_if_idle() {
+    if (http2_ != nullptr) return http2_->drain();
     if (phase_ == Phase::kIdle || phase_ == Phase::kHandshake) stream_.close(ErrorCode::kDraining);
 }
 
-void ServerConnection::expire() { cancel_.cancel(ErrorCode::kDraining); }
+void ServerConnection::expire() {
+    if (http2_ != nullptr) return http2_->expire();
+    cancel_.cancel(ErrorCode::kDraining);
+}
 
 Co<void> ServerConnection::run() {
     if (shared_.tls != nullptr) {
@@ -64,13 +72,28 @@ Co<void> ServerConnection::run() {
             stream_.close();
             co_return;
         }
+        speaks_http2_ = stream_.agreed_on_http2();
     }
-    while (co_await receive()) {
-        const bool again = co_await serve_one();
-        if (!again) break;
+    if (!speaks_http2_) {
+        while (co_await receive()) {
+            const bool again = co_await serve_one();
+            if (!again) break;
+        }
     }
+    if (speaks_http2_) co_await run_http2();
     phase_ = Phase::kEnding;
     stream_.close();
+}
+
+Co<void> ServerConnection::run_http2() {
+    phase_ = Phase::kServing;
+    http2_ = std::make_unique<Http2Connection>(shared_, stream_, peer_);
+    std::string received;
+    if (parser_.is_http2_preface()) received = kHttp2Preface;
+    received += leftover_;
+    std::string().swap(leftover_);
+    parser_.reset();
+    co_await http2_->run(std::move(received));
 }
 
 // ---- Receiving
@@ -138,6 +161,10 @@ Co<bool> ServerConnection::receive() {
     for (;;) {
         if (parser_.state() == RequestParser::State::kComplete) co_return true;
         if (parser_.state() == RequestParser::State::kFailed) {
+            // On TLS it would have been agreed on; after a request it makes no sense.
+            speaks_http2_ = parser_.is_http2_preface() && served_ == 0 && !stream_.secure() &&
+                shared_.options.http2.enabled;
+            if (speaks_http2_) co_return false;
             co_await refuse();
             co_return false;
         }

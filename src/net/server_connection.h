@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 
 #include "net/http_server.h"
@@ -10,7 +11,7 @@
 
 namespace entrepot::net {
 
-class ServerConnection;
+class Http2Connection;
 
 /// What the connections of one server share.
 struct ServerShared {
@@ -27,11 +28,13 @@ struct ServerShared {
     Waiter drained;
 };
 
-/// One HTTP/1.1 client connection: requests one after the other, pipelined ones wait in
-/// `leftover_`. Between two requests it holds no read buffer.
+/// One client connection. It speaks HTTP/1.1 (requests one after the other, pipelined ones wait in
+/// `leftover_`; between two requests it holds no read buffer) until it finds that the client speaks
+/// HTTP/2, and then leaves its socket to an Http2Connection.
 class ServerConnection final : public ListNode, private ResponseWriter {
 public:
     ServerConnection(ServerShared& shared, std::string peer);
+    ~ServerConnection();
 
     [[nodiscard]] Status adopt(int descriptor) { return stream_.adopt(descriptor); }
     [[nodiscard]] Co<void> run();
@@ -44,6 +47,7 @@ public:
 private:
     enum class Phase : std::uint8_t { kHandshake, kIdle, kReading, kServing, kEnding };
 
+    Co<void> run_http2();
     Co<bool> receive();
     Co<bool> serve_one();
     Co<void> answer_unanswered();
@@ -84,12 +88,14 @@ private:
     Cancel cancel_;
     std::string peer_;
     std::string leftover_;  // received beyond the current request; at most one read buffer
-    std::string head_;      // a rendered head that waits for its first chunk
-    MonotonicTime began_;   // first byte of the request
+    std::unique_ptr<Http2Connection> http2_;
+    std::string head_;     // a rendered head that waits for its first chunk
+    MonotonicTime began_;  // first byte of the request
     MonotonicTime progress_;
     std::size_t served_ = 0;
     Phase phase_ = Phase::kHandshake;
     bool keep_alive_ = true;
+    bool speaks_http2_ = false;
     bool ended_ = false;  // the client sends nothing more
     bool broken_ = false;
     bool head_waits_ = false;

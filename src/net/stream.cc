@@ -81,6 +81,22 @@ void Stream::close(ErrorCode reason) {
     if (write_waiter_.waiting()) write_waiter_.wake(Wake{false, reason});
 }
 
+bool Stream::agreed_on_http2() const {
+    if (ssl_ == nullptr) return false;
+    const unsigned char* name = nullptr;
+    unsigned int bytes = 0;
+    SSL_get0_alpn_selected(ssl_, &name, &bytes);
+    return bytes == 2 && std::memcmp(name, "h2", 2) == 0;
+}
+
+void Stream::shut_down_sending() {
+    if (ssl_ != nullptr) {
+        SSL_shutdown(ssl_);
+        ERR_clear_error();
+    }
+    ::shutdown(descriptor_, SHUT_WR);
+}
+
 void Stream::on_events(std::uint32_t events) {
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         hung_up_ = true;

@@ -45,6 +45,10 @@ public:
     [[nodiscard]] Task<void> connect_tls(
         const TlsClientContext& context, const std::string& host, Until until);
     [[nodiscard]] bool secure() const { return ssl_ != nullptr; }
+    /// Whether the handshake chose HTTP/2 (ALPN `h2`).
+    [[nodiscard]] bool agreed_on_http2() const;
+    /// Tells the peer that nothing follows; what it still sends can be read.
+    void shut_down_sending();
 
     /// One attempt, no waiting. Call it when `readable()`; after kWouldBlock, await
     /// `wait_readable`.

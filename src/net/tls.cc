@@ -1,7 +1,7 @@
 #include "net/tls.h"
 
+#include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <string_view>
 
 #include <openssl/err.h>
@@ -12,6 +12,10 @@
 namespace entrepot::net {
 
 namespace {
+
+constexpr std::string_view kHttp2 = "h2";
+constexpr std::string_view kHttp11 = "http/1.1";
+int speaks_http2 = 1;  // only its address counts
 
 std::string last_reason() {
     const unsigned long code = ERR_peek_last_error();
@@ -33,16 +37,30 @@ void set_common(SSL_CTX* context) {
     SSL_CTX_set_read_ahead(context, 1);
 }
 
-int select_http_1_1(SSL*, const unsigned char** out, unsigned char* out_bytes,
-    const unsigned char* in, unsigned int in_bytes, void*) {
-    for (unsigned int at = 0; at < in_bytes; at += 1U + in[at]) {
-        if (in[at] == 8 && at + 9 <= in_bytes && std::memcmp(in + at + 1, "http/1.1", 8) == 0) {
-            *out = in + at + 1;
-            *out_bytes = 8;
-            return SSL_TLSEXT_ERR_OK;
-        }
+/// Whether `name` is in ALPN's list `offered`: names with a byte of length before each.
+bool offers(std::string_view offered, std::string_view name) {
+    while (!offered.empty()) {
+        const auto bytes = static_cast<unsigned char>(offered[0]);
+        if (offered.substr(1, bytes) == name) return true;
+        offered.remove_prefix(std::min<std::size_t>(1U + bytes, offered.size()));
     }
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return false;
+}
+
+/// `argument`: null where HTTP/2 is not spoken.
+int select_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes,
+    const unsigned char* in, unsigned int in_bytes, void* argument) {
+    const std::string_view offered(reinterpret_cast<const char*>(in), in_bytes);
+    std::string_view chosen;
+    if (argument != nullptr && offers(offered, kHttp2))
+        chosen = kHttp2;
+    else if (offers(offered, kHttp11))
+        chosen = kHttp11;
+    else
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = reinterpret_cast<const unsigned char*>(chosen.data());
+    *out_bytes = static_cast<unsigned char>(chosen.size());
+    return SSL_TLSEXT_ERR_OK;
 }
 
 }  // namespace
@@ -79,7 +97,7 @@ Result<TlsServerContext> TlsServerContext::make(const Options& options) {
             reinterpret_cast<const unsigned char*>(kSessions.data()),
             static_cast<unsigned>(kSessions.size()));
     }
-    SSL_CTX_set_alpn_select_cb(context, select_http_1_1, nullptr);
+    SSL_CTX_set_alpn_select_cb(context, select_protocol, options.http2 ? &speaks_http2 : nullptr);
     return made;
 }
 

@@ -21,6 +21,7 @@ public:
         std::string cert_file;       ///< PEM chain
         std::string key_file;        ///< PEM
         std::string client_ca_file;  ///< when set, clients must present a certificate it signed
+        bool http2 = true;           ///< preferred to HTTP/1.1, where the client offers both
     };
     /// Errors: kBadConfiguration, naming the file.
     [[nodiscard]] static Result<TlsServerContext> make(const Options& options);

@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/http2_testing.h"
 #include "net/http_client.h"
 #include "net/testing.h"
 
@@ -192,6 +193,96 @@ TEST(Tls, AListenerCanAskForAClientCertificate) {
     origin.port = server.port();
     origin.ca_file = certificate.cert();
     EXPECT_FALSE(fetch(origin, "/", "x").body);
+}
+
+/// A blocking TLS client that offers `alpn` (each name with its length before it; empty: none).
+class TlsClient {
+public:
+    TlsClient(std::uint16_t port, std::string_view alpn)
+        : context_(SSL_CTX_new(TLS_client_method())),
+          ssl_(SSL_new(context_)),
+          socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+        const timeval limit{5, 0};
+        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(port);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        (void)::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to);
+        if (!alpn.empty())
+            SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(alpn.data()),
+                static_cast<unsigned>(alpn.size()));
+        SSL_set_fd(ssl_, socket_);
+        is_connected_ = SSL_connect(ssl_) == 1;
+    }
+    ~TlsClient() {
+        SSL_free(ssl_);
+        SSL_CTX_free(context_);
+        ::close(socket_);
+    }
+    TlsClient(const TlsClient&) = delete;
+    TlsClient& operator=(const TlsClient&) = delete;
+    [[nodiscard]] bool is_connected() const { return is_connected_; }
+    [[nodiscard]] SSL* ssl() const { return ssl_; }
+    [[nodiscard]] std::string protocol() const {
+        const unsigned char* name = nullptr;
+        unsigned int bytes = 0;
+        SSL_get0_alpn_selected(ssl_, &name, &bytes);
+        return {reinterpret_cast<const char*>(name), bytes};
+    }
+    std::string ask(std::string_view text) {
+        SSL_write(ssl_, text.data(), static_cast<int>(text.size()));
+        std::string got(65536, 0);
+        const int bytes = SSL_read(ssl_, got.data(), static_cast<int>(got.size()));
+        got.resize(static_cast<std::size_t>(std::max(bytes, 0)));
+        return got;
+    }
+
+private:
+    SSL_CTX* context_;
+    SSL* ssl_;
+    int socket_;
+    bool is_connected_ = false;
+};
+
+TEST(Tls, SpeaksHttp2WhereTheClientOffersItAndHttp1WhereItDoesNot) {
+    Secured secured;
+    for (const std::string_view alpn : {"\x02h2", "\x08http/1.1\x02h2", "\x02h2\x08http/1.1"}) {
+        TlsClient client(secured.server.port(), alpn);
+        ASSERT_TRUE(client.is_connected());
+        EXPECT_EQ(client.protocol(), "h2");
+        testing::Http2Client http2(client.ssl());
+        testing::Http2Request request;
+        request.body = std::string(300'000, 'x');
+        EXPECT_TRUE(http2.fetch(request).body == request.body);
+        request.path = "/stream";
+        request.body.clear();
+        EXPECT_EQ(http2.fetch(request).body.size(), 1'000'000U);
+    }
+    for (const std::string_view alpn : {"\x08http/1.1", "\x08http/1.0\x08http/1.1", ""}) {
+        TlsClient client(secured.server.port(), alpn);
+        ASSERT_TRUE(client.is_connected());
+        EXPECT_EQ(client.protocol(), alpn.empty() ? "" : "http/1.1");
+        EXPECT_TRUE(client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 200"));
+    }
+    TlsClient unknown(secured.server.port(),
+        "\x03"
+        "foo");
+    EXPECT_FALSE(unknown.is_connected());
+    TlsClient liar(secured.server.port(), "\x02h2");
+    EXPECT_EQ(liar.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").find("HTTP/1.1"), std::string::npos);
+}
+
+TEST(Tls, OffersNoHttp2WhereItIsTurnedOff) {
+    const Certificate certificate("gateway.test");
+    Result<TlsServerContext> context =
+        TlsServerContext::make({certificate.cert(), certificate.key(), {}, false});
+    ASSERT_TRUE(context);
+    TestServer server(echo, {}, &*context);
+    TlsClient both(server.port(), "\x02h2\x08http/1.1");
+    EXPECT_EQ(both.protocol(), "http/1.1");
+    TlsClient only(server.port(), "\x02h2");
+    EXPECT_FALSE(only.is_connected());
 }
 
 TEST(Tls, NamesTheFileItCannotUse) {

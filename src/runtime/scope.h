@@ -16,7 +16,7 @@ public:
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    /// Starts a child at the next turn of the loop.
+    /// Starts a child: on the core's own thread it runs at once, up to its first wait.
     void spawn(Co<void> work);
     /// Wakes the wait each child is in with `reason`, and trips `token()`, which fails the waits
     /// that begin later.
