@@ -189,6 +189,9 @@ std::string meaning(const std::vector<canon::Event>& events) {
         // One OpenAI field for both lifetimes, and none for what is beside tokens.
         usage[canon::Meter::kCacheWrite] += usage[canon::Meter::kCacheWriteLong];
         usage[canon::Meter::kCacheWriteLong] = 0;
+        // Pictures are counted among the rest.
+        usage[canon::Meter::kInput] += usage[canon::Meter::kImageIn];
+        usage[canon::Meter::kImageIn] = 0;
         for (const canon::Meter meter :
             {canon::Meter::kRequests, canon::Meter::kImages, canon::Meter::kAudioSeconds,
                 canon::Meter::kCharacters, canon::Meter::kSearches, canon::Meter::kToolCalls})

@@ -157,7 +157,8 @@ protected:
     [[nodiscard]] std::vector<Exchange> recorded() const {
         std::vector<Exchange> exchanges = read_corpus(GetParam().name, [](std::string_view name) {
             return name == "chat.completions" || name == "messages" || name == "streamrawpredict" ||
-                name == "converse-stream" || name == "invoke-with-response-stream";
+                name == "converse-stream" || name == "invoke-with-response-stream" ||
+                name == "streamGenerateContent";
         });
         std::erase_if(exchanges, [](const Exchange& e) { return !e.is_stream; });
         return exchanges;
@@ -243,7 +244,8 @@ TEST_P(TextSplits, OtherLineEndsGiveTheSameAtEverySplit) {
 constexpr File kTextFiles[] = {{"openai-chat", "openai-chat", 211},
     {"openai-compatible", "openai-chat", 78}, {"azure-openai", "azure-openai", 21},
     {"anthropic-messages", "anthropic-messages", 171},
-    {"vertex-anthropic", "anthropic-messages", 3}};
+    {"vertex-anthropic", "anthropic-messages", 3}, {"gemini", "gemini", 123},
+    {"vertex", "vertex", 29}};
 constexpr File kFrameFiles[] = {
     {"bedrock-converse", "bedrock-converse", 79}, {"bedrock-invoke", "bedrock-invoke", 75}};
 
