@@ -21,6 +21,8 @@ namespace entrepot::dialect {
         "generationConfig.responseMimeType", "generationConfig.responseFormat",
         "generationConfig.speechConfig", "generationConfig.imageConfig"};
     const std::string_view path = extra.path;
+    // What stands beside a function that is carried describes it.
+    if (path.find(".functionDeclarations[") != std::string_view::npos) return false;
     if (std::ranges::find(kWhole, path) != kWhole.end()) return true;
     return std::ranges::find(kOfAnswer, path.substr(0, path.find_first_of(".["))) !=
         kOfAnswer.end();

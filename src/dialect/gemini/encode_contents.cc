@@ -340,6 +340,20 @@ Status ContentsWriter::add(const Item& item) {
     return {};
 }
 
+/// Where nothing of a turn was left, its neighbours are one.
+void ContentsWriter::merge_turns() {
+    std::vector<Turn> merged;
+    for (Turn& turn : turns_) {
+        if (merged.empty() || merged.back().is_model != turn.is_model) {
+            merged.push_back(std::move(turn));
+            continue;
+        }
+        std::ranges::move(turn.responses, std::back_inserter(merged.back().responses));
+        std::ranges::move(turn.parts, std::back_inserter(merged.back().parts));
+    }
+    turns_ = std::move(merged);
+}
+
 Result<Conversation> ContentsWriter::write() {
     Conversation out;
     std::string system;
@@ -367,6 +381,7 @@ Result<Conversation> ContentsWriter::write() {
     if (has_system) out.system = std::move(system);
     std::erase_if(
         turns_, [](const Turn& turn) { return turn.parts.empty() && turn.responses.empty(); });
+    if (!is_own_) merge_turns();
     if (turns_.empty())
         return fail_field(ErrorCode::kInvalidField, "messages",
             "messages hold nothing that can be sent: a user's text must not be empty");

@@ -66,6 +66,7 @@ private:
     void write_signature(json::Writer& writer, const canon::Item& item);
     [[nodiscard]] std::string path_of(const canon::Item& item) const;
     Turn& turn_for(const canon::Item& item);
+    void merge_turns();
 
     const canon::Request& request_;
     bool is_own_;
