@@ -84,6 +84,8 @@ TEST(CloudKind, EachHasItsName) {
 TEST(Tier, SuppliersWordsAreKnown) {
     EXPECT_EQ(parse_tier("default"), Tier::kStandard);
     EXPECT_EQ(parse_tier("Priority"), Tier::kPriority);
+    EXPECT_EQ(parse_tier("ON_DEMAND"), Tier::kStandard);
+    EXPECT_EQ(parse_tier("ON_DEMAND_FLEX"), Tier::kFlex);
     EXPECT_EQ(parse_tier("scale"), std::nullopt);
 }
 
