@@ -97,6 +97,8 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
     if (bench.facts.is_stream) std::string().swap(request.body);
     x.is_stream = bench.facts.is_stream;
     x.wants_usage = bench.facts.wants_stream_usage;
+    x.wants_json_array = x.is_stream && x.client->wants_json_array != nullptr &&
+        x.client->wants_json_array(request.query);
     x.model = bench.facts.model;
 
     x.phase = ledger::Phase::kAuthorise;

@@ -177,8 +177,10 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
                 cloud.settings.kind == config::CloudKind::kOpenaiCompatible));
     x.voice = &voice_for(*x.client, offer);
     x.lane = lane_between(*x.client, *x.voice->dialect);
-    // A cap of ours is a change that only a dialect's own encoder knows how to make.
-    if (x.lane == Lane::kPassing && must_state && step.inject_output_cap > 0)
+    // A cap of ours is a change that only a dialect's own encoder knows how to make; and suppliers
+    // are asked for events, never for an array.
+    if (x.lane == Lane::kPassing &&
+        (x.wants_json_array || (must_state && step.inject_output_cap > 0)))
         x.lane = Lane::kTranslated;
     switch (x.lane) {
         case Lane::kChat: return encode_chat(x, step, must_state);

@@ -46,6 +46,7 @@ dialect::ReplyContext reply_context_of(const Exchange& x) {
     context.wants_usage = x.wants_usage;
     context.wants_function_call = x.uses_functions;
     context.echo = x.echo;
+    context.wants_json_array = x.wants_json_array;
     return context;
 }
 

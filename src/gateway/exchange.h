@@ -124,9 +124,10 @@ struct Exchange {
     const upstream::Voice* voice = nullptr;    ///< what the attempt is made in
     Lane lane = Lane::kChat;                   ///< from the one to the other
     bool is_stream = false;
-    bool wants_usage = false;     ///< the client asked for usage in its stream
-    bool uses_functions = false;  ///< canon::Request::uses_functions, once translated
-    std::string echo;             ///< of the request, for the reply; once translated
+    bool wants_usage = false;       ///< the client asked for usage in its stream
+    bool wants_json_array = false;  ///< its stream is one JSON array (Google's)
+    bool uses_functions = false;    ///< canon::Request::uses_functions, once translated
+    std::string echo;               ///< of the request, for the reply; once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished

@@ -77,7 +77,8 @@ Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
 }
 
 void Worker::begin_stream(Exchange& x, net::ResponseWriter& response) {
-    const std::string_view type = x.client->stream_content_type;
+    const std::string_view type =
+        x.wants_json_array ? "application/json" : x.client->stream_content_type;
     std::string lines = "content-type: ";
     lines += type;
     if (type.starts_with("text/")) lines += "; charset=utf-8";
