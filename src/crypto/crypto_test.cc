@@ -185,6 +185,21 @@ TEST_F(Verifying, RefusesAnotherBodyPathOrHeader) {
     EXPECT_EQ(verdict(), Verdict::kSignatureMismatch);
 }
 
+// The AWS SDK for JavaScript signs so over HTTP/2; what it signed comes as the host header.
+TEST_F(Verifying, TakesASignedAuthorityForTheHost) {
+    sigv4::Signer signer(
+        {"AKIDEXAMPLE", Secret(std::string(kSuiteSecret)), Secret()}, "us-east-1", "bedrock");
+    const std::vector<HeaderView> headers{{":authority", "h"}};
+    const std::string body = hex(sha256(body_));
+    const auto added =
+        signer.sign({"POST", "/model/m%3A0/converse", "", headers, body}, kSuiteTime);
+    headers_ = {{"host", "h"}, {added[0].name, added[0].value}};
+    authorization_ = added[1].value;
+    EXPECT_EQ(verdict(), Verdict::kValid);
+    headers_[0].second = "other";
+    EXPECT_EQ(verdict(), Verdict::kSignatureMismatch);
+}
+
 TEST_F(Verifying, HoldsTheClockToFiveMinutes) {
     EXPECT_EQ(verdict("/model/m%3A0/converse", kSuiteTime + seconds(300)), Verdict::kValid);
     EXPECT_EQ(verdict("/model/m%3A0/converse", kSuiteTime + seconds(301)), Verdict::kClockSkew);

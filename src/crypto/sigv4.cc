@@ -132,9 +132,17 @@ std::string join(std::span<const std::string> names) {
     return fmt::format("{}", fmt::join(names, ";"));
 }
 
+// Over HTTP/2 clients sign `:authority`, which reaches us as the host header.
+constexpr std::string_view kAuthority = ":authority";
+
+bool is_signed_as(const HeaderView& header, std::string_view name) {
+    return equals_ignoring_case(header.name, name) ||
+        (name == kAuthority && equals_ignoring_case(header.name, "host"));
+}
+
 const HeaderView* find_header(std::span<const HeaderView> headers, std::string_view name) {
     for (const HeaderView& header : headers)
-        if (equals_ignoring_case(header.name, name)) return &header;
+        if (is_signed_as(header, name)) return &header;
     return nullptr;
 }
 
@@ -153,7 +161,7 @@ std::string canonical_request(const Request& request, std::span<const std::strin
         out += ':';
         bool first = true;
         for (const HeaderView& header : request.headers) {
-            if (!equals_ignoring_case(header.name, name)) continue;
+            if (!is_signed_as(header, name)) continue;
             if (!first) out += ',';
             first = false;
             append_header_value(out, header.value);
@@ -271,7 +279,7 @@ Verdict verify(
     const auto is_signed = [&](std::string_view name) {
         return std::ranges::find(claim.signed_headers, name) != claim.signed_headers.end();
     };
-    if (!is_signed("host")) return Verdict::kHeaderMissing;
+    if (!is_signed("host") && !is_signed(kAuthority)) return Verdict::kHeaderMissing;
     for (const std::string& name : claim.signed_headers)
         if (find_header(request.headers, name) == nullptr) return Verdict::kHeaderMissing;
     for (const HeaderView& header : request.headers) {

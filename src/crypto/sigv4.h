@@ -86,8 +86,8 @@ struct Claim {
 
 enum class Verdict : std::uint8_t {
     kValid,
-    kHeaderMissing,  ///< `host` or an `x-amz-*` header is not signed, or a signed header is not
-                     ///< there
+    kHeaderMissing,  ///< `host` (over HTTP/2 `:authority`) or an `x-amz-*` header is not signed, or
+                     ///< a signed header is not there
     kBadDate,        ///< no `x-amz-date`, or not of the day in the scope
     kClockSkew,      ///< signed more than five minutes ago or ahead
     kBodyMismatch,   ///< `x-amz-content-sha256` is not the body's
