@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "net/http2_testing.h"
+#include "runtime/random.h"
 
 namespace entrepot::net {
 namespace {
@@ -215,6 +216,78 @@ TEST(Http2Deadlines, AnIdleConnectionIsClosedWithAGoaway) {
     Http2Client client(server.port());
     EXPECT_EQ(client.fetch(get("/short")).status, 200) << "a request in flight is not idle";
     EXPECT_EQ(client.goaway_at_end(), NGHTTP2_NO_ERROR);
+}
+
+// Whatever a client does, in whatever order, every request of it ends.
+TEST(Http2Deadlines, AClientOfRandomActsLeavesNothingBehind) {
+    ServerOptions options;
+    options.body_bytes_max = 20'000;
+    options.body_idle_timeout = 60ms;
+    options.write_timeout = 60ms;
+    options.http2.streams_max = 8;
+    options.http2.window_bytes = 2048;
+    options.http2.requests_max = 40;
+    std::atomic<int> begun{0};
+    std::atomic<int> ended{0};
+    TestServer server(
+        [&](ServerRequest& request, ResponseWriter& response) -> Co<void> {
+            begun.fetch_add(1);
+            const std::size_t bytes = request.body.size();
+            const Until until{Core::current()->after(milliseconds(bytes % 7)), request.cancel};
+            const Result<void> slept = co_await Core::current()->sleep(until);
+            if (request.path == "/abort") {
+                response.abort();
+            } else if (request.path == "/stream" && slept) {
+                response.start(200, {});
+                for (int i = 0; i < 20; ++i) {
+                    const Result<void> sent = co_await response.write(request.body);
+                    if (!sent) break;
+                    if (i % 3 == 0) co_await Core::current()->yield();
+                }
+                if (!response.finished()) (void)co_await response.finish();
+            } else if (request.path != "/nothing") {
+                (void)co_await response.send(200, {}, request.body);
+            }
+            ended.fetch_add(1);
+        },
+        options);
+    Random random(20'261'123);
+    for (int round = 0; round < 40; ++round) {
+        const Http2Client::Settings settings{{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+            static_cast<std::uint32_t>(random.below(2) == 0 ? 100 : 65'535)}};
+        Http2Client client(server.port(), settings, random.below(2) == 0);
+        std::vector<std::int32_t> ids{1};
+        for (int act = 0; act < 60 && !client.closed(); ++act) {
+            const std::int32_t id = ids[random.below(ids.size())];
+            switch (random.below(8)) {
+                case 0:
+                case 1:
+                case 2: {
+                    static constexpr const char* kPaths[] = {
+                        "/send", "/stream", "/abort", "/nothing"};
+                    Http2Request request;
+                    request.path = kPaths[random.below(4)];
+                    request.body = std::string(random.below(25'000), 'r');
+                    request.body_waits = random.below(6) == 0;
+                    const std::int32_t made = client.request(request);
+                    if (made > 0) ids.push_back(made);
+                    break;
+                }
+                case 3: client.reset(id, static_cast<std::uint32_t>(random.below(14))); break;
+                case 4: client.open_window(id, 1000); break;
+                case 5: client.open_window(0, 100'000); break;
+                default:
+                    client.pump_until([] { return false; }, milliseconds(random.below(4)));
+                    break;
+            }
+        }
+        if (random.below(4) == 0)
+            client.send_raw(http2_frame(NGHTTP2_DATA, 0, 99, "half").substr(0, 11));
+    }
+    EXPECT_TRUE(waits_for([&] { return server.server().connections() == 0; }));
+    EXPECT_EQ(server.server().requests_in_flight(), 0U);
+    EXPECT_GT(begun.load(), 100);
+    EXPECT_EQ(begun.load(), ended.load());
 }
 
 // ---- Retirement and drain

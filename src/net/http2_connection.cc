@@ -13,7 +13,6 @@ namespace entrepot::net {
 namespace {
 
 constexpr std::size_t kBatchBytes = 64 * 1024;
-constexpr std::size_t kPieceBytesMax = 17 * 1024;  // a frame of nghttp2's: 16 KiB and its head
 constexpr milliseconds kAnnounceTime{1'000};  // between the two GOAWAYs, when PING is not answered
 constexpr milliseconds kLingerTime{1'000};
 constexpr unsigned kReadsPerTurn = 32;  // a fast sender must not starve the others
@@ -158,19 +157,20 @@ Co<void> Http2Connection::write_on() {
 Http2Connection::Sent Http2Connection::send_what_is_due() {
     thread_local std::array<char, kBatchBytes> batch;
     for (;;) {
-        iovec one{unsent_.data(), unsent_.size()};
-        if (unsent_.empty()) {
-            std::size_t size = 0;
-            while (kBatchBytes - size >= kPieceBytesMax) {
-                const std::string_view piece = session_.produce(shared_.core.now());
-                if (piece.empty()) break;
-                ENTREPOT_CHECK(piece.size() <= kBatchBytes - size);
+        std::size_t size = 0;
+        while (unsent_.empty() && size < kBatchBytes) {
+            const std::string_view piece = session_.produce(shared_.core.now());
+            if (piece.empty()) break;
+            if (piece.size() <= kBatchBytes - size) {
                 std::memcpy(batch.data() + size, piece.data(), piece.size());
                 size += piece.size();
+            } else {
+                unsent_.assign(batch.data(), size).append(piece);
             }
-            if (size == 0) return Sent::kAll;
-            one = {batch.data(), size};
         }
+        iovec one{batch.data(), size};
+        if (!unsent_.empty()) one = {unsent_.data(), unsent_.size()};
+        if (one.iov_len == 0) return Sent::kAll;
         std::span<iovec> pieces(&one, 1);
         const Transfer sent = stream_.try_write(pieces);
         if (sent.kind == Transfer::Kind::kDone) {

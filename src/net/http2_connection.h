@@ -53,7 +53,7 @@ private:
     std::vector<Http2Exchange*> fresh_;  // their heads have come in what is being received
     Waiter work_;         // of the writer: something to send, or a time to watch has changed
     Waiter joined_;       // streams or the writer have ended
-    std::string unsent_;  // what the socket refused; at most kBatchBytes
+    std::string unsent_;  // what the socket refused; at most a batch and a frame
     MonotonicTime began_;
     nanoseconds age_max_{0};
     MonotonicTime idle_since_;

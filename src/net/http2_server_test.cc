@@ -374,6 +374,29 @@ TEST(Http2Server, AnUnansweredRequestGetsA500AndAnUnfinishedOneIsReset) {
     EXPECT_EQ(client.fetch(get("/")).status, 500);
 }
 
+TEST(Http2Server, ManySmallAndSomeLargeHeadsFitTheirBatches) {
+    TestServer server([](ServerRequest& request, ResponseWriter& response) -> Co<void> {
+        HeaderLines lines;
+        const std::size_t bytes = std::stoul(std::string(request.path.substr(1)));
+        lines.add("x-large", std::string(bytes, 'h'));
+        const Result<void> sent = co_await response.send(200, lines.text(), "body");
+        EXPECT_TRUE(sent);
+    });
+    Http2Client client(server.port());
+    std::vector<std::pair<std::int32_t, std::size_t>> asked;
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::size_t bytes = i % 10 == 0 ? 30'000 : i * 50;
+        asked.emplace_back(client.request(get("/" + std::to_string(bytes))), bytes);
+    }
+    for (const auto& [id, bytes] : asked) {
+        EXPECT_EQ(client.wait(id).headers["x-large"].size(), bytes);
+        EXPECT_EQ(client.answer(id).body, "body");
+    }
+    const Http2Answer& too_large = client.fetch(get("/80000"));  // nghttp2 sends no such head
+    EXPECT_EQ(too_large.error, static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
+    EXPECT_EQ(client.fetch(get("/1")).status, 200);
+}
+
 TEST(Http2Server, AResetCancelsItsRequestAloneAndNeverWhatMustBeDone) {
     std::atomic<int> gone{0};
     std::atomic<int> settled{0};
