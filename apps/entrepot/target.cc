@@ -26,6 +26,7 @@ config::Environment lenient_environment() {
         auto content = file(path);
         return content ? content : Result<std::string>("unread:" + path);
     };
+    environment.is_whole = false;
     return environment;
 }
 

@@ -47,6 +47,7 @@ protected:
             if (found == files.end()) return fail(ErrorCode::kIo, "cannot read '" + path + "'");
             return found->second;
         };
+        environment.is_whole = is_whole;
         loaded = load_text(text, "t.yaml", environment);
         return format_problems(loaded.problems);
     }
@@ -54,6 +55,7 @@ protected:
 
     std::map<std::string, std::string> variables{{"HOME", "/home/x"}};
     std::map<std::string, std::string> files;
+    bool is_whole = true;
     Loaded loaded;
 };
 
@@ -207,6 +209,17 @@ TEST_F(Credentials, OfTheReferencePageAreValid) {
         }
     }
     EXPECT_EQ(blocks, 3);
+}
+
+// Commands that only look need no secrets: something stands in for them.
+TEST_F(Credentials, AreNotJudgedWhereSomethingStandsInForThem) {
+    is_whole = false;
+    EXPECT_EQ(problems("azure, endpoint: \"https://a.openai.azure.com\", credentials: {from: "
+                       "client_certificate, certificate: unread}"),
+        "");
+    EXPECT_EQ(problems("bedrock, region: r, credentials: {from: profile}"), "");
+    EXPECT_THAT(problems("bedrock, region: r, credentials: {from: metadata}"),
+        HasSubstr("'metadata' is not for clouds of kind bedrock"));
 }
 
 TEST_F(Credentials, NeverGoInTheClearBeyondThisMachine) {

@@ -31,6 +31,9 @@ struct Environment {
     std::function<std::optional<std::string>(const std::string& name)> variable;
     std::function<Result<std::string>(const std::string& path)>
         file;  ///< content, one trailing newline removed
+    /// False when something stands in for variables and files that are not there, for commands that
+    /// only look: then credentials are not judged by what they hold.
+    bool is_whole = true;
 
     [[nodiscard]] static Environment of_process();
 };

@@ -197,6 +197,7 @@ public:
                 reader_.error_at(fmt::format("{}.{}", path_, field.name),
                     fmt::format("'{}' means nothing to from: {}", field.name, origin.name),
                     "remove it, or choose another `from`");
+        if (!reader_.environment().is_whole) return;
         take_from_platform();
         for (const std::string_view name : origin.needs)
             if (!given(name) && is_empty(name))
@@ -441,7 +442,8 @@ private:
             reader_.error_at(cloud_path_ + ".service_account",
                 "both 'api_key' and 'service_account' are given", "keep one of them");
         out_.from = CredentialsFrom::kServiceAccount;
-        if (is_supported(cloud_.kind)) check_service_account(true);
+        if (is_supported(cloud_.kind) && reader_.environment().is_whole)
+            check_service_account(true);
     }
 
     Reader& reader_;
