@@ -82,7 +82,9 @@ public:
         const std::string token(trim(session->body));
         if (session->status != 200 || token.empty())
             co_return told(with, asked_.origin,
-                refusal("instance metadata gave no session; version 2 (IMDSv2) is needed",
+                refusal(session->status >= 500
+                        ? "instance metadata fails"
+                        : "instance metadata gave no session; version 2 (IMDSv2) is needed",
                     session->status));
         with.guard(token);
 

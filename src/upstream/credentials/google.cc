@@ -92,11 +92,10 @@ public:
         const Instant asked_at = with.wall();
         Result<Fetch::Answer> answer = co_await with.send(std::move(request));
         if (!answer) co_return told(with, asked_.origin, std::move(answer).error());
-        if (answer->header != "Google") {
+        if (answer->status == 200 && answer->header != "Google") {
             Error error{ErrorCode::kUpstreamProtocol,
-                fmt::format("the answer ({}) is not from Google's metadata server: it lacks "
-                            "metadata-flavor: Google",
-                    answer->status),
+                "the answer is not from Google's metadata server: it lacks metadata-flavor: "
+                "Google",
                 {}, {}};
             co_return told(with, asked_.origin, std::move(error));
         }
