@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cloudsim/cloud.h"
+#include "cloudsim/identity.h"
 #include "crypto/sigv4.h"
 #include "framing/event_stream.h"
 #include "json/value.h"
@@ -226,9 +227,19 @@ private:
         if (!claim)
             return std::unexpected(
                 error(403, "IncompleteSignatureException", claim.error().message));
-        if (claim->access_key_id != address_.access_key_id)
+        const Identity::Keys* issued =
+            in.identity == nullptr ? nullptr : in.identity->find_keys(claim->access_key_id);
+        if (issued != nullptr) {
+            if (in.now >= issued->expires)
+                return std::unexpected(error(403, "ExpiredTokenException",
+                    "The security token included in the request is expired"));
+            if (in.headers.find("x-amz-security-token").value_or("") != issued->session_token)
+                return std::unexpected(error(403, "UnrecognizedClientException",
+                    "The security token included in the request is invalid."));
+        } else if (claim->access_key_id != address_.access_key_id) {
             return std::unexpected(error(403, "UnrecognizedClientException",
                 "The security token included in the request is invalid."));
+        }
         if (claim->region != address_.region || claim->service != "bedrock")
             return std::unexpected(error(403, "InvalidSignatureException",
                 fmt::format("Credential should be scoped to a valid region and service: "
@@ -238,7 +249,8 @@ private:
         for (std::size_t i = 0; i < in.headers.size(); ++i)
             headers.push_back({in.headers[i].name, in.headers[i].value});
         const std::string body = crypto::hex(crypto::sha256(in.body));
-        const sigv4::Verdict verdict = sigv4::verify(*claim, Secret(address_.secret_access_key),
+        const sigv4::Verdict verdict = sigv4::verify(*claim,
+            Secret(issued == nullptr ? address_.secret_access_key : issued->secret),
             {in.method, in.path, in.query, headers, body}, in.now, keys_);
         if (verdict == sigv4::Verdict::kValid) return {};
         if (verdict == sigv4::Verdict::kClockSkew)

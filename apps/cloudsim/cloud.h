@@ -14,6 +14,8 @@
 
 namespace entrepot::cloudsim {
 
+class Identity;
+
 /// A request as it came.
 struct Incoming {
     std::string_view method;
@@ -22,6 +24,7 @@ struct Incoming {
     net::Headers headers;
     std::string_view body;
     Instant now;
+    const Identity* identity = nullptr;  ///< who issues tokens and keys; null: nobody does
 };
 
 /// An error answer in a cloud's own words.

@@ -27,10 +27,11 @@ Result<std::pair<std::string, std::uint16_t>> parse_listen(std::string_view list
 }  // namespace
 
 struct Cloudsim::State {
-    explicit State(Core& core) : world(core), control(world) {}
+    explicit State(Core& core) : world(core), control(world), identity(world) {}
 
     World world;
     ControlFront control;
+    IdentityFront identity;
     std::vector<std::unique_ptr<Front>> fronts;
     std::vector<CloudAddress> addresses;
     std::vector<std::unique_ptr<net::HttpServer>> servers;  // the first is the control plane's
@@ -73,6 +74,8 @@ Result<std::unique_ptr<Cloudsim>> Cloudsim::start(Core& core, const Options& opt
         if (cloud.kind.starts_with("openai")) cloud.endpoint += "/v1";
         state->addresses.push_back(std::move(cloud));
     }
+    ENTREPOT_TRY(std::string identity, serve(state->identity));
+    state->world.identity.set_endpoint(std::move(identity));
     return std::unique_ptr<Cloudsim>(new Cloudsim(std::move(state)));  // tidy: private constructor
 }
 
@@ -83,6 +86,7 @@ std::string Cloudsim::to_json() const {
     std::string out;
     json::Writer writer(out);
     writer.begin_object().member("control_url", state_->control_url);
+    writer.member("identity_url", state_->world.identity.endpoint());
     writer.key("clouds").begin_object();
     for (const CloudAddress& cloud : state_->addresses) {
         writer.key(cloud.name).begin_object();

@@ -40,7 +40,8 @@ public:
 
     [[nodiscard]] const std::vector<CloudAddress>& clouds() const;
     [[nodiscard]] const std::string& control_url() const;
-    /// One line: {"control_url","clouds":{NAME:{"kind","endpoint","api_key",...,"models"}}}.
+    /// One line:
+    /// {"control_url","identity_url","clouds":{NAME:{"kind","endpoint","api_key",...,"models"}}}.
     [[nodiscard]] std::string to_json() const;
     /// Stops accepting and waits until every answer has ended, at most until `deadline`. Must have
     /// returned before the object goes.

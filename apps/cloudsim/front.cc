@@ -80,8 +80,8 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
         co_return;
     }
     const Instant now = world_.core.wall();
-    const Incoming incoming{
-        request.method, request.path, request.query, request.headers, request.body, now};
+    const Incoming incoming{request.method, request.path, request.query, request.headers,
+        request.body, now, &world_.identity};
     Answered<Ask> ask = cloud_->read(incoming);
     if (!ask) {
         co_await refuse(std::move(ask.error()), request, response, Fault::kNone);
@@ -261,6 +261,16 @@ Co<void> Front::replay(net::ServerRequest& request, net::ResponseWriter& respons
     if (!sent) response.abort();
 }
 
+Co<void> IdentityFront::handle(net::ServerRequest& request, net::ResponseWriter& response) {
+    const Incoming incoming{request.method, request.path, request.query, request.headers,
+        request.body, world_.core.wall(), nullptr};
+    Refusal answer = world_.identity.answer(incoming);
+    answer.headers.add("content-type", "application/json");
+    const Result<void> sent =
+        co_await response.send(answer.status, answer.headers.text(), answer.body);
+    if (!sent) response.abort();
+}
+
 Co<void> ControlFront::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     net::HeaderLines headers;
     int status = 200;
@@ -282,6 +292,14 @@ Co<void> ControlFront::handle(net::ServerRequest& request, net::ResponseWriter& 
         }
     } else if (request.path == "/_sim/config" && request.method == "GET") {
         body = world_.controls.text();
+    } else if (request.path == "/_sim/identity" && is_put) {
+        const Status set = world_.identity.control(request.body);
+        if (!set) {
+            status = 400;
+            body = fmt::format(R"({{"error":{}}})", json::quoted(set.error().message));
+        }
+    } else if (request.path == "/_sim/identity" && request.method == "GET") {
+        body = world_.identity.to_json();
     } else if (request.path == "/_sim/served" && request.method == "GET") {
         body = world_.served.to_ndjson();
         type = "application/x-ndjson";
@@ -292,7 +310,8 @@ Co<void> ControlFront::handle(net::ServerRequest& request, net::ResponseWriter& 
         type = "text/plain";
     } else if (request.path != "/_sim/ready") {
         status = 404;
-        body = R"({"error":"there are /_sim/config, /_sim/served, /_sim/unmatched, /_sim/ready"})";
+        body = R"({"error":"there are /_sim/config, /_sim/identity, /_sim/served, )"
+               R"(/_sim/unmatched, /_sim/ready"})";
     }
     headers.add("content-type", type);
     const Result<void> sent = co_await response.send(status, headers.text(), body);

@@ -8,6 +8,7 @@
 #include "cloudsim/brain.h"
 #include "cloudsim/cloud.h"
 #include "cloudsim/control.h"
+#include "cloudsim/identity.h"
 #include "cloudsim/replay.h"
 #include "cloudsim/served.h"
 #include "net/server.h"
@@ -30,6 +31,7 @@ struct World {
     Core& core;
     Controls controls;
     Brain brain;
+    Identity identity;
     ServedList served;
     std::optional<Replay> replay;
     std::map<std::string, std::uint64_t> asked;  // requests per cloud/model
@@ -56,6 +58,16 @@ private:
 
     World& world_;
     std::unique_ptr<Cloud> cloud_;
+};
+
+/// The listener of those who issue credentials.
+class IdentityFront final : public net::Handler {
+public:
+    explicit IdentityFront(World& world) : world_(world) {}
+    Co<void> handle(net::ServerRequest& request, net::ResponseWriter& response) override;
+
+private:
+    World& world_;
 };
 
 /// The control plane.

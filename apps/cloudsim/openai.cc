@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cloudsim/cloud.h"
+#include "cloudsim/identity.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -58,7 +59,7 @@ public:
         while (path.starts_with("//")) path.remove_prefix(1);  // real clients write //openai/...
         std::string deployment;
         if (is_azure()) {
-            if (!has_key(in, "api-key", address_.api_key))
+            if (!has_key(in, "api-key", address_.api_key) && !has_token(in, Issuer::kEntra))
                 return std::unexpected(error(401,
                     "Access denied due to invalid subscription key or wrong API endpoint. Make "
                     "sure to provide a valid key for an active subscription and use a correct "
@@ -66,7 +67,7 @@ public:
                     "", "", "401"));
             if (!route_azure(path, in.query, deployment))
                 return std::unexpected(error(404, "Resource not found", "", "", "404"));
-        } else if (!has_key(in, "", address_.api_key)) {
+        } else if (!has_key(in, "", address_.api_key) && !is_issued(in)) {
             return std::unexpected(error(401,
                 "Incorrect API key provided. You can find your API key at "
                 "https://platform.openai.com/account/api-keys.",
@@ -214,6 +215,14 @@ public:
     }
 
 private:
+    static bool has_token(const Incoming& in, Issuer issuer) {
+        return in.identity != nullptr && in.identity->knows_bearer(in, issuer);
+    }
+    // Servers that copy the API stand before Google's and Microsoft's gates, too.
+    [[nodiscard]] bool is_issued(const Incoming& in) const {
+        return kind_ == OpenAiKind::kCompatible &&
+            (has_token(in, Issuer::kGoogle) || has_token(in, Issuer::kEntra));
+    }
     [[nodiscard]] bool is_azure() const { return kind_ == OpenAiKind::kAzure; }
 
     /// Versions before 2024-09-01 reject `stream_options`; v1 has no version.

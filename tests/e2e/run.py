@@ -114,6 +114,10 @@ def main():
         for name, problem in up.checks():
             print(f"not ok {name}: {problem}" if problem else f"ok {name}")
             passed, failed = passed + (not problem), failed + bool(problem)
+    print("# credentials that are fetched")
+    ok, bad = suite([sys.executable, str(HERE / "credentials.py"), "--build",
+                     str(options.build.resolve()), "-k", options.k], {})
+    passed, failed = passed + ok, failed + bad
     if python and not options.k:
         ok, bad = suite([python, str(HERE / "corpus_sdk/check.py"), "--build",
                          str(options.build.resolve())], {})

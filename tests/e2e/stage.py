@@ -28,11 +28,13 @@ def offer_yaml(cloud, model_id):
 class Gateway:
     """One `entrepot serve` over a configuration that this class writes."""
 
-    def __init__(self, build, folder, clouds, models, budget="1000000.00", extra=""):
+    def __init__(self, build, folder, clouds, models, budget="1000000.00", extra="",
+                 environment=None):
         self.build, self.folder = pathlib.Path(build), pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config = self.folder / "entrepot.yaml"
         self.clouds, self.models, self.budget, self.extra = clouds, models, budget, extra
+        self.environment = environment
         self.program = self.base_url = self.admin_url = None
 
     def write_config(self, port, admin_port):
@@ -54,7 +56,7 @@ class Gateway:
         port, admin_port = harness.free_ports(2)
         self.write_config(port, admin_port)
         self.program = harness.Program([self.build / "entrepot", "serve", "--config", self.config],
-                                       self.folder / "gateway.log")
+                                       self.folder / "gateway.log", self.environment)
         self.base_url = f"http://127.0.0.1:{port}"
         self.admin_url = f"http://127.0.0.1:{admin_port}"
         self.port = port
