@@ -63,6 +63,7 @@ void Reply::add(const Event& event) {
             [&](const UsageReported& e) {
                 usage = e.usage;
                 service_tier = e.service_tier;
+                stated_usage = e.stated;
                 has_usage = true;
             },
             [&](const Aside& e) {

@@ -58,6 +58,8 @@ struct PartStarted {
     /// kMedia: a generated image or sound. Its base64 comes as PartDelta when `data` is empty.
     std::optional<Media> media;
     /// kOpaque: a part only its own dialect knows, whole. With kMedia: the origin's own form of it.
+    /// Of any other kind: an object of the members that only the origin knows and that others lose
+    /// by name (`caller`).
     std::optional<Opaque> opaque;
     bool is_summary = false;                 ///< thoughts
     std::optional<std::uint32_t> item = {};  ///< shared by the parts of one item of the origin
@@ -100,6 +102,9 @@ struct UsageReported {
     /// The tier that served the request, in the supplier's own word (`priority`, `flex`, `batch`):
     /// it changes the price. Empty while it has not said.
     std::string service_tier = {};
+    /// The usage object that this report was read from, where one was: what has no meter (costs,
+    /// durations, passes) goes back to clients of the origin. Never metered from.
+    std::optional<Opaque> stated = std::nullopt;
     friend bool operator==(const UsageReported&, const UsageReported&) = default;
 };
 
@@ -178,7 +183,8 @@ struct Reply {
     std::vector<Choice> choices;
     Usage usage;
     bool has_usage = false;
-    std::string service_tier;  ///< of the last report
+    std::string service_tier;            ///< of the last report
+    std::optional<Opaque> stated_usage;  ///< likewise
     std::vector<Aside> asides;
     std::optional<Failure> failure;
     bool has_ended = false;

@@ -51,6 +51,8 @@ struct CacheMark {
 
 struct Text {
     std::string text;
+    /// The text is a JSON value, and the origin said so (a tool's result in Converse and Gemini).
+    bool is_json = false;
 };
 
 /// A supplier's refusal to answer, in words.
