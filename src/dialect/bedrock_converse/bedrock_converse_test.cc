@@ -395,7 +395,7 @@ TEST(BedrockConverse, AnExceptionEndsTheStreamAtAnyPlace) {
         stream, "modelStreamErrorException", R"({"message":"broke"})");
     EXPECT_THAT(decode(ReplyForm::kStream, stream, 3).shown,
         ElementsAre("started", "part 0.0 kind 0  ", "delta 0.0 He",
-            "failed 424 modelStreamErrorException broke"));
+            "failed 424 ModelStreamErrorException broke"));
     std::string first;
     framing::append_event_stream_exception(
         first, "throttlingException", R"({"message":"slow down"})");
@@ -440,9 +440,10 @@ TEST(BedrockConverse, CitationsStayWithTheirTextInBothForms) {
     const Decoded whole = decode(ReplyForm::kWhole, body, 7);
     EXPECT_THAT(whole.shown,
         ElementsAre("started", "part 0.0 kind 0  ", "delta 0.0 a", "end 0.0", "part 0.1 kind 0  ",
-            "delta 0.1 b", R"(aside of 0.1 citations [{"title":"x"},{"title":"y"}])", "end 0.1",
-            "part 0.2 kind 0  ", "delta 0.2 c", "end 0.2", "finished stop end_turn ",
-            R"(usage {"input":1,"output":2})", R"(aside metrics {"latencyMs":3})", "ended"));
+            "delta 0.1 b", R"(aside of 0.1 citation {"title":"x"})",
+            R"(aside of 0.1 citation {"title":"y"})", "end 0.1", "part 0.2 kind 0  ", "delta 0.2 c",
+            "end 0.2", "finished stop end_turn ", R"(usage {"input":1,"output":2})",
+            R"(aside metrics {"latencyMs":3})", "ended"));
     std::vector<std::string> dropped;
     const Decoded stream =
         decode(ReplyForm::kStream, encode(ReplyForm::kStream, whole.events, &dropped), 11);

@@ -242,8 +242,10 @@ Result<std::string> BlockWriter::thought_block(const Item& item, const canon::Th
 }
 
 Result<std::string> BlockWriter::block(const Item& item, bool in_result) {
-    if (const auto* text = std::get_if<canon::Text>(&item.body))
+    if (const auto* text = std::get_if<canon::Text>(&item.body)) {
+        if (in_result && text->is_json) return fmt::format(R"({{"json":{}}})", text->text);
         return text_block(item, text->text);
+    }
     if (const auto* refusal = std::get_if<canon::Refusal>(&item.body))
         return text_block(item, refusal->text);
     if (const auto* media = std::get_if<Media>(&item.body)) return media_block(item, *media);
@@ -300,9 +302,14 @@ Result<Conversation> BlockWriter::write() {
                 "Converse wants the user to begin the conversation"));
             continue;
         }
-        if (turns.empty() || turns.back().is_user != is_user) turns.push_back({.is_user = is_user});
+        // What a Converse client sent keeps its turns and their order: how it is joined is
+        // Bedrock's affair.
+        const bool is_own = request_.origin == kName;
+        if (turns.empty() || turns.back().is_user != is_user ||
+            (is_own && turns.back().number != item.turn))
+            turns.push_back({.is_user = is_user, .number = item.turn});
         Turn& turn = turns.back();
-        const bool is_result = std::holds_alternative<canon::ToolResult>(item.body);
+        const bool is_result = !is_own && std::holds_alternative<canon::ToolResult>(item.body);
         auto& into = is_result ? turn.results : turn.blocks;
         for (std::string& text : written) into.push_back(std::move(text));
     }

@@ -38,8 +38,8 @@ void write_cache_point(json::Writer& writer, const canon::CacheMark& mark);
 [[nodiscard]] std::string_view last_key(std::string_view path);
 
 struct Conversation {
-    std::string system;                   ///< JSON array
-    std::string messages;                 ///< JSON array; roles alternate
+    std::string system;    ///< JSON array
+    std::string messages;  ///< JSON array; roles alternate, save where its own client's did not
     std::vector<std::string> tool_names;  ///< called in the history, in order, once each
 };
 
@@ -52,6 +52,7 @@ public:
 private:
     struct Turn {
         bool is_user = true;
+        std::uint32_t number = 0;          // of the first item
         std::vector<std::string> results;  // toolResult blocks: first in their message
         std::vector<std::string> blocks;
     };

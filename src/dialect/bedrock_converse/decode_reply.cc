@@ -31,7 +31,9 @@ void report_aside(const Value& parent, std::string_view key, std::vector<Event>&
 }
 
 canon::UsageReported usage_report_of(const Value& reply) {
-    return {usage_of(reply["usage"]), std::string(reply["serviceTier"]["type"].string())};
+    const Value& usage = reply["usage"];
+    return {usage_of(usage), std::string(reply["serviceTier"]["type"].string()),
+        canon::Opaque{std::string(kName), "usage", std::string(usage.raw())}};
 }
 
 canon::Finished finished_of(const Value& reply) {
@@ -125,11 +127,13 @@ void decode_block(const Value& block, Parts& parts, std::vector<Event>& events) 
     } else if (const Value* cited = block.find("citationsContent")) {
         std::string words;
         for (const Value& piece : (*cited)["content"].items()) words += piece["text"].string();
-        const bool is_cited = !(*cited)["citations"].items().empty();
-        if (words.empty() && !is_cited) return;
+        const auto citations = (*cited)["citations"].items();
+        if (words.empty() && citations.empty()) return;
         const std::uint32_t part = parts.start(part_of(PartKind::kText));
         parts.delta(part, words);
-        if (is_cited) report_aside(*cited, "citations", events, part);
+        for (const Value& citation : citations)  // one by one, as a stream has them
+            events.emplace_back(
+                canon::Aside{std::string(kName), "citation", std::string(citation.raw()), 0, part});
         parts.end(part);
     } else if (const Value* image = block.find("image");
         image != nullptr && (*image)["source"]["bytes"].is_string()) {

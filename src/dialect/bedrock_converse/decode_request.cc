@@ -162,8 +162,8 @@ Result<bool> decode_tool_result(const Value& value, const std::string& path, Ite
         part.role = Role::kTool;
         part.turn = item.turn;
         bool is_known = false;
-        if (member->key == "json") {  // text and JSON mean the same to the model
-            part.body = canon::Text{std::string(member->value.raw())};
+        if (member->key == "json") {
+            part.body = canon::Text{.text = std::string(member->value.raw()), .is_json = true};
             is_known = true;
         } else {
             ENTREPOT_TRY(is_known, decode_block(member->key, member->value, where, part));

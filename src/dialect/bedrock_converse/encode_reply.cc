@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
+#include "dialect/losses.h"
 #include "framing/event_stream.h"
 
 namespace entrepot::dialect::bedrock_converse {
@@ -83,27 +84,19 @@ private:
         writer.member("stopReason",
             choice.finished ? stop_word_of(*choice.finished) : std::string_view("end_turn"));
         writer.key("usage");
-        write_usage(writer, reply_.usage);
+        write_usage(writer, reply_.usage, reply_.stated_usage);
         writer.end_object();
     }
 
-    /// A whole reply's `citations` are a list, a stream's `citation` is one of them.
     void keep_citations(const canon::Aside& aside, const canon::Reply::Choice& choice) {
-        const bool is_list = aside.key == "citations";
         const bool is_of_text =
             aside.part && std::ranges::any_of(choice.parts, [&](const canon::Reply::Part& part) {
                 return part.start.part == *aside.part && part.start.kind == PartKind::kText;
             });
-        const auto cited = json::Document::parse(aside.json);
-        if (aside.origin != kName || !is_of_text || !cited ||
-            (!is_list && aside.key != "citation")) {
+        if (aside.origin == kName && is_of_text && aside.key == "citation")
+            citations_[*aside.part].push_back(aside.json);
+        else
             dropped_.add(aside.key);
-            return;
-        }
-        std::vector<std::string>& kept = citations_[*aside.part];
-        if (!is_list) kept.emplace_back(cited->root().raw());
-        for (const json::Value& citation : cited->root().items())
-            if (is_list) kept.emplace_back(citation.raw());
     }
 
     static void write_cited(
@@ -125,6 +118,7 @@ private:
     }
 
     void write_part(const canon::Reply::Part& part, Writer& writer) {
+        name_riders(part.start, [&](std::string_view name) { dropped_.add(name); });
         switch (part.start.kind) {
             case PartKind::kText:
             case PartKind::kRefusal:
@@ -226,6 +220,7 @@ private:
             dropped_.add(fmt::format("choices[{}]", e.choice));
             return;
         }
+        name_riders(e, [&](std::string_view name) { dropped_.add(name); });
         Open open{next_index_, e.kind, e.is_redacted, false};
         if (e.kind == PartKind::kToolCall) {
             block_event(out, "contentBlockStart", open.index,
@@ -335,7 +330,7 @@ private:
                 more_fields_.empty() ? "" : fmt::format(R"(,"{}":{})", kMoreFields, more_fields_)));
     }
 
-    void put(const canon::UsageReported& e, std::string&) { usage_ = e.usage; }
+    void put(const canon::UsageReported& e, std::string&) { usage_ = e; }
 
     void put(const canon::Aside& e, std::string& out) {
         if (e.origin != kName) {
@@ -344,26 +339,19 @@ private:
             more_fields_ = e.json;
         } else if (is_top_level(e.key)) {
             metadata_[e.key] = e.json;
-        } else if (e.key == "citation" || e.key == "citations") {
-            put_citations(e, out);
+        } else if (e.key == "citation") {
+            put_citation(e, out);
         } else {
             dropped_.add(e.key);
         }
     }
 
-    void put_citations(const canon::Aside& e, std::string& out) {
+    void put_citation(const canon::Aside& e, std::string& out) {
         const Open* open = e.part ? find(e.choice.value_or(0), *e.part) : nullptr;
-        const auto cited = json::Document::parse(e.json);
-        if (open == nullptr || !cited) {
+        if (open == nullptr)
             dropped_.add(e.key);
-            return;
-        }
-        const auto put_one = [&](const json::Value& citation) {
-            delta_event(out, open->index, fmt::format(R"("citation":{})", citation.raw()));
-        };
-        if (e.key == "citation") put_one(cited->root());
-        for (const json::Value& citation : cited->root().items())
-            if (e.key == "citations") put_one(citation);
+        else
+            delta_event(out, open->index, fmt::format(R"("citation":{})", e.json));
     }
 
     void put(const canon::Failed& e, std::string& out) {
@@ -375,7 +363,7 @@ private:
         std::string payload;
         Writer writer(payload);
         writer.begin_object().key("usage");
-        write_usage(writer, usage_);
+        write_usage(writer, usage_.usage, usage_.stated);
         if (!metadata_.contains("metrics")) metadata_["metrics"] = R"({"latencyMs":0})";
         for (const auto& [key, value] : metadata_) writer.member_raw(key, value);
         writer.end_object();
@@ -386,7 +374,7 @@ private:
     std::map<std::string, std::string> metadata_;
     std::string more_fields_;
     std::int64_t next_index_ = 0;
-    canon::Usage usage_;
+    canon::UsageReported usage_;
     Dropped dropped_;
 };
 

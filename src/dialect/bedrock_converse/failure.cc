@@ -86,7 +86,7 @@ Failure failure_of(std::string_view type, std::string_view message, int status) 
     const auto* found = std::ranges::find_if(
         kTypes, [&](const Type& row) { return equals_ignoring_case(row.name, name); });
     Failure failure;
-    failure.code = name;
+    failure.code = found != kTypes.end() ? found->name : name;  // frames begin in lower case
     failure.message = message;
     if (found != kTypes.end()) {
         failure.kind = found->kind;

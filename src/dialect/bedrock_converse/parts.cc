@@ -144,7 +144,12 @@ canon::Usage usage_of(const json::Value& usage) {
     return out;
 }
 
-void write_usage(json::Writer& writer, const canon::Usage& usage) {
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated) {
+    if (stated && stated->origin == kName) {
+        writer.raw(stated->json);
+        return;
+    }
     const std::int64_t read = usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead];
     const std::int64_t shorter = usage[Meter::kCacheWrite];
     const std::int64_t longer = usage[Meter::kCacheWriteLong];

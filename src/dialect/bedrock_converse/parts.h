@@ -41,7 +41,9 @@ namespace entrepot::dialect::bedrock_converse {
 
 /// `usage` of a reply to the normal form.
 [[nodiscard]] canon::Usage usage_of(const json::Value& usage);
-void write_usage(json::Writer& writer, const canon::Usage& usage);
+/// The object as it was `stated`, where it was this dialect's.
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated);
 
 /// `png` for `image/png`; empty when Converse has no such format. And back.
 [[nodiscard]] std::string_view format_of(const canon::Media& media);

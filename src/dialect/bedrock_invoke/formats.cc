@@ -214,10 +214,11 @@ void write_nova_usage(json::Writer& writer, const Value& usage) {
     bool has_cache = false;
     for (const json::Member& member : usage.members()) {
         std::string key(member.key);
-        if (key == "cacheReadInputTokens" || key == "cacheWriteInputTokens") {
-            key = key.substr(0, key.size() - 1) + "Count";
-            has_cache = true;
-        }
+        const bool is_cache = key.starts_with("cacheRead") || key.starts_with("cacheWrite");
+        // Converse has both names for a count, Nova the older one.
+        if (is_cache && key.ends_with("Tokens")) key = key.substr(0, key.size() - 1) + "Count";
+        if (key != member.key && usage.find(key) != nullptr) continue;
+        has_cache |= is_cache;
         writer.member_raw(key, member.value.raw());
     }
     if (!has_cache)

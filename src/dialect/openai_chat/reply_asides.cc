@@ -55,6 +55,23 @@ std::string joined(const json::Value& first, const json::Value& second) {
     return out;
 }
 
+/// The members of both, the second's where both have one: filter results and what else comes in
+/// parts with the chunks.
+std::string overlaid(const json::Value& first, const json::Value& second) {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object();
+    for (const json::Member& member : first.members()) {
+        const json::Value* newer = second.find(member.key);
+        const json::Value& value = newer == nullptr || newer->is_null() ? member.value : *newer;
+        writer.member_raw(member.key, value.raw());
+    }
+    for (const json::Member& member : second.members())
+        if (first.find(member.key) == nullptr) writer.member_raw(member.key, member.value.raw());
+    writer.end_object();
+    return out;
+}
+
 }  // namespace
 
 void Dropped::add(std::string_view name) {
@@ -86,6 +103,8 @@ void merge_aside(Asides& asides, std::string_view name, const std::string& json)
         }
         writer.end_object();
         found->second = std::move(out);
+    } else if (a->root().is_object() && b->root().is_object()) {
+        found->second = overlaid(a->root(), b->root());
     } else {
         found->second = json;
     }

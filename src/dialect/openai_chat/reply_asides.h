@@ -27,7 +27,7 @@ private:
 using Asides = std::vector<std::pair<std::string, std::string>>;  // name, JSON
 
 /// Lays what came in pieces over what is there: lists are joined, log probabilities list by list,
-/// else the last stands.
+/// objects laid over each other; else the last stands.
 void merge_aside(Asides& asides, std::string_view name, const std::string& json);
 void write_asides(json::Writer& writer, const Asides& asides);
 

@@ -125,7 +125,8 @@ void ReplyReader::report_usage(const Value& chunk, std::vector<Event>& events) {
         service_tier_ = tier.string();
     for (const Value* usage : {&chunk["usage"], &chunk["x_groq"]["usage"]}) {
         if (!usage->is_object() || usage->members().empty()) continue;
-        events.emplace_back(canon::UsageReported{read_usage(usage->raw()), service_tier_});
+        events.emplace_back(canon::UsageReported{read_usage(usage->raw()), service_tier_,
+            canon::Opaque{std::string(kName), "usage", std::string(usage->raw())}});
         return;
     }
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "dialect/losses.h"
 #include "dialect/openai_chat/failure.h"
 #include "dialect/openai_chat/reply.h"
 #include "dialect/openai_chat/reply_asides.h"
@@ -99,7 +100,7 @@ private:
     void on(const canon::PartSignature& e, std::string& out);
     void on(const canon::PartEnded& e, std::string& out);
     void on(const canon::Finished& e, std::string& out);
-    void on(const canon::UsageReported& e, std::string&) { usage_ = e.usage; }
+    void on(const canon::UsageReported& e, std::string&) { usage_ = e; }
     void on(const canon::Aside& e, std::string& out);
     void on(const canon::Failed& e, std::string& out) {
         framing::append_sse(out, {}, encode_failure(e.failure));
@@ -119,7 +120,7 @@ private:
     std::map<std::uint32_t, Choice> choices_;
     Asides waiting_;  // of the whole reply, for the next chunk
     Asides sticky_;   // on every chunk, as OpenAI has them
-    std::optional<canon::Usage> usage_;
+    std::optional<canon::UsageReported> usage_;
     Dropped dropped_;
     bool is_over_ = false;
 };
@@ -185,6 +186,8 @@ void StreamEncoder::on(const canon::PartStarted& e, std::string& out) {
     Choice& choice = choices_[e.choice];
     choice.parts[e.part] = e.kind;
     if (e.is_redacted) dropped_.add("redacted_thinking");
+    if (e.opaque && !is_ours(e.opaque->origin))
+        name_riders(e, [&](std::string_view name) { dropped_.add(name); });
     if (e.kind == PartKind::kToolCall) {
         const Call call{choice.calls++, e.is_custom, false};
         choice.call_of[e.part] = call;
@@ -317,7 +320,7 @@ void StreamEncoder::on(const canon::Ended&, std::string& out) {
         writer.key("choices").begin_array().end_array();
         if (context_.wants_usage && usage_) {
             writer.key("usage");
-            write_usage(writer, *usage_);
+            write_usage(writer, usage_->usage, usage_->stated);
         }
         writer.end_object();
         framing::append_sse(out, {}, data);
@@ -406,6 +409,8 @@ void WholeEncoder::write_choice(json::Writer& writer, const canon::Reply::Choice
     std::vector<std::string> images;
     bool has_text = false;
     for (const canon::Reply::Part& part : choice.parts) {
+        if (part.start.opaque && !is_ours(part.start.opaque->origin))
+            name_riders(part.start, [&](std::string_view name) { dropped_.add(name); });
         switch (part.start.kind) {
             case PartKind::kText:
                 text += part.text;
@@ -482,7 +487,7 @@ void WholeEncoder::write(std::string& out) {
     writer.end_array();
     if (reply_.has_usage) {
         writer.key("usage");
-        write_usage(writer, reply_.usage);
+        write_usage(writer, reply_.usage, reply_.stated_usage);
     }
     write_asides(writer, collect(reply_.asides, false));
     writer.end_object();

@@ -49,6 +49,16 @@ bool is_part_extra(std::string_view path) { return path.find("].content[") != pa
 
 bool is_call_extra(std::string_view path) { return path.find("].tool_calls[") != path.npos; }
 
+/// What another dialect's field weighs. Beside a part or a tool few ask for another answer: those
+/// that want citations, and grammars.
+Weight weight_of(const canon::Extra& extra) {
+    const std::string_view path = extra.path;
+    const bool is_inner = path.starts_with("messages[") || path.starts_with("tools[");
+    const bool is_asked = is_inner ? path.ends_with(".citations") || path.ends_with(".format")
+                                   : asks_for_another_answer(extra);
+    return is_asked ? Weight::kMeaning : Weight::kHint;
+}
+
 class RequestEncoder {
 public:
     RequestEncoder(const canon::Request& request, const EncodeTarget& target)
@@ -68,6 +78,7 @@ private:
     Status write_tool_call(const Item& item, const canon::ToolCall& call);
     Status write_cache_mark(const std::optional<canon::CacheMark>& cache, json::Writer& writer);
     Status write_extras(std::span<const canon::Extra> extras, bool (*belongs)(std::string_view));
+    Status lose_riders(const Item& item);
     Status write_held_media();
     Status write_tools();
     Status write_tool(const canon::Tool& tool, json::Writer& writer);
@@ -111,8 +122,17 @@ Status RequestEncoder::write_extras(
         if (is_native())
             writer_.member_raw(leaf(extra.path), extra.json);
         else
-            ENTREPOT_TRY_DO(losses_.lose(extra.path, Weight::kMeaning));
+            ENTREPOT_TRY_DO(losses_.lose(extra.path, weight_of(extra)));
     }
+    return {};
+}
+
+/// Names what stands beside another dialect's call, result or thought: those have no parts here
+/// that could take it.
+Status RequestEncoder::lose_riders(const Item& item) {
+    for (const canon::Extra& extra : item.extras)
+        ENTREPOT_TRY_DO(losses_.lose(extra.path, weight_of(extra)));
+    if (item.cache) return losses_.lose("cache_control", Weight::kHint);
     return {};
 }
 
@@ -241,8 +261,11 @@ Status RequestEncoder::write_tool_message(const Item& item) {
         writer_.member("content", "");
     else
         ENTREPOT_TRY_DO(write_content(parts));
-    ENTREPOT_TRY_DO(write_extras(item.extras,
-        [](std::string_view path) { return !is_part_extra(path) && !is_call_extra(path); }));
+    if (is_native())
+        ENTREPOT_TRY_DO(write_extras(item.extras,
+            [](std::string_view path) { return !is_part_extra(path) && !is_call_extra(path); }));
+    else
+        ENTREPOT_TRY_DO(lose_riders(item));
     writer_.end_object();
     return {};
 }
@@ -311,9 +334,16 @@ Status RequestEncoder::write_message(std::span<const Item> turn) {
             ENTREPOT_TRY_DO(write_tool_call(*call, std::get<canon::ToolCall>(call->body)));
         writer_.end_array();
     }
-    for (const Item& item : turn)
-        ENTREPOT_TRY_DO(write_extras(item.extras,
-            [](std::string_view path) { return !is_part_extra(path) && !is_call_extra(path); }));
+    for (const Item& item : turn) {
+        const bool has_no_part = std::holds_alternative<canon::ToolCall>(item.body) ||
+            std::holds_alternative<canon::Thought>(item.body);
+        if (has_no_part && !is_native())
+            ENTREPOT_TRY_DO(lose_riders(item));
+        else
+            ENTREPOT_TRY_DO(write_extras(item.extras, [](std::string_view path) {
+                return !is_part_extra(path) && !is_call_extra(path);
+            }));
+    }
     writer_.end_object();
     return {};
 }
@@ -362,8 +392,7 @@ Status RequestEncoder::write_tool(const canon::Tool& tool, json::Writer& writer)
     };
     for (const canon::Extra& extra : tool.extras) {
         if (!is_native() || !extra.origin.empty())
-            ENTREPOT_TRY_DO(losses_.lose(
-                extra.path, asks_for_another_answer(extra) ? Weight::kMeaning : Weight::kHint));
+            ENTREPOT_TRY_DO(losses_.lose(extra.path, weight_of(extra)));
         else if (is_inner(extra.path))
             writer.member_raw(extra.path.substr(extra.path.rfind('.') + 1), extra.json);
     }
@@ -492,6 +521,9 @@ Status RequestEncoder::write_reasoning() {
         const std::int64_t budget = *reasoning.budget_tokens;
         effort = budget < 4096 ? "low" : budget < 16384 ? "medium" : "high";
         ENTREPOT_TRY_DO(losses_.lose("thinking.budget_tokens", Weight::kHint));
+    } else if (effort.empty() && reasoning.is_enabled) {
+        // A switch without a measure: here a model thinks as much as it is told, or as it likes.
+        ENTREPOT_TRY_DO(losses_.lose("thinking", Weight::kHint));
     }
     if (!effort.empty()) writer_.member("reasoning_effort", effort);
     if (!reasoning.summary.empty()) return losses_.lose("reasoning.summary", Weight::kHint);
@@ -518,8 +550,7 @@ void RequestEncoder::write_stream() {
 Status RequestEncoder::write_request_extras() {
     for (const canon::Extra& extra : request_.extras) {
         if (!is_native() || !extra.origin.empty())
-            ENTREPOT_TRY_DO(losses_.lose(
-                extra.path, asks_for_another_answer(extra) ? Weight::kMeaning : Weight::kHint));
+            ENTREPOT_TRY_DO(losses_.lose(extra.path, weight_of(extra)));
         else if (!extra.path.starts_with("stream_options."))
             writer_.member_raw(extra.path, extra.json);
     }

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
+
+#include "dialect/openai_chat/request.h"
+#include "json/value.h"
 
 namespace entrepot::dialect::openai_chat {
 namespace {
@@ -155,6 +159,14 @@ void include_what_was_left_out(Stated& stated) {
     }
 }
 
+/// The members of `object` that are not `written`, and are something.
+void write_rest(json::Writer& writer, const json::Value& object,
+    std::initializer_list<std::string_view> written) {
+    for (const json::Member& member : object.members())
+        if (!member.value.is_null() && std::ranges::find(written, member.key) == written.end())
+            writer.member_raw(member.key, member.value.raw());
+}
+
 canon::Usage to_normal_form(Stated stated) {
     include_what_was_left_out(stated);
     stated.cache_write_long = std::min(stated.cache_write_long, stated.cache_write);
@@ -197,10 +209,18 @@ canon::Usage read_usage(std::string_view object) {
     return read_usage(cursor);
 }
 
-void write_usage(json::Writer& writer, const canon::Usage& usage) {
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated) {
+    const auto document = stated && is_ours(stated->origin)
+        ? json::Document::parse(stated->json)
+        : Result<json::Document>(fail(ErrorCode::kUnsupported, ""));
+    static const json::Value kNothing;
+    const json::Value& home = document ? document->root() : kNothing;
     const std::int64_t prompt = usage.prompt_tokens();
     const std::int64_t answer = usage.answer_tokens();
     const std::int64_t written = usage[Meter::kCacheWrite] + usage[Meter::kCacheWriteLong];
+    const json::Value& of_prompt = home["prompt_tokens_details"];
+    const json::Value& of_answer = home["completion_tokens_details"];
     writer.begin_object()
         .member("prompt_tokens", prompt)
         .member("completion_tokens", answer)
@@ -210,16 +230,25 @@ void write_usage(json::Writer& writer, const canon::Usage& usage) {
         .member("cached_tokens", usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead])
         .member("audio_tokens", usage[Meter::kAudioIn] + usage[Meter::kAudioCacheRead]);
     if (written != 0) writer.member("cache_write_tokens", written);
+    write_rest(writer, of_prompt,
+        {"cached_tokens", "audio_tokens", written != 0 ? "cache_write_tokens" : ""});
+    const bool has_images = usage[Meter::kImageOut] != 0;
     writer.end_object()
         .key("completion_tokens_details")
         .begin_object()
         .member("reasoning_tokens", usage[Meter::kReasoning])
         .member("audio_tokens", usage[Meter::kAudioOut]);
-    if (usage[Meter::kImageOut] != 0) writer.member("image_tokens", usage[Meter::kImageOut]);
-    writer.member("accepted_prediction_tokens", std::int64_t{0})
-        .member("rejected_prediction_tokens", std::int64_t{0})
-        .end_object()
-        .end_object();
+    if (has_images) writer.member("image_tokens", usage[Meter::kImageOut]);
+    for (const std::string_view key : {"accepted_prediction_tokens", "rejected_prediction_tokens"})
+        writer.member(key, of_answer[key].as_int().value_or(0));
+    write_rest(writer, of_answer,
+        {"reasoning_tokens", "audio_tokens", "accepted_prediction_tokens",
+            "rejected_prediction_tokens", has_images ? "image_tokens" : ""});
+    writer.end_object();
+    write_rest(writer, home,
+        {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+            "completion_tokens_details"});
+    writer.end_object();
 }
 
 }  // namespace entrepot::dialect::openai_chat

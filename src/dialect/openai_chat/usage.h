@@ -1,9 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "canon/usage.h"
+#include "canon/reply.h"
 #include "json/cursor.h"
 #include "json/writer.h"
 
@@ -22,7 +23,9 @@ namespace entrepot::dialect::openai_chat {
 /// The same from the object's text.
 [[nodiscard]] canon::Usage read_usage(std::string_view object);
 
-/// Writes the object: `prompt_tokens` is the sum of the input meters, `total_tokens` of all.
-void write_usage(json::Writer& writer, const canon::Usage& usage);
+/// Writes the object: `prompt_tokens` is the sum of the input meters, `total_tokens` of all. What
+/// else was `stated` by a server of this dialect (costs, durations) is written beside them.
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated);
 
 }  // namespace entrepot::dialect::openai_chat
