@@ -73,8 +73,8 @@ Result<Translated> translate_reply(
 
 const Dialect* find_dialect(std::string_view name) {
     const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
-        &openai_responses::dialect(), &anthropic_messages::dialect(), &bedrock_converse::kDialect,
-        &invoke_dialect(), &gemini::gemini(), &gemini::vertex()};
+        &openai_responses::dialect(), &anthropic_messages::dialect(), &anthropic_messages::vertex(),
+        &bedrock_converse::kDialect, &invoke_dialect(), &gemini::gemini(), &gemini::vertex()};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

@@ -33,8 +33,26 @@ const Dialect& dialect() {
         .reply_encoder = &make_reply_encoder,
         .decode_failure = &decode_failure,
         .encode_failure = &encode_failure,
+        .failure_headers = &failure_headers,
     };
     return kDialect;
+}
+
+const Dialect& vertex() {
+    static constexpr Dialect kVertex{
+        .name = kVertexName,
+        .stream_content_type = "text/event-stream",
+        .has_model_in_path = true,
+        .reply_id_prefix = "msg_vrtx_",
+        .decode_request = &decode_vertex_request,
+        .encode_request = &encode_vertex_request,
+        .reply_decoder = &make_reply_decoder,
+        .reply_encoder = &make_reply_encoder,
+        .decode_failure = &decode_failure,
+        .encode_failure = &encode_failure,
+        .failure_headers = &failure_headers,
+    };
+    return kVertex;
 }
 
 }  // namespace entrepot::dialect::anthropic_messages

@@ -8,4 +8,7 @@ namespace entrepot::dialect::anthropic_messages {
 /// README.
 [[nodiscard]] const Dialect& dialect();
 
+/// `vertex-anthropic`: the same as Google sells it, with the model in the path.
+[[nodiscard]] const Dialect& vertex();
+
 }  // namespace entrepot::dialect::anthropic_messages

@@ -26,27 +26,6 @@ using Events = std::vector<Event>;
 constexpr std::size_t kOpenBlocksMax = 64;
 constexpr std::size_t kOpaqueInputBytesMax = std::size_t{8} << 20;
 
-StopReason stop_reason_of(std::string_view word) {
-    struct Entry {
-        std::string_view word;
-        StopReason reason;
-    };
-    static constexpr std::array<Entry, 8> kReasons{{
-        {"end_turn", StopReason::kStop},
-        {"tool_use", StopReason::kToolCalls},
-        {"max_tokens", StopReason::kLength},
-        {"stop_sequence", StopReason::kStopSequence},
-        {"pause_turn", StopReason::kPause},
-        {"compaction", StopReason::kPause},
-        {"refusal", StopReason::kRefusal},
-        {"model_context_window_exceeded", StopReason::kContextExceeded},
-    }};
-    for (const Entry& entry : kReasons) {
-        if (entry.word == word) return entry.reason;
-    }
-    return StopReason::kOther;
-}
-
 canon::Signature signature_of(std::string_view data) {
     return {std::string(kName), std::string(data)};
 }
@@ -100,11 +79,12 @@ public:
             opened.kind = PartKind::kToolCall;
             // A stream opens with `{}` and writes the input in deltas; a whole block has it here.
             opened.whole_input = block["input"].is_object() ? block["input"].raw() : "{}";
-            emit(std::move(started));
             const json::Value& caller = block["caller"];
             if (caller.is_object() && caller["type"].string() != "direct") {
-                aside("caller", caller.raw(), 0, opened.part);
+                started.opaque = canon::Opaque{std::string(kName), "tool_use",
+                    fmt::format(R"({{"caller":{}}})", caller.raw())};
             }
+            emit(std::move(started));
         } else {
             // Only this dialect knows the block, so it goes out whole, when it is.
             opened.kind = PartKind::kOpaque;
@@ -137,7 +117,7 @@ public:
             }
         } else if (block.kind == PartKind::kOpaque) {
             for (const json::Member& m : change.members()) {
-                if (m.key != "type") set_member(block, m.key, m.value.raw());
+                if (m.key != "type") set_member(block.members, m.key, m.value.raw());
             }
         } else if (type == "text_delta") {
             delta(block, change["text"].string());
@@ -184,7 +164,9 @@ public:
         usage_.overlay(usage);
         const std::string_view tier = usage["service_tier"].string();
         if (!tier.empty()) tier_ = tier;  // a stream's last usage leaves it out
-        if (!usage_.is_empty()) emit(canon::UsageReported{usage_.total(), tier_});
+        if (!usage_.is_empty()) {
+            emit(canon::UsageReported{usage_.total(), tier_, stated(usage)});
+        }
         // Both change the price, so they are not kept back where they differ from the usual.
         if (!tier.empty() && tier != "standard") {
             aside("usage.service_tier", usage["service_tier"].raw(), std::nullopt);
@@ -248,32 +230,47 @@ private:
         if (!citation.is_null()) aside("citations", citation.raw(), 0, block.part);
     }
 
-    static void set_member(Block& block, std::string_view key, std::string_view raw) {
-        for (auto& [name, value] : block.members) {
+    // The usage objects so far laid over each other, since a stream's last one may be a part.
+    canon::Opaque stated(const json::Value& usage) {
+        for (const json::Member& m : usage.members()) {
+            if (!m.value.is_null()) set_member(stated_, m.key, m.value.raw());
+        }
+        return {std::string(kName), "usage", object_of(stated_)};
+    }
+
+    using Members = std::vector<std::pair<std::string, std::string>>;  // raw
+
+    static std::string object_of(const Members& members) {
+        std::string text;
+        json::Writer writer(text);
+        writer.begin_object();
+        for (const auto& [name, raw] : members) writer.member_raw(name, raw);
+        writer.end_object();
+        return text;
+    }
+
+    static void set_member(Members& members, std::string_view key, std::string_view raw) {
+        for (auto& [name, value] : members) {
             if (name == key) {
                 value = std::string(raw);
                 return;
             }
         }
-        block.members.emplace_back(key, raw);
+        members.emplace_back(key, raw);
     }
 
     void emit_opaque(Block& block) {
         if (!block.opaque_input.empty()) {
             // A server's own call, cut in the middle, is not JSON: it stays as the text it is.
             const bool is_json = json::Document::parse(block.opaque_input).has_value();
-            set_member(
-                block, "input", is_json ? block.opaque_input : json::quoted(block.opaque_input));
+            set_member(block.members, "input",
+                is_json ? block.opaque_input : json::quoted(block.opaque_input));
         }
-        std::string text;
-        json::Writer writer(text);
-        writer.begin_object();
-        for (const auto& [name, raw] : block.members) writer.member_raw(name, raw);
-        writer.end_object();
         canon::PartStarted started;
         started.part = block.part = next_part_++;
         started.kind = PartKind::kOpaque;
-        started.opaque = canon::Opaque{std::string(kName), block.opaque_kind, std::move(text)};
+        started.opaque =
+            canon::Opaque{std::string(kName), block.opaque_kind, object_of(block.members)};
         emit(std::move(started));
     }
 
@@ -281,6 +278,7 @@ private:
     std::map<std::int64_t, Block> blocks_;
     std::uint32_t next_part_ = 0;
     UsageCounts usage_;
+    Members stated_;
     std::string tier_;  // last stated
     bool has_finished_ = false;
 };
@@ -385,6 +383,27 @@ private:
 };
 
 }  // namespace
+
+StopReason stop_reason_of(std::string_view word) {
+    struct Entry {
+        std::string_view word;
+        StopReason reason;
+    };
+    static constexpr std::array<Entry, 8> kReasons{{
+        {"end_turn", StopReason::kStop},
+        {"tool_use", StopReason::kToolCalls},
+        {"max_tokens", StopReason::kLength},
+        {"stop_sequence", StopReason::kStopSequence},
+        {"pause_turn", StopReason::kPause},
+        {"compaction", StopReason::kPause},
+        {"refusal", StopReason::kRefusal},
+        {"model_context_window_exceeded", StopReason::kContextExceeded},
+    }};
+    for (const Entry& entry : kReasons) {
+        if (entry.word == word) return entry.reason;
+    }
+    return StopReason::kOther;
+}
 
 std::unique_ptr<ReplyDecoder> make_reply_decoder(ReplyForm form) {
     if (form == ReplyForm::kWhole) return std::make_unique<WholeDecoder>();

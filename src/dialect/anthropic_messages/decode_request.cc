@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <ranges>
 
 #include "base/text.h"
 #include "dialect/anthropic_messages/names.h"
+#include "dialect/sealed_signature.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {
@@ -56,9 +58,16 @@ void keep_rest(const Value& object, std::initializer_list<std::string_view> know
     }
 }
 
+// A proof of another maker comes back in the place where its client was shown it.
+canon::Signature signature_of(std::string data) {
+    if (auto sealed = unseal(data)) return std::move(sealed->signature);
+    return {std::string(kName), std::move(data)};
+}
+
 class Decoder {
 public:
-    Decoder(const Value& body, const RequestContext& context) : body_(body), context_(context) {}
+    Decoder(const Value& body, const RequestContext& context, Seller seller)
+        : body_(body), context_(context), seller_(seller) {}
 
     Result<canon::Request> run() {
         if (!body_.is_object()) {
@@ -168,11 +177,14 @@ private:
             ENTREPOT_TRY(std::string text, text_of(block, "thinking", path));
             ENTREPOT_TRY(std::string data, optional_text(block, "signature", path));
             item.body = canon::Thought{.text = std::move(text)};
-            if (!data.empty()) item.signature = {std::string(kName), std::move(data)};
+            if (!data.empty()) item.signature = signature_of(std::move(data));
+            keep_rest(block, {"type", "thinking", "signature", "cache_control"}, path, item.extras);
         } else if (type == "redacted_thinking") {
             ENTREPOT_TRY(std::string data, text_of(block, "data", path));
+            if (put_back(data, turn, items)) return {};
             item.body = canon::Thought{.is_redacted = true};
-            item.signature = {std::string(kName), std::move(data)};
+            item.signature = signature_of(std::move(data));
+            keep_rest(block, {"type", "data", "cache_control"}, path, item.extras);
         } else {
             item.body =
                 canon::Opaque{std::string(kName), std::string(type), std::string(block.raw())};
@@ -182,6 +194,36 @@ private:
         ENTREPOT_TRY_DO(read_cache(block["cache_control"], path, item.cache));
         items.push_back(std::move(item));
         return {};
+    }
+
+    // What another maker signed and this dialect has no place for was shown to the client as a
+    // block of its own: the signature returns to the call that it names, or to what stands before.
+    static bool put_back(std::string_view data, std::uint32_t turn, std::vector<Item>& items) {
+        auto sealed = unseal(data);
+        if (!sealed || sealed->of == Sealed::Of::kRedacted) return false;
+        if (sealed->of != Sealed::Of::kPart) {
+            const bool is_thought = sealed->of == Sealed::Of::kThought;
+            Item item{.role = Role::kAssistant, .turn = turn};
+            if (is_thought) {
+                item.body = canon::Thought{};
+            } else {
+                item.body = canon::Text{};
+            }
+            item.signature = std::move(sealed->signature);
+            items.push_back(std::move(item));
+            return true;
+        }
+        for (Item& item : std::views::reverse(items)) {
+            if (item.turn != turn) break;
+            const auto* call = std::get_if<canon::ToolCall>(&item.body);
+            const bool is_it = sealed->call_id.empty()
+                ? call == nullptr
+                : call != nullptr && call->id == sealed->call_id;
+            if (!is_it) continue;
+            item.signature = std::move(sealed->signature);
+            return true;
+        }
+        return true;  // what it signed was left out by the client, so it proves nothing
     }
 
     static bool is_known_source(const Value& source) {
@@ -397,10 +439,12 @@ private:
         ENTREPOT_TRY(request_.user, optional_text(metadata, "user_id", "metadata"));
         keep_rest(metadata, {"user_id"}, "metadata", request_.extras);
         ENTREPOT_TRY(request_.service_tier, optional_text(body_, "service_tier", "body"));
+        const bool has_version =
+            seller_ == Seller::kVertex && body_[kVersionField].string() == kVertexVersion;
         keep_rest(body_,
             {"model", "max_tokens", "messages", "system", "tools", "tool_choice", "temperature",
                 "top_p", "top_k", "stop_sequences", "thinking", "output_config", "output_format",
-                "stream", "metadata", "service_tier"},
+                "stream", "metadata", "service_tier", has_version ? kVersionField : ""},
             "", request_.extras);
         keep_betas();
         return {};
@@ -423,13 +467,19 @@ private:
 
     const Value& body_;
     const RequestContext& context_;
+    Seller seller_;
     canon::Request request_;
 };
 
 }  // namespace
 
 Result<canon::Request> decode_request(const json::Document& body, const RequestContext& context) {
-    return Decoder(body.root(), context).run();
+    return Decoder(body.root(), context, Seller::kMaker).run();
+}
+
+Result<canon::Request> decode_vertex_request(
+    const json::Document& body, const RequestContext& context) {
+    return Decoder(body.root(), context, Seller::kVertex).run();
 }
 
 }  // namespace entrepot::dialect::anthropic_messages

@@ -11,5 +11,8 @@ namespace entrepot::dialect::anthropic_messages {
 /// Errors: kBadRequest, kInvalidField with the field.
 [[nodiscard]] Result<canon::Request> decode_request(
     const json::Document& body, const RequestContext& context);
+/// The same of a client of Google's endpoint.
+[[nodiscard]] Result<canon::Request> decode_vertex_request(
+    const json::Document& body, const RequestContext& context);
 
 }  // namespace entrepot::dialect::anthropic_messages

@@ -103,7 +103,10 @@ private:
         writer.end_array();
     }
 
-    std::string turn_path() const { return fmt::format("messages[{}]", turn_); }
+    // Own requests have the system prompt as turn 0.
+    std::string turn_path() const {
+        return fmt::format("messages[{}]", turn_ - (is_own_ && turn_ > 0 ? 1 : 0));
+    }
 
     Status read_items() {
         bool is_leading = true;
@@ -262,18 +265,17 @@ private:
     Result<bool> write_body(json::Writer&, const Item&, const canon::Opaque&) { return false; }
 
     Result<bool> write_body(json::Writer& writer, const Item& item, const canon::Thought& body) {
-        const bool is_ours = item.signature && item.signature->origin == kName;
-        if (!is_ours && !is_own_) {
+        // Also in this dialect's own requests: an earlier turn may have been another maker's.
+        if (!item.signature || item.signature->origin != kName) {
             ENTREPOT_TRY_DO(losses_.of_hint(turn_path() + ".reasoning",
                 "thoughts go back to their maker alone, with its signature"));
             return false;
         }
-        const std::string_view data = is_ours ? std::string_view(item.signature->data) : "";
         if (body.is_redacted) {
-            writer.member("type", "redacted_thinking").member("data", data);
+            writer.member("type", "redacted_thinking").member("data", item.signature->data);
         } else {
             writer.member("type", "thinking").member("thinking", body.text);
-            writer.member("signature", data);
+            writer.member("signature", item.signature->data);
         }
         return true;
     }

@@ -38,9 +38,10 @@ double number(const canon::NumberText& text) {
 
 class Encoder {
 public:
-    Encoder(const canon::Request& request, const EncodeTarget& target)
+    Encoder(const canon::Request& request, const EncodeTarget& target, Seller seller)
         : request_(request),
           target_(target),
+          seller_(seller),
           losses_(target.on_lossy),
           is_own_(request.origin == kName) {}
 
@@ -48,7 +49,11 @@ public:
         EncodedRequest encoded;
         json::Writer writer(encoded.body);
         writer.begin_object();
-        writer.member("model", target_.model_id.empty() ? request_.model : target_.model_id);
+        if (seller_ == Seller::kVertex) {
+            writer.member(kVersionField, kVertexVersion);
+        } else {
+            writer.member("model", target_.model_id.empty() ? request_.model : target_.model_id);
+        }
         cap_ = request_.output_tokens_max.value_or(target_.output_tokens_default);
         writer.member("max_tokens", cap_);
         if (request_.is_stream) writer.member_bool("stream", true);
@@ -194,7 +199,7 @@ private:
         if (!request_.reasoning) return {};
         const canon::Reasoning& asked = *request_.reasoning;
         thinking_ = asked;
-        if (is_own_) return {};
+        if (is_own_) return check_own_thinking();
         thinking_.summary.clear();
         if (!asked.summary.empty()) {
             ENTREPOT_TRY_DO(
@@ -222,6 +227,21 @@ private:
                 "thinking needs at least {} tokens below the cap of {}", kThinkingBudgetMin, cap_));
         }
         return {};
+    }
+
+    // A conversation that another maker's thoughts were taken out of: in the middle of a tool loop
+    // this supplier wants to see its own before it goes on thinking by a budget.
+    Status check_own_thinking() {
+        const bool has_foreign = std::ranges::any_of(request_.items, [](const canon::Item& item) {
+            return std::holds_alternative<canon::Thought>(item.body) &&
+                (!item.signature || item.signature->origin != kName);
+        });
+        if (!has_foreign || !thinking_.budget_tokens || !is_in_thoughtless_tool_loop(request_))
+            return {};
+        thinking_.is_enabled.reset();
+        thinking_.budget_tokens.reset();
+        return losses_.of_hint(
+            "thinking", "a tool loop that began without the supplier's own goes on without them");
     }
 
     Status choose_effort() {
@@ -416,8 +436,12 @@ private:
             if (extra.path != kBetaField) continue;
             const auto document = json::Document::parse(extra.json);
             if (!document) continue;
-            for (const json::Value& beta : document->root().items())
+            for (const json::Value& beta : document->root().items()) {
+                // Caching needs no beta any more, and Google refuses the word.
+                if (seller_ == Seller::kVertex && beta.string().starts_with("prompt-caching-"))
+                    continue;
                 betas += (betas.empty() ? "" : ",") + std::string(beta.string());
+            }
         }
         if (!betas.empty()) headers.push_back({std::string(kBetaHeader), std::move(betas)});
     }
@@ -437,6 +461,7 @@ private:
 
     const canon::Request& request_;
     const EncodeTarget& target_;
+    Seller seller_;
     Losses losses_;
     bool is_own_;
     std::int64_t cap_ = 0;
@@ -448,7 +473,12 @@ private:
 }  // namespace
 
 Result<EncodedRequest> encode_request(const canon::Request& request, const EncodeTarget& target) {
-    return Encoder(request, target).run();
+    return Encoder(request, target, Seller::kMaker).run();
+}
+
+Result<EncodedRequest> encode_vertex_request(
+    const canon::Request& request, const EncodeTarget& target) {
+    return Encoder(request, target, Seller::kVertex).run();
 }
 
 }  // namespace entrepot::dialect::anthropic_messages

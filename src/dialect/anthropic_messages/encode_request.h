@@ -10,5 +10,8 @@ namespace entrepot::dialect::anthropic_messages {
 /// Errors: kUnsupported with the field.
 [[nodiscard]] Result<EncodedRequest> encode_request(
     const canon::Request& request, const EncodeTarget& target);
+/// The same for Google's endpoint: the path names the model, the body the version.
+[[nodiscard]] Result<EncodedRequest> encode_vertex_request(
+    const canon::Request& request, const EncodeTarget& target);
 
 }  // namespace entrepot::dialect::anthropic_messages

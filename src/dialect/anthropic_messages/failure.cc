@@ -123,8 +123,11 @@ canon::Failure failure_of(const json::Value& body, int status) {
 canon::Failure decode_failure(int status, std::span<const Header> headers, std::string_view body) {
     canon::Failure failure;
     const auto document = json::Document::parse(std::string(body));
+    const auto listed = document ? document->root().items() : std::span<const json::Value>();
     if (document && document->root().is_object()) {
         failure = failure_of(document->root(), status);
+    } else if (!listed.empty() && listed.front().is_object()) {
+        failure = failure_of(listed.front(), status);  // Google's front door, on streams
     } else {
         failure.status = status;
         failure.kind = canon::kind_of_status(status);
@@ -136,6 +139,11 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
     if (const auto id = header(headers, "request-id"); !id.empty()) failure.request_id = id;
     failure.retry_after = retry_after(header(headers, "retry-after"));
     return failure;
+}
+
+std::vector<Header> failure_headers(const canon::Failure& failure) {
+    if (failure.request_id.empty()) return {};
+    return {{"request-id", failure.request_id}};
 }
 
 std::string encode_failure(const canon::Failure& failure) {

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "canon/reply.h"
 #include "dialect/dialect.h"
@@ -19,5 +20,7 @@ namespace entrepot::dialect::anthropic_messages {
 [[nodiscard]] canon::Failure failure_of(const json::Value& body, int status);
 
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
+/// `request-id`, which the SDK shows with the error.
+[[nodiscard]] std::vector<Header> failure_headers(const canon::Failure& failure);
 
 }  // namespace entrepot::dialect::anthropic_messages

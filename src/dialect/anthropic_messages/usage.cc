@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dialect/anthropic_messages/names.h"
+
 namespace entrepot::dialect::anthropic_messages {
 namespace {
 
@@ -85,7 +87,12 @@ canon::Usage UsageCounts::total() const {
     return usage;
 }
 
-void write_usage(json::Writer& writer, const canon::Usage& usage) {
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated) {
+    if (stated && stated->origin == kName) {
+        writer.raw(stated->json);
+        return;
+    }
     const std::int64_t brief = usage[Meter::kCacheWrite];
     const std::int64_t lasting = usage[Meter::kCacheWriteLong];
     const std::int64_t cache_read = usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead];

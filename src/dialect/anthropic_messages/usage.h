@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "canon/usage.h"
+#include "canon/reply.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -40,7 +40,9 @@ private:
     bool has_any_ = false;
 };
 
-/// Writes the members of a usage object from the normal form.
-void write_usage(json::Writer& writer, const canon::Usage& usage);
+/// Writes a usage object: as it was `stated`, where it was this dialect's, else from the normal
+/// form.
+void write_usage(
+    json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated);
 
 }  // namespace entrepot::dialect::anthropic_messages
