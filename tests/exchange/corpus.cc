@@ -80,8 +80,12 @@ std::vector<Exchange> read_corpus(
         exchange.provider = root["provider"].string();
         exchange.fidelity = root["fidelity"].string();
         exchange.operation = root["operation"].string();
+        exchange.model = root["model"].string();
         exchange.is_stream = root["stream"].as_bool().value_or(false);
         exchange.status = static_cast<int>(root["response"]["status"].as_int().value_or(0));
+        for (const json::Member& header : root["request"]["headers"].members())
+            exchange.headers.push_back(
+                {std::string(header.key), std::string(header.value.string())});
         if (const json::Value& body = root["request"]["body"]; body.is_object())
             exchange.request = body.raw();
         const std::string id = exchange.id;

@@ -19,9 +19,11 @@ struct Exchange {
     std::string provider;
     std::string fidelity;
     std::string operation;
+    std::string model;  ///< asked for, where the exchange says so
     bool is_stream = false;
     int status = 0;
-    std::string request;   ///< JSON, empty when the source kept none
+    std::vector<dialect::Header> headers;  ///< of the request, names in lower case
+    std::string request;                   ///< JSON, empty when the source kept none
     std::string response;  ///< bytes as on the wire; `sdk` event lists are framed again
 };
 

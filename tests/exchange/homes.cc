@@ -1,0 +1,243 @@
+#include "homes.h"
+
+namespace entrepot::exchange {
+namespace {
+
+// --- what has two spellings, dialect by dialect ---
+
+void spell_chat_request(Tree& tree) {
+    tree.absent("stream", "false");
+    tree.absent("stream_options", R"({"include_usage":true})");  // the meter asks for it anyhow
+    for (const char* list : {"stop", "tools", "messages[].tool_calls"}) tree.absent(list, "[]");
+    tree.absent("tools[].function.description", R"("")");
+    tree.absent("messages[].content", R"("")");
+    tree.renamed("max_tokens", "max_completion_tokens");
+    tree.renamed("messages[].reasoning", "reasoning_content");
+    tree.renamed("safety_identifier", "user");
+    tree.listed("stop");
+    tree.text_as_part("messages[].content", "text", R"({"type":"text"})");
+    tree.each("messages[]", [](Tree::Node& message) {
+        // Other makers' caches: a mark on a message is a mark on its last part.
+        const auto mark = message.members.find("cache_control");
+        const auto content = message.members.find("content");
+        if (mark == message.members.end() || content == message.members.end()) return;
+        content->second.items.back().members.insert(*mark);
+        message.members.erase(mark);
+    });
+    // The place in the list says it; a client repeats what it saw in a stream.
+    tree.each("messages[].tool_calls[]", [](Tree::Node& call) { call.members.erase("index"); });
+}
+
+void spell_chat_reply(Tree& tree) {
+    tree.renamed("choices[].message.reasoning", "reasoning_content");
+    for (const char* list : {"annotations", "tool_calls"})
+        tree.absent(std::string("choices[].message.") + list, "[]");
+    for (const char* text : {"content", "refusal", "reasoning_content"})
+        tree.absent(std::string("choices[].message.") + text, R"("")");
+    tree.each("choices[].message.tool_calls[]", [](Tree::Node& call) {
+        call.members.erase("index");
+        call.members.try_emplace(
+            "type", Tree::Node{.kind = json::Kind::kString, .text = "function"});
+    });
+    tree.absent("usage.*", "0");
+    tree.absent("usage.*", "{}");
+}
+
+void spell_anthropic_request(Tree& tree) {
+    tree.absent("stream", "false");
+    tree.absent("tools", "[]");
+    tree.absent("tools[].description", R"("")");
+    tree.absent("tools[].type", R"("custom")");
+    tree.absent("*.is_error", "false");
+    tree.text_as_part("system", "text", R"({"type":"text"})");
+    tree.text_as_part("*.content", "text", R"({"type":"text"})");
+    tree.each("", [](Tree::Node& root) {
+        // The name that the field had in its beta.
+        const auto old = root.members.find("output_format");
+        if (old == root.members.end()) return;
+        Tree::Node config{.kind = json::Kind::kObject};
+        config.members["format"] = std::move(old->second);
+        root.members.erase(old);
+        root.members.try_emplace("output_config", std::move(config));
+    });
+}
+
+void spell_anthropic_reply(Tree& tree) { tree.absent("content[].caller", R"({"type":"direct"})"); }
+
+void spell_converse_request(Tree& tree) {
+    tree.absent("inferenceConfig.stopSequences", "[]");
+    tree.absent("inferenceConfig", "{}");
+    tree.absent("additionalModelRequestFields", "{}");
+    tree.absent("system", "[]");
+    tree.absent("messages[].content[].toolResult.status", R"("success")");
+}
+
+void spell_converse_reply(Tree& tree) {
+    // What AWS's SDKs add to the reply.
+    tree.each("", [](Tree::Node& root) { root.members.erase("$metadata"); });
+    tree.absent("output.message.content[].type", R"("text")");
+    tree.absent("output.message.content[].toolUse.type", R"("tool_use")");
+    // Its clients read `metrics` and `citationsContent.content` without asking.
+    tree.absent("metrics", R"({"latencyMs":0})");
+    tree.absent("output.message.content[].citationsContent.content", "[]");
+}
+
+void spell_converse_error(Tree& tree) {
+    // AWS says the error's name in a header; SDKs read it from either place.
+    tree.each("", [](Tree::Node& root) { root.members.erase("__type"); });
+}
+
+void spell_nothing(Tree&) {}
+
+}  // namespace
+
+std::span<const Home> homes() {
+    static const std::vector<Home> kHomes{
+        {.file = "openai-chat",
+            .dialect = "openai-chat",
+            .operations = {"chat.completions"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 525,
+            .replies = 506,
+            .errors = 20,
+            .spell_request = &spell_chat_request,
+            .spell_reply = &spell_chat_reply,
+            .spell_error = &spell_nothing},
+        {.file = "openai-compatible",
+            .dialect = "openai-chat",
+            .operations = {"chat.completions"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 214,
+            .replies = 197,
+            .errors = 34,
+            .spell_request = &spell_chat_request,
+            .spell_reply = &spell_chat_reply,
+            .spell_error = &spell_nothing},
+        {.file = "azure-openai",
+            .dialect = "azure-openai",
+            .operations = {"chat.completions"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 102,
+            .replies = 98,
+            .errors = 5,
+            .spell_request = &spell_chat_request,
+            .spell_reply = &spell_chat_reply,
+            .spell_error = &spell_nothing},
+        {.file = "anthropic-messages",
+            .dialect = "anthropic-messages",
+            .operations = {"messages"},
+            .verbatim = {"input_schema", "schema", "input"},
+            .requests = 388,
+            .replies = 407,
+            .errors = 34,
+            .spell_request = &spell_anthropic_request,
+            .spell_reply = &spell_anthropic_reply,
+            .spell_error = &spell_nothing},
+        {.file = "bedrock-converse",
+            .dialect = "bedrock-converse",
+            .operations = {"converse", "converse-stream"},
+            .is_stream_in_path = true,
+            .verbatim = {"json", "input"},
+            .requests = 258,
+            .replies = 262,
+            .errors = 13,
+            .spell_request = &spell_converse_request,
+            .spell_reply = &spell_converse_reply,
+            .spell_error = &spell_converse_error},
+        {.file = "vertex-anthropic",
+            .dialect = "vertex-anthropic",
+            .operations = {"rawpredict", "streamrawpredict"},
+            .is_stream_in_path = true,
+            .verbatim = {"input_schema", "schema", "input"},
+            .requests = 10,
+            .replies = 10,
+            .errors = 0,
+            .spell_request = &spell_anthropic_request,
+            .spell_reply = &spell_anthropic_reply,
+            .spell_error = &spell_nothing},
+    };
+    return kHomes;
+}
+
+std::string_view side_name(Side side) {
+    switch (side) {
+        case Side::kRequest: return "request";
+        case Side::kReply: return "reply";
+        case Side::kStream: return "stream";
+        case Side::kForms: return "forms";
+        case Side::kError: return "error";
+    }
+    return "";
+}
+
+std::span<const Exception> exceptions() {
+    using enum Side;
+    constexpr std::string_view kChat = "openai-chat";
+    constexpr std::string_view kServers = "openai-compatible";
+    constexpr std::string_view kAzure = "azure-openai";
+    constexpr std::string_view kAnthropic = "anthropic-messages";
+    constexpr std::string_view kConverse = "bedrock-converse";
+    static constexpr Exception kExceptions[]{
+        {kChat, kRequest, "refused max_tokens", 1, "is 0: the supplier refuses it too"},
+        {kChat, kRequest, "function*", 11,
+            "OpenAI's old form goes on as tools; replies are theirs"},
+        {kChat, kRequest, "tool*", 11, "the same, as it is written"},
+        {kChat, kError, "error.code", 2, "where there was none, one that says what is known"},
+
+        {kServers, kRequest, "refused *", 2,
+            "base64 and a temperature that the supplier refuses too"},
+        {kServers, kRequest, "function_call", 1, "the old form, without functions"},
+        {kServers, kRequest, "tool_choice", 1, "the same, as it is written"},
+        {kServers, kReply, "choices[].finish_reason", 3, "an empty word: OpenAI's types refuse it"},
+        {kServers, kReply, "* finished", 3, "the same"},
+        {kServers, kReply, "choices[].delta", 1, "Perplexity repeats the message as a delta"},
+        {kServers, kReply, "choices[].message.annotations", 1,
+            "OpenRouter returns the client's file: OpenAI's types refuse it; named"},
+        {kServers, kReply, "lost aside message.annotations", 1, "the same"},
+        {kServers, kReply, "choices[].message.content", 1, "Mistral's list with thoughts: a text"},
+        {kServers, kReply, "choices[].message.reasoning_content", 3,
+            "thoughts that stood in a list of the server's own"},
+        {kServers, kReply, "choices[].message.function_call", 3,
+            "a call of nothing, without a name"},
+        {kServers, kReply, "choices[].message.tool_calls[].custom", 2, "the same"},
+        {kServers, kReply, "created", 3, "where there was none: OpenAI's types demand it"},
+        {kServers, kReply, "object", 3, "the same"},
+        {kServers, kReply, "*service_tier", 12, "a word that OpenAI's types refuse; named"},
+        {kServers, kReply, "* tier", 9, "the same"},
+        {kServers, kReply, "usage.*", 10, "counts that left a part out, or counted one twice"},
+        {kServers, kStream, "* finished", 3, "an empty word, as in whole replies"},
+        {kServers, kStream, "*service_tier", 4, "as in whole replies"},
+        {kServers, kStream, "* tier", 2, "the same"},
+        {kServers, kStream, "*aside message.reasoning_details", 1, "SDKs demand an index in lists"},
+        {kServers, kStream, "lost aside message.reasoning_encrypted", 2, "the same word twice"},
+        {kServers, kStream, "new delta", 1, "a call without arguments: no argument is no JSON"},
+        {kServers, kForms, "* finished", 6, "an empty word"},
+        {kServers, kForms, "*service_tier", 16, "a word that OpenAI's types refuse; named"},
+        {kServers, kForms, "* tier", 11, "the same"},
+        {kServers, kForms, "*message.annotations", 2, "a file refused, an index in a list"},
+        {kServers, kForms, "*", 3,
+            "a text after a call, an error after thoughts, a call of no words"},
+        {kServers, kError, "*", 23, "errors of many shapes get OpenAI's; more of them is L7"},
+
+        {kAzure, kRequest, "model", 18, "the path names it; the body may as well"},
+        {kAzure, kReply, "choices[].message", 1, "no message at all: OpenAI's types demand one"},
+        {kAzure, kReply, "usage.*_tokens", 17, "xAI's cached tokens, of which the prompt has less"},
+        {kAzure, kReply, "*", 1, "an error under a 200 gets a status; innererror is L7"},
+        {kAzure, kForms, "* failed", 1, "the same"},
+        {kAzure, kError, "*", 5,
+            "a status as a code, and no type: they get OpenAI's; details is L7"},
+
+        {kAnthropic, kRequest, "refused tools[0].input_schema", 1,
+            "is `true`: the supplier refuses it too"},
+
+        {kConverse, kRequest, "messages[].content[].video.format", 1, "video/mp4 is mp4"},
+        {kConverse, kReply, "output.message.content", 1, "an empty text could not be sent back"},
+        {kConverse, kReply, "usage", 1, "where there was none: its clients read it unasked"},
+        {kConverse, kReply, "new aside metrics", 7, "the same"},
+        {kConverse, kStream, "new aside metrics", 6, "the same"},
+        {kConverse, kForms, "new aside metrics", 13, "the same"},
+    };
+    return kExceptions;
+}
+
+}  // namespace entrepot::exchange
