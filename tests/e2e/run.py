@@ -119,9 +119,10 @@ def main():
                      str(options.build.resolve()), "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
     if python and not options.k:
-        ok, bad = suite([python, str(HERE / "corpus_sdk/check.py"), "--build",
-                         str(options.build.resolve())], {})
-        passed, failed = passed + ok, failed + bad
+        for check in ("corpus_sdk/check.py", "corpus_sdk/responses.py"):
+            ok, bad = suite([python, str(HERE / check), "--build", str(options.build.resolve())],
+                            {})
+            passed, failed = passed + ok, failed + bad
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed + skipped else 0
 

@@ -21,7 +21,7 @@ struct Overloaded : F... {
 };
 
 /// The bodies of one answer as bytes. Events that a source kept decoded are framed again; some
-/// recordings of Messages hold the events of several replies, one after the other.
+/// recordings of Messages and Responses hold the events of several replies, one after the other.
 std::vector<std::string> bodies_of(std::string_view name, const json::Value& response) {
     if (const json::Value* base64 = response.find("body_base64"); base64 != nullptr) {
         std::string body;
@@ -45,11 +45,15 @@ std::vector<std::string> bodies_of(std::string_view name, const json::Value& res
         } else if (name.ends_with("anthropic") || name.starts_with("anthropic")) {
             if (type == "message_start" && !bodies.back().empty()) bodies.emplace_back();
             framing::append_sse(bodies.back(), type, event.raw());
+        } else if (type == "error" || type.starts_with("response.")) {
+            if (type == "response.created" && !bodies.back().empty()) bodies.emplace_back();
+            framing::append_sse(bodies.back(), type, event.raw());
         } else {
             framing::append_sse(bodies.back(), {}, event.raw());
         }
     }
-    if (name.ends_with("openai") || name.starts_with("openai"))
+    const bool is_chat = !events->items().empty() && events->items()[0]["type"].is_null();
+    if (is_chat && (name.ends_with("openai") || name.starts_with("openai")))
         framing::append_sse(bodies.back(), {}, "[DONE]");
     return bodies;
 }
@@ -101,11 +105,22 @@ std::vector<Exchange> read_corpus(
     return exchanges;
 }
 
+namespace {
+
+std::string described(const std::vector<canon::Extra>& extras) {
+    std::string out;
+    for (const canon::Extra& extra : extras) out += fmt::format(" {} {}", extra.path, extra.json);
+    return out;
+}
+
+}  // namespace
+
 std::string describe(const canon::Event& event) {
     return std::visit(
         Overloaded{
             [](const canon::Started& e) {
-                return fmt::format("started {} {} {}", e.id, e.model, e.created_s);
+                return fmt::format("started {} {} {} {}{}", e.id, e.model, e.created_s, e.origin,
+                    described(e.echo));
             },
             [](const canon::PartStarted& e) {
                 std::string out = fmt::format("part {}.{} kind {} call {} name {}{}{}", e.choice,
@@ -119,7 +134,9 @@ std::string describe(const canon::Event& event) {
                 if (e.opaque)
                     out += fmt::format(
                         " opaque {} {} {}", e.opaque->origin, e.opaque->kind, e.opaque->json);
-                return out;
+                if (e.is_summary) out += " summary";
+                if (e.item) out += fmt::format(" of item {}", *e.item);
+                return out + described(e.marks);
             },
             [](const canon::PartDelta& e) {
                 return fmt::format("delta {}.{} {}", e.choice, e.part, json::quoted(e.text));

@@ -266,7 +266,74 @@ void expect_carried(const std::vector<canon::Event>& seen, const std::string& wh
     }
 }
 
-TEST_F(ReplyCorpus, EveryReplyIsCarriedToChatCompletionsWholeAndStreamed) {
+/// What a client of Responses can be told: one answer, and why it ended as far as that is stated
+/// there.
+std::string meaning_of_first(const std::vector<canon::Event>& events) {
+    std::vector<canon::Event> told;
+    bool has_call = false;
+    for (const canon::Event& event : events) {
+        const auto* started = std::get_if<canon::PartStarted>(&event);
+        const auto* delta = std::get_if<canon::PartDelta>(&event);
+        const auto* finished = std::get_if<canon::Finished>(&event);
+        const auto* aside = std::get_if<canon::Aside>(&event);
+        if ((started != nullptr && started->choice != 0) ||
+            (aside != nullptr && aside->choice.value_or(0) != 0) ||
+            (delta != nullptr && delta->choice != 0) ||
+            (finished != nullptr && finished->choice != 0))
+            continue;
+        has_call = has_call || (started != nullptr && started->kind == canon::PartKind::kToolCall);
+        told.push_back(event);
+        if (finished != nullptr) {
+            canon::StopReason& reason = std::get<canon::Finished>(told.back()).reason;
+            const bool is_cut = reason == canon::StopReason::kLength ||
+                reason == canon::StopReason::kContextExceeded ||
+                reason == canon::StopReason::kContentFilter;
+            if (!is_cut)
+                reason = has_call ? canon::StopReason::kToolCalls : canon::StopReason::kStop;
+        } else if (auto* report = std::get_if<canon::UsageReported>(&told.back())) {
+            // Sound and images are tokens among others there.
+            canon::Usage& usage = report->usage;
+            usage[Meter::kInput] += usage[Meter::kAudioIn] + usage[Meter::kImageIn];
+            usage[Meter::kCacheRead] += usage[Meter::kAudioCacheRead];
+            usage[Meter::kOutput] += usage[Meter::kAudioOut] + usage[Meter::kImageOut];
+            for (const Meter meter : {Meter::kAudioIn, Meter::kImageIn, Meter::kAudioCacheRead,
+                     Meter::kAudioOut, Meter::kImageOut})
+                usage[meter] = 0;
+        }
+    }
+    // Every answer there has a status, and an answer without one is complete.
+    const auto is_finish = [](const canon::Event& e) {
+        return std::holds_alternative<canon::Finished>(e);
+    };
+    if (std::ranges::none_of(told, is_finish) && !told.empty() &&
+        std::holds_alternative<canon::Ended>(told.back()))
+        told.insert(told.end() - 1,
+            canon::Finished{
+                0, has_call ? canon::StopReason::kToolCalls : canon::StopReason::kStop, "", ""});
+    return meaning(told);
+}
+
+/// Carries the events to both forms of Responses and reads them back.
+void expect_carried_to_responses(
+    const std::vector<canon::Event>& events, const std::string& where) {
+    const auto* responses = dialect::find_dialect("openai-responses");
+    const bool has_failed = std::ranges::any_of(
+        events, [](const canon::Event& e) { return std::holds_alternative<canon::Failed>(e); });
+    for (const ReplyForm form : {ReplyForm::kWhole, ReplyForm::kStream}) {
+        const auto encoder =
+            responses->reply_encoder(form, {.model = "m", .id = "resp_x", .created_s = 1});
+        std::string bytes;
+        for (const canon::Event& event : events) encoder->add(event, bytes);
+        const auto back = dialect::decode_all(*responses, form, bytes);
+        ASSERT_TRUE(back) << where << back.error().message << bytes.substr(0, 400);
+        const bool is_error_body = has_failed && form == ReplyForm::kWhole;
+        EXPECT_EQ(meaning_of_first(*back),
+            is_error_body ? meaning({events.back()}) : meaning_of_first(events))
+            << where << (form == ReplyForm::kWhole ? "whole" : "stream");
+    }
+}
+
+TEST_F(ReplyCorpus, EveryReplyIsCarriedToBothOfOpenAisDialectsWholeAndStreamed) {
     struct File {
         const char* name;
         const char* dialect;
@@ -276,6 +343,8 @@ TEST_F(ReplyCorpus, EveryReplyIsCarriedToChatCompletionsWholeAndStreamed) {
     const auto is_google = [](std::string_view o) { return o.ends_with("enerateContent"); };
     const File files[] = {{"openai-chat", "openai-chat", is_chat},
         {"openai-compatible", "openai-chat", is_chat}, {"azure-openai", "azure-openai", is_chat},
+        {"openai-responses", "openai-responses",
+            [](std::string_view o) { return o == "responses"; }},
         {"anthropic-messages", "anthropic-messages",
             [](std::string_view o) { return o == "messages"; }},
         {"bedrock-converse", "bedrock-converse",
@@ -297,11 +366,12 @@ TEST_F(ReplyCorpus, EveryReplyIsCarriedToChatCompletionsWholeAndStreamed) {
                 ++cut;
                 continue;
             }
-            expect_carried(events, fmt::format("{} {} ", file.name, exchange.id));
+            const std::string where = fmt::format("{} {} ", file.name, exchange.id);
+            expect_carried(events, where);
+            expect_carried_to_responses(events, where);
             ++carried;
         }
-        std::printf(
-            "%s: %d carried to openai-chat, %d recordings are cut\n", file.name, carried, cut);
+        std::printf("%s: %d carried to both, %d recordings are cut\n", file.name, carried, cut);
         EXPECT_GT(carried, 50) << file.name;
         // 23 of InvokeModel's are embeddings and rerankings.
         EXPECT_LE(cut, std::string_view(file.name) == "bedrock-invoke" ? 23 : 6) << file.name;

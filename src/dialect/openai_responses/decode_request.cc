@@ -33,7 +33,7 @@ public:
         ENTREPOT_TRY_DO(read_include());
         ENTREPOT_TRY_DO(read_names());
         ENTREPOT_TRY_DO(read_stream());
-        keep_others();
+        ENTREPOT_TRY_DO(keep_others());
         return std::move(request_);
     }
 
@@ -268,7 +268,9 @@ private:
             (member.key == "truncation" && member.value.string() == "disabled");
     }
 
-    void keep_others() {
+    /// Where a field of an object is kept its path has a dot; at the top a name with one would be
+    /// taken for such a field.
+    Status keep_others() {
         constexpr std::array<std::string_view, 23> kRead{"model", "instructions", "input", "tools",
             "tool_choice", "temperature", "top_p", "frequency_penalty", "presence_penalty",
             "max_output_tokens", "top_logprobs", "parallel_tool_calls", "text", "reasoning",
@@ -276,8 +278,11 @@ private:
             "store", "stream", "stream_options"};
         for (const json::Member& member : body_.members()) {
             if (std::ranges::find(kRead, member.key) != kRead.end() || is_default(member)) continue;
+            if (member.key.find('.') != std::string_view::npos)
+                return wrong(std::string(member.key), member.value, "left out: no field has a dot");
             request_.extras.push_back({std::string(member.key), std::string(member.value.raw())});
         }
+        return {};
     }
 
     const Value& body_;

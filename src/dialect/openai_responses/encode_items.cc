@@ -17,15 +17,20 @@ using canon::Media;
 using canon::Role;
 using json::Writer;
 
-/// The last member name of an extra's path: `input[2].content[0].foo` is `foo`.
-std::string_view leaf(std::string_view path) {
-    const std::size_t dot = path.rfind('.');
-    return dot == std::string_view::npos ? path : path.substr(dot + 1);
+/// An extra's path without its item: `content[0].foo` of `input[2].content[0].foo`.
+std::string_view in_item(std::string_view path) {
+    const std::size_t end = path.find("].");
+    return end == std::string_view::npos ? path : path.substr(end + 2);
 }
 
 bool is_part_extra(const canon::Extra& extra) {
-    return extra.path.find(".content[") != std::string::npos ||
-        extra.path.find(".output[") != std::string::npos;
+    const std::string_view inner = in_item(extra.path);
+    return inner.starts_with("content[") || inner.starts_with("output[");
+}
+
+/// The member's name: `foo`.
+std::string_view leaf(const canon::Extra& extra) {
+    return is_part_extra(extra) ? in_item(in_item(extra.path)) : in_item(extra.path);
 }
 
 bool is_part_mark(std::string_view key) {
@@ -157,7 +162,7 @@ private:
             writer.member_raw(mark.path, mark.json);
         }
         for (const canon::Extra& extra : item.extras)
-            if (!is_part_extra(extra)) writer.member_raw(leaf(extra.path), extra.json);
+            if (!is_part_extra(extra)) writer.member_raw(leaf(extra), extra.json);
     }
 
     Status write_message(Writer& list, std::span<const Item> group) {
@@ -228,7 +233,7 @@ private:
             for (const canon::Extra& mark : item.marks)
                 if (is_part_mark(mark.path)) writer.member_raw(mark.path, mark.json);
             for (const canon::Extra& extra : item.extras)
-                if (is_part_extra(extra)) writer.member_raw(leaf(extra.path), extra.json);
+                if (is_part_extra(extra)) writer.member_raw(leaf(extra), extra.json);
         }
         writer.end_object();
         return lose_beside(item);

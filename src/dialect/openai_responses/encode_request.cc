@@ -26,9 +26,15 @@ bool is_zero(const canon::NumberText& text) {
     return value == 0;
 }
 
-std::string_view leaf(std::string_view path) {
-    const std::size_t dot = path.rfind('.');
-    return dot == std::string_view::npos ? path : path.substr(dot + 1);
+/// What follows the path of the object that an extra stood in.
+std::string_view key_under(std::string_view object, std::string_view path) {
+    return path.substr(std::min(path.size(), object.size()));
+}
+
+/// `tools[2].defer_loading` is `defer_loading`.
+std::string_view key_of_tool(std::string_view path) {
+    const std::size_t end = path.find("].");
+    return end == std::string_view::npos ? path : path.substr(end + 2);
 }
 
 class Encoder {
@@ -160,7 +166,7 @@ private:
             for (const canon::Extra& extra : request_.extras)
                 if (extra.path == "text.format" ||
                     (extra.path.starts_with("text.") && !extra.path.starts_with("text.format.")))
-                    inner.member_raw(leaf(extra.path), extra.json);
+                    inner.member_raw(key_under("text.", extra.path), extra.json);
         }
         inner.end_object();
         if (text != "{}") writer_.member_raw("text", text);
@@ -187,7 +193,7 @@ private:
         if (is_own_) {
             for (const canon::Extra& extra : request_.extras)
                 if (extra.path.starts_with("reasoning."))
-                    inner.member_raw(leaf(extra.path), extra.json);
+                    inner.member_raw(key_under("reasoning.", extra.path), extra.json);
         }
         inner.end_object();
         if (members != "{}") writer_.member_raw("reasoning", members);
@@ -229,7 +235,7 @@ private:
     Status write_tier() {
         const std::string& tier = request_.service_tier;
         const bool is_known = tier == "auto" || tier == "default" || tier == "flex" ||
-            tier == "priority" || tier == "scale";
+            tier == "priority" || tier == "scale" || tier == "fast" || tier == "ultrafast";
         if (is_own_ || is_known)
             writer_.member("service_tier", tier);
         else if (tier == "standard_only")
@@ -248,7 +254,7 @@ private:
         inner.begin_object();
         for (const canon::Extra& extra : request_.extras)
             if (extra.path.starts_with("stream_options."))
-                inner.member_raw(leaf(extra.path), extra.json);
+                inner.member_raw(key_under("stream_options.", extra.path), extra.json);
         inner.end_object();
         if (members != "{}") writer_.member_raw("stream_options", members);
     }
@@ -295,7 +301,7 @@ void write_function(Writer& writer, const canon::Tool& tool, bool is_own) {
         writer.member_bool("strict", false);
     if (is_own)
         for (const canon::Extra& extra : tool.extras)
-            writer.member_raw(leaf(extra.path), extra.json);
+            writer.member_raw(key_of_tool(extra.path), extra.json);
     writer.end_object();
 }
 
@@ -338,7 +344,8 @@ void write_format(
         if (format.is_strict) writer.member_bool("strict", *format.is_strict);
     }
     for (const canon::Extra& extra : extras)
-        if (extra.path.starts_with("text.format.")) writer.member_raw(leaf(extra.path), extra.json);
+        if (extra.path.starts_with("text.format."))
+            writer.member_raw(key_under("text.format.", extra.path), extra.json);
     writer.end_object();
 }
 

@@ -113,6 +113,13 @@ Shape shape_of(FailureKind kind) {
     return {"server_error", ""};
 }
 
+/// The code as it is where it is one of those that a failed response may have, which are few.
+std::string_view request_code(std::string_view code) {
+    const bool is_known = code.find("image") != code.npos || code.ends_with("_policy") ||
+        code == "vector_store_timeout" || code == "data_residency_mismatch";
+    return is_known ? code : "invalid_prompt";
+}
+
 }  // namespace
 
 Failure failure_of(const json::Value& error, int status) {
@@ -207,13 +214,12 @@ std::string_view response_error_code(const Failure& failure) {
         case FailureKind::kServer: return "server_error";
         case FailureKind::kContentFilter: return "content_filter";
         case FailureKind::kInvalidRequest:
-        case FailureKind::kAuthentication:
-        case FailureKind::kPermission:
-        case FailureKind::kNotFound:
         case FailureKind::kTooLarge:
         case FailureKind::kUnsupported:
-        case FailureKind::kConflict:
-            return failure.code.empty() ? "invalid_prompt" : std::string_view(failure.code);
+        case FailureKind::kNotFound: return request_code(failure.code);
+        case FailureKind::kAuthentication:
+        case FailureKind::kPermission:
+        case FailureKind::kConflict: return "server_error";
     }
     return "server_error";
 }

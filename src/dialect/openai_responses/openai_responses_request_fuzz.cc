@@ -5,8 +5,8 @@
 #include "dialect/sealed_signature.h"
 #include "json/value.h"
 
-// Requests of any bytes: what decodes can be encoded, and that decodes again, to the same bytes
-// when it is encoded once more. What was sealed comes back as it was.
+// Requests of any bytes: what decodes can be encoded, and that decodes again; from then on encoding
+// and decoding change nothing. What was sealed comes back as it was.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace entrepot;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
@@ -34,6 +34,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const auto again = responses.encode_request(*second, target);
     ENTREPOT_CHECK(again.has_value());
-    if (encoded->dropped.empty()) ENTREPOT_CHECK(again->body == encoded->body);
+    const auto third_body = json::Document::parse(again->body);
+    ENTREPOT_CHECK(third_body.has_value());
+    const auto third = responses.decode_request(*third_body, {});
+    if (!third) {
+        ENTREPOT_CHECK(!again->dropped.empty());
+        return 0;
+    }
+    const auto last = responses.encode_request(*third, target);
+    ENTREPOT_CHECK(last.has_value() && last->body == again->body);
     return 0;
 }

@@ -22,7 +22,7 @@ std::string_view status_of(const ReplyItem& item, Told told) {
 
 bool is_tier(std::string_view tier) {
     return tier == "auto" || tier == "default" || tier == "flex" || tier == "scale" ||
-        tier == "priority";
+        tier == "priority" || tier == "fast" || tier == "ultrafast";
 }
 
 void write_parts(Writer& writer, const ReplyItem& item, Told told, bool is_summary) {
