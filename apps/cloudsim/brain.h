@@ -21,6 +21,7 @@ struct Ask {
     enum class ToolMode : std::uint8_t { kAuto, kNone, kRequired, kNamed };
 
     std::string model;
+    bool is_responses = false;  ///< OpenAI kinds: asked by Responses instead of chat completions
     bool is_stream = false;
     bool wants_usage = true;  ///< OpenAI kinds: streams report it only when asked
     std::string prompt;       ///< all that counts as prompt, in order

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cloudsim/cloud.h"
 #include "cloudsim/identity.h"
+#include "cloudsim/responses.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -74,7 +75,9 @@ public:
                 "invalid_request_error", "", "invalid_api_key"));
         }
         if (path.ends_with("/models") && in.method == "GET") return std::unexpected(models());
-        if (!is_azure() && path != "/v1/chat/completions")
+        const bool is_responses = kind_ != OpenAiKind::kCompatible && path.ends_with("/responses");
+        if (!is_azure() && path != "/v1/chat/completions" &&
+            !(is_responses && path == "/v1/responses"))
             return std::unexpected(error(404,
                 fmt::format("Invalid URL ({} {})", in.method, in.path), "invalid_request_error"));
         if (in.method != "POST")
@@ -87,7 +90,7 @@ public:
         if (is_azure() && !parsed->root()["stream_options"].is_null() && !knows_usage(in.query))
             return std::unexpected(error(400,
                 "Unrecognized request argument supplied: stream_options", "invalid_request_error"));
-        return read_body(parsed->root(), deployment);
+        return read_body(parsed->root(), deployment, is_responses);
     }
 
     std::string content_type(bool is_stream) const override {
@@ -120,6 +123,7 @@ public:
 
     std::string whole(
         const Ask& ask, const Answer& answer, bool has_usage, Instant now) const override {
+        if (ask.is_responses) return whole_response(ask, answer, served_model(ask), has_usage, now);
         std::string out;
         Writer writer(out);
         writer.begin_object();
@@ -146,6 +150,8 @@ public:
 
     std::vector<std::string> stream(const Ask& ask, const Answer& answer, const Control& control,
         bool has_usage, Instant now) const override {
+        if (ask.is_responses)
+            return stream_response(ask, answer, control, served_model(ask), has_usage, now);
         std::vector<std::string> out;
         if (is_azure())
             out.push_back(fmt::format(
@@ -237,15 +243,18 @@ private:
     /// False when Azure has no such resource.
     static bool route_azure(
         std::string_view path, std::string_view query, std::string& deployment) {
-        if (path == "/openai/v1/chat/completions" || path == "/openai/v1/models") return true;
+        if (path == "/openai/v1/chat/completions" || path == "/openai/v1/models" ||
+            path == "/openai/v1/responses")
+            return true;
+        bool has_version = false;
+        for (const std::string_view pair : split(query, '&'))
+            has_version = has_version || (pair.starts_with("api-version=") && pair.size() > 12);
+        if (path == "/openai/responses") return has_version;
         constexpr std::string_view kBefore = "/openai/deployments/";
         constexpr std::string_view kAfter = "/chat/completions";
         if (!path.starts_with(kBefore) || !path.ends_with(kAfter) ||
             path.size() <= kBefore.size() + kAfter.size())
             return false;
-        bool has_version = false;
-        for (const std::string_view pair : split(query, '&'))
-            has_version = has_version || (pair.starts_with("api-version=") && pair.size() > 12);
         deployment = percent_decoded(
             path.substr(kBefore.size(), path.size() - kBefore.size() - kAfter.size()));
         return has_version;
@@ -288,8 +297,10 @@ private:
         return out;
     }
 
-    Answered<Ask> read_body(const Value& root, const std::string& deployment) const {
+    Answered<Ask> read_body(
+        const Value& root, const std::string& deployment, bool is_responses) const {
         Ask ask;
+        ask.is_responses = is_responses;
         ask.is_cached_unasked = true;
         ask.model = deployment.empty() ? std::string(root["model"].string()) : deployment;
         if (ask.model.empty())
@@ -308,6 +319,14 @@ private:
                       "invalid_request_error", "", "model_not_found");
             out.model = ask.model;
             return std::unexpected(std::move(out));
+        }
+        if (is_responses) {
+            if (auto read = read_responses(root, ask); !read) {
+                Refusal out = bad(read.error().message, read.error().param);
+                out.model = ask.model;
+                return std::unexpected(std::move(out));
+            }
+            return ask;
         }
         for (auto step : {&OpenAi::read_messages, &OpenAi::read_tools, &OpenAi::read_parameters}) {
             if (auto refused = (this->*step)(root, ask); !refused) {

@@ -126,8 +126,9 @@ void count_item(const Item& item, RequestFacts& facts) {
         count_media(*media, facts);
     } else if (const auto* result = std::get_if<ToolResult>(&item.body)) {
         for (const Item& part : result->content) count_item(part, facts);
-    } else if (std::holds_alternative<Opaque>(item.body)) {
+    } else if (const auto* opaque = std::get_if<Opaque>(&item.body)) {
         ++facts.unknown_parts;
+        if (opaque->kind == "item_reference") facts.stateful_field = "input";
     }
 }
 
@@ -173,7 +174,10 @@ void read_facts(const Request& request, std::size_t body_bytes,
     for (const Extra& extra : request.extras) {
         const std::string_view field =
             std::string_view(extra.path).substr(0, extra.path.find_first_of(".["));
-        if (std::ranges::find(stateful, field) != stateful.end()) ++facts.unknown_parts;
+        if (const auto found = std::ranges::find(stateful, field); found != stateful.end()) {
+            ++facts.unknown_parts;
+            facts.stateful_field = *found;
+        }
     }
     if (request.format) {
         facts.needs_json_object = request.format->kind == ResponseFormat::Kind::kJsonObject;

@@ -51,6 +51,9 @@ struct RequestFacts {
     /// The field that lets the supplier do what is billed apart as often as it likes (web
     /// searches); empty: none. Static text.
     std::string_view open_ended_field;
+    /// The field that names what a supplier keeps (a stored conversation, a cache); empty: none.
+    /// Static text.
+    std::string_view stateful_field;
 
     /// For warm prompt caches; 0 where there is nothing long enough to be cached by any supplier
     /// (below 3 KB). A conversation's next turn has this turn's `prompt_hash` as `parent_hash`.

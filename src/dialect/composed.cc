@@ -49,6 +49,7 @@ const Dialect& invoke_dialect() {
         .model_field = "",
         .own_headers = kInvokeHeaders,
         .request_id_header = bedrock_converse::kDialect.request_id_header,
+        .reads_reply_headers = true,
         .reply_id_prefix = "msg_bdrk_",
         .decode_request = decode_invoke,
         .encode_request = encode_invoke,

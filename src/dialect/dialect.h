@@ -127,6 +127,7 @@ struct Dialect {
     std::span<const std::string_view> stateful_fields;
     /// Where its clients look for the id of an exchange.
     std::string_view request_id_header = "x-request-id";
+    bool reads_reply_headers = false;  ///< ReplyDecoder::take_headers has to be called
     std::string_view reply_id_prefix;  ///< of ids that we make for replies: `chatcmpl-`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
     Result<canon::Request> (*decode_request)(

@@ -77,7 +77,14 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     context.query = request.query;
     ENTREPOT_TRY(bench.document, json::Document::parse(bench.body));
     ENTREPOT_TRY(bench.canonical, x.client->decode_request(*bench.document, context));
+    x.family = bench.canonical->family;
     canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);
+    // What one tenant has stored is no other's to name, and we do not keep whose it is.
+    if (!bench.facts.stateful_field.empty())
+        return fail_field(ErrorCode::kUnsupported, std::string(bench.facts.stateful_field),
+            fmt::format("'{}' names what a supplier keeps, and this gateway does not know yet to "
+                        "whom it belongs; send the content itself",
+                bench.facts.stateful_field));
     if (bench.facts.model.empty())
         return fail_field(ErrorCode::kInvalidField, "model",
             "'model' is missing; it must be the name of a model");

@@ -28,16 +28,23 @@ bool is_ours(ErrorCode code) {
         code == ErrorCode::kBadRequest;
 }
 
+/// Whether the bytes of one are the bytes of the other: a format may go by several names.
+bool speak_alike(const dialect::Dialect& client, const dialect::Dialect& supplier) {
+    return client.decode_request == supplier.decode_request &&
+        client.encode_request == supplier.encode_request &&
+        client.reply_decoder == supplier.reply_decoder;
+}
+
 /// The offer's voice in the client's dialect, where it has one.
 const upstream::Voice& voice_for(const dialect::Dialect& client, const OfferState& offer) {
-    const auto own = std::ranges::find(offer.voices, &client, &upstream::Voice::dialect);
+    const auto own = std::ranges::find_if(offer.voices,
+        [&](const upstream::Voice& voice) { return speak_alike(client, *voice.dialect); });
     return own == offer.voices.end() ? offer.voices.front() : *own;
 }
 
 Lane lane_between(const dialect::Dialect& client, const dialect::Dialect& supplier) {
-    using dialect::openai_chat::speaks_chat;
-    if (speaks_chat(client) && speaks_chat(supplier)) return Lane::kChat;
-    return &client == &supplier ? Lane::kPassing : Lane::kTranslated;
+    if (!speak_alike(client, supplier)) return Lane::kTranslated;
+    return dialect::openai_chat::speaks_chat(client) ? Lane::kChat : Lane::kPassing;
 }
 
 }  // namespace
@@ -342,12 +349,8 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
     auto result = std::make_unique<AttemptFailure>();
     AttemptFailure& out = *result;
     out.status = static_cast<std::uint16_t>(upstream.status());
-    std::vector<dialect::Header> headers;
+    const std::vector<dialect::Header> headers = headers_of(upstream);
     std::string_view after, after_ms;
-    for (std::size_t i = 0; i < upstream.headers().size(); ++i) {
-        const net::Header header = upstream.headers()[i];
-        headers.push_back({to_lower(header.name), std::string(header.value)});
-    }
     for (const dialect::Header& header : headers) {
         if (header.name == "retry-after") after = header.value;
         if (header.name == "retry-after-ms") after_ms = header.value;

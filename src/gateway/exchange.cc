@@ -1,5 +1,6 @@
 #include "gateway/exchange.h"
 
+#include "base/text.h"
 #include "gateway/failure.h"
 #include "gateway/lane.h"
 
@@ -38,6 +39,15 @@ Failed failed_in_answer(const canon::Failure& stated, Consumption consumed) {
     return failure;
 }
 
+std::vector<dialect::Header> headers_of(const net::ClientExchange& upstream) {
+    std::vector<dialect::Header> headers;
+    for (std::size_t i = 0; i < upstream.headers().size(); ++i) {
+        const net::Header header = upstream.headers()[i];
+        headers.push_back({to_lower(header.name), std::string(header.value)});
+    }
+    return headers;
+}
+
 dialect::ReplyContext reply_context_of(const Exchange& x) {
     dialect::ReplyContext context;
     context.model = x.model;
@@ -47,6 +57,7 @@ dialect::ReplyContext reply_context_of(const Exchange& x) {
     context.wants_function_call = x.uses_functions;
     context.echo = x.echo;
     context.wants_json_array = x.wants_json_array;
+    context.family = x.family;
     return context;
 }
 

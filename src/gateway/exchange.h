@@ -127,6 +127,7 @@ struct Exchange {
     bool wants_usage = false;       ///< the client asked for usage in its stream
     bool wants_json_array = false;  ///< its stream is one JSON array (Google's)
     bool uses_functions = false;    ///< canon::Request::uses_functions, once translated
+    std::string family;             ///< canon::Request::family
     std::string echo;               ///< of the request, for the reply; once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
@@ -156,6 +157,8 @@ struct Exchange {
 /// The supplier said its own failure under a 200.
 [[nodiscard]] Failed failed_in_answer(const canon::Failure& stated, Consumption consumed);
 
+/// A reply's headers, their names in lower case.
+[[nodiscard]] std::vector<dialect::Header> headers_of(const net::ClientExchange& upstream);
 [[nodiscard]] dialect::ReplyContext reply_context_of(const Exchange& x);
 void note_dropped(Exchange& x, std::span<const std::string> dropped);
 

@@ -20,6 +20,8 @@ namespace entrepot::gateway {
 class StreamLane {
 public:
     virtual ~StreamLane() = default;
+    /// Before the first `feed`, for suppliers' dialects that read them.
+    virtual void take_headers(std::span<const dialect::Header>) {}
     /// Takes what came; `is_over`: nothing follows it. Sets `out` to what the client is to get for
     /// it, which lives until the next call; while `has_begun` is false it is kept, and stands in a
     /// later `out`. Errors: kUpstreamProtocol, or the supplier's own failure where the client has
@@ -54,6 +56,7 @@ struct WholeReply {
     std::optional<canon::Failure> failure;
     Consumption consumed;
     std::vector<std::string> dropped;
+    std::vector<dialect::Header> headers;  ///< of the client's dialect
     /// For the client; passed on: the supplier's own bytes.
     [[nodiscard]] std::string_view body() const { return made ? std::string_view(*made) : passed; }
 
@@ -62,9 +65,12 @@ struct WholeReply {
 };
 
 [[nodiscard]] WholeReply carry_chat(std::string_view body);
-[[nodiscard]] WholeReply carry_passing(const dialect::Dialect& dialect, std::string_view body);
+/// `head`: the reply's headers, where the supplier's dialect reads them.
+[[nodiscard]] WholeReply carry_passing(
+    const dialect::Dialect& dialect, std::span<const dialect::Header> head, std::string_view body);
 [[nodiscard]] WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
-    const dialect::ReplyContext& context, std::string_view body);
+    const dialect::ReplyContext& context, std::span<const dialect::Header> head,
+    std::string_view body);
 
 /// What the events of a reply said, as far as booking and relaying need it.
 struct Seen {

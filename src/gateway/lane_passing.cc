@@ -22,6 +22,9 @@ public:
           decoder_(dialect.reply_decoder(dialect::ReplyForm::kStream)),
           context_(context) {}
 
+    void take_headers(std::span<const dialect::Header> headers) override {
+        decoder_->take_headers(headers);
+    }
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         thread_local std::vector<canon::Event> events;  // used up within this call
         events.clear();
@@ -81,11 +84,13 @@ std::unique_ptr<StreamLane> make_passing_lane(
     return std::make_unique<PassingLane>(dialect, context);
 }
 
-WholeReply carry_passing(const dialect::Dialect& dialect, std::string_view body) {
+WholeReply carry_passing(
+    const dialect::Dialect& dialect, std::span<const dialect::Header> head, std::string_view body) {
     WholeReply reply;
     reply.passed = body;
     std::vector<canon::Event> events;
     const auto decoder = dialect.reply_decoder(dialect::ReplyForm::kWhole);
+    if (!head.empty()) decoder->take_headers(head);
     reply.status = decoder->feed(body, events);
     if (reply.status) reply.status = decoder->finish(events);
     Seen seen;

@@ -38,6 +38,9 @@ public:
         : decoder_(from.reply_decoder(dialect::ReplyForm::kStream)),
           encoder_(to.reply_encoder(dialect::ReplyForm::kStream, context)) {}
 
+    void take_headers(std::span<const dialect::Header> headers) override {
+        decoder_->take_headers(headers);
+    }
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         if (has_begun()) out_.clear();
         thread_local std::vector<canon::Event> events;  // used up within this call
@@ -83,11 +86,13 @@ std::unique_ptr<StreamLane> make_translated_lane(const dialect::Dialect& from,
 }
 
 WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
-    const dialect::ReplyContext& context, std::string_view body) {
+    const dialect::ReplyContext& context, std::span<const dialect::Header> head,
+    std::string_view body) {
     WholeReply reply;
     Seen seen;
     std::vector<canon::Event> events;
     const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);
+    if (!head.empty()) decoder->take_headers(head);
     reply.status = decoder->feed(body, events);
     if (reply.status) reply.status = decoder->finish(events);
     const auto encoder = to.reply_encoder(dialect::ReplyForm::kWhole, context);
@@ -101,6 +106,7 @@ WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect
     // What a reply that broke off states is no more than a floor.
     if (!reply.status) reply.consumed.is_reported = reply.consumed.is_reported && seen.has_ended;
     reply.dropped = encoder->dropped();
+    reply.headers = encoder->headers();
     return reply;
 }
 

@@ -38,8 +38,10 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
                 excerpt(type), wanted),
             {}, {}});
     }
+    std::unique_ptr<StreamLane> through = lane_of(x);
+    if (x.voice->dialect->reads_reply_headers) through->take_headers(headers_of(upstream));
     upstream.forget_head();
-    auto stream = std::make_unique<OpenStream>(std::move(upstream), lane_of(x));
+    auto stream = std::make_unique<OpenStream>(std::move(upstream), std::move(through));
     StreamLane& lane = *stream->lane;
     while (!lane.has_begun()) {
         Wake wake;
@@ -59,7 +61,7 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
     co_return nullptr;
 }
 
-// Its frame and serve_chat's are what an open stream costs: what is large lives elsewhere.
+// Its frame and serve_generate's are what an open stream costs: what is large lives elsewhere.
 Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
     OpenStream& stream = *x.stream;
     begin_stream(x, response);

@@ -17,14 +17,16 @@ constexpr std::size_t kMeteredBytesMax = 16 * 1024 * 1024;
 
 constexpr std::string_view kContentType = "content-type: application/json\r\n";
 
-WholeReply carry(const Exchange& x, std::string_view body) {
+WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::string_view body) {
     const dialect::Dialect& from = *x.voice->dialect;
+    std::vector<dialect::Header> head;
+    if (from.reads_reply_headers) head = headers_of(upstream);
     switch (x.lane) {
         case Lane::kChat: return carry_chat(body);
-        case Lane::kPassing: return carry_passing(from, body);
+        case Lane::kPassing: return carry_passing(from, head, body);
         case Lane::kTranslated: break;
     }
-    return carry_translated(from, *x.client, reply_context_of(x), body);
+    return carry_translated(from, *x.client, reply_context_of(x), head, body);
 }
 
 }  // namespace
@@ -63,7 +65,7 @@ Co<Failed> Worker::relay_whole(
         co_return co_await relay_large(x, upstream, response, std::move(head));
     } while (!upstream.body_ended());
 
-    WholeReply reply = carry(x, body);
+    WholeReply reply = carry(x, upstream, body);
     if (reply.failure) co_return failed_in_answer(*reply.failure, std::move(reply.consumed));
     if (!reply.status) {
         Error error = std::move(reply.status).error();
@@ -82,6 +84,11 @@ Co<Failed> Worker::relay_whole(
     note_dropped(x, reply.dropped);
     std::string lines(kContentType);
     append_headers(x, true, lines);
+    for (const dialect::Header& header : reply.headers) {
+        net::HeaderLines own;
+        own.add(header.name, header.value);
+        lines += own.text();
+    }
     x.phase = ledger::Phase::kRelay;
     const Status sent = co_await response.send(200, lines, reply.body());
     x.ended_by = ended_by(sent);
@@ -112,7 +119,7 @@ Co<Failed> Worker::relay_large(
     x.consumed = Consumption{};
     x.consumed.answer_bytes = static_cast<std::int64_t>(head.size());
     if (read && wrote) {
-        WholeReply reply = carry(x, head);
+        WholeReply reply = carry(x, upstream, head);
         if (reply.status) x.consumed = std::move(reply.consumed);
     }
     x.consumed.is_client_gone = is_client_gone;

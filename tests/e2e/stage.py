@@ -6,7 +6,7 @@ import shutil
 import harness
 from cloudsim import Cloudsim
 
-ACCESS_KEY = {"id": "EKIDE2E0123456789AB", "secret": "e2e/0123456789abcdef0123456789abcdef01"}
+ACCESS_KEY = {"id": "EKIDE2E0123456789AB", "secret": "e2e/0123456789abcdef0123456789"}
 SECRET = "sk-e2e-0123456789abcdef0123456789abcdef"
 # Client's model name, kind of the cloud, id at the cloud.
 TARGETS = [
@@ -48,7 +48,7 @@ class Gateway:
         lines += [f'orgs: {{e2e: {{budgets: [{{limit: "{self.budget}", period: month}}]}}}}',
                   "teams: {e2e: {org: e2e}}",
                   "keys:", "  e2e:", "    team: e2e", f"    secret: {SECRET}",
-                  f"    aws: {{access_key_id: {ACCESS_KEY['id']}, secret: \"{ACCESS_KEY['secret']}\"}}",
+                  f"    aws: {{access_key_id: {ACCESS_KEY['id']}, secret: {ACCESS_KEY['secret']}}}",
                   '    models: ["*"]', self.extra]
         self.config.write_text("\n".join(lines) + "\n")
 
@@ -107,7 +107,8 @@ class Stage:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def plan(self):
-        return {"base_url": self.gateway.base_url + "/v1", "api_key": SECRET, "access_key": ACCESS_KEY,
+        return {"base_url": self.gateway.base_url + "/v1", "api_key": SECRET,
+                "access_key": ACCESS_KEY,
                 "admin_url": self.gateway.admin_url, "admin_token": self.gateway.token,
                 "sim_url": self.sim.url,
                 "targets": [{"kind": kind, "model": name} for name, kind, _ in TARGETS]}

@@ -61,8 +61,8 @@ void read_envelope(std::span<const Header> headers, canon::Request& request) {
     if (const std::string_view latency = find(headers, kLatencyHeader); !latency.empty())
         request.extras.push_back({std::string(kPerformance),
             "{\"latency\":" + json::quoted(latency) + "}", std::string(kConverse)});
-    std::string guardrail;
-    json::Writer writer(guardrail);
+    canon::Extra guardrail{std::string(kGuardrail), {}, std::string(kConverse)};
+    json::Writer writer(guardrail.json);
     writer.begin_object();
     for (const Named& named : kGuardrailFields) {
         const std::string_view value = find(headers, named.header);
@@ -71,9 +71,8 @@ void read_envelope(std::span<const Header> headers, canon::Request& request) {
     }
     writer.end_object();
     // A trace alone asks for no guardrail.
-    if (guardrail.find("guardrailIdentifier") != std::string::npos)
-        request.extras.push_back(
-            {std::string(kGuardrail), std::move(guardrail), std::string(kConverse)});
+    if (guardrail.json.find("guardrailIdentifier") != std::string::npos)
+        request.extras.push_back(std::move(guardrail));
 }
 
 Status open_envelope(const canon::Request& request, Losses& losses, Opened& opened) {

@@ -429,8 +429,9 @@ private:
         is_over_ = true;
         const std::string body = one_line(encode_failure(e.failure));
         if (!is_array_) {
-            // Bare, as Google does it: its clients look for an error there and nowhere else.
-            out += body + "\n\n";
+            // Google sends it bare at times, which its own clients see only when it comes in a read
+            // of its own; as an event they all see it.
+            out += "data: " + body + "\n\n";
             return;
         }
         out += has_written_ ? ",\r\n" : "[";

@@ -15,6 +15,7 @@ public:
     Azure(Endpoint endpoint, const config::CloudSettings& cloud)
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
           dialect_(*dialect::find_dialect("azure-openai")),
+          responses_(*dialect::find_dialect("openai-responses")),
           api_version_(cloud.api_version) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
@@ -32,13 +33,23 @@ public:
             ? base_path_ + "/openai/v1/chat/completions"
             : fmt::format("{}/openai/deployments/{}/chat/completions?api-version={}", base_path_,
                   percent_encode(model_at_cloud), percent_encode(api_version_));
-        return {{&dialect_, target, target, header_lines_}};
+        std::vector<Voice> voices{{&dialect_, target, target, header_lines_}};
+        // Responses came with 2025-03-01-preview; there the body names the deployment.
+        if (api_version_.empty() || api_version_.substr(0, 10) >= "2025-03-01") {
+            const std::string responses = api_version_.empty()
+                ? base_path_ + "/openai/v1/responses"
+                : fmt::format("{}/openai/responses?api-version={}", base_path_,
+                      percent_encode(api_version_));
+            voices.push_back({&responses_, responses, responses, header_lines_});
+        }
+        return voices;
     }
     Quirks quirks() const override { return quirks_; }
     std::string_view request_id_header() const override { return "apim-request-id"; }
 
 private:
     const dialect::Dialect& dialect_;
+    const dialect::Dialect& responses_;
     std::string api_version_;
     std::string header_lines_;
     Quirks quirks_;

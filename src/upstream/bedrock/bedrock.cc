@@ -74,6 +74,7 @@ public:
     Bedrock(Endpoint endpoint, const config::CloudSettings& cloud)
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
           dialect_(*dialect::find_dialect("bedrock-converse")),
+          invoke_(*dialect::find_dialect("bedrock-invoke")),
           region_(cloud.region) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
@@ -90,7 +91,8 @@ public:
         // Ids hold `:`, and ARNs `/` as well: one path segment.
         const std::string model =
             fmt::format("{}/model/{}", base_path_, percent_encode(model_at_cloud));
-        return {{&dialect_, model + "/converse", model + "/converse-stream", header_lines_}};
+        return {{&dialect_, model + "/converse", model + "/converse-stream", header_lines_},
+            {&invoke_, model + "/invoke", model + "/invoke-with-response-stream", header_lines_}};
     }
     std::unique_ptr<Signer> make_signer(
         const std::shared_ptr<const CredentialCell>& credentials) const override {
@@ -103,6 +105,7 @@ public:
 
 private:
     const dialect::Dialect& dialect_;
+    const dialect::Dialect& invoke_;
     std::string region_;
     std::string header_lines_;
     std::optional<sigv4::Credentials> credentials_;

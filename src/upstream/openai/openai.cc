@@ -31,7 +31,9 @@ class OpenAi final : public Supplier {
 public:
     OpenAi(Endpoint endpoint, const config::CloudSettings& cloud)
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
-          dialect_(*dialect::find_dialect("openai-chat")) {
+          dialect_(*dialect::find_dialect("openai-chat")),
+          responses_(*dialect::find_dialect("openai-responses")),
+          has_responses_(cloud.kind == config::CloudKind::kOpenai) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
         if (!cloud.api_key.empty())
@@ -50,12 +52,20 @@ public:
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/chat/completions";
-        return {{&dialect_, target, target, header_lines_}};
+        std::vector<Voice> voices{{&dialect_, target, target, header_lines_}};
+        // Servers that copy the API copy chat completions; few have the rest.
+        if (has_responses_) {
+            const std::string responses = base_path_ + "/responses";
+            voices.push_back({&responses_, responses, responses, header_lines_});
+        }
+        return voices;
     }
     Quirks quirks() const override { return quirks_; }
 
 private:
     const dialect::Dialect& dialect_;
+    const dialect::Dialect& responses_;
+    bool has_responses_;
     std::string header_lines_;
     Quirks quirks_;
 };

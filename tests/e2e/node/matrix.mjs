@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { Simulator } from "./simulator.mjs";
 import { Cases } from "./support.mjs";
 import { chat, azure } from "./clients/openai_chat.mjs";
+import { genai } from "./clients/gemini.mjs";
+import { responses } from "./clients/openai_responses.mjs";
 import { messages } from "./clients/anthropic_messages.mjs";
 import { converse } from "./clients/bedrock_converse.mjs";
 import { Unsaid } from "./clients/face.mjs";
@@ -17,9 +19,12 @@ const sim = new Simulator(plan.sim_url);
 const CLIENTS = [
   chat(plan),
   azure(plan),
+  responses(plan),
   messages(plan),
   converse("bedrock-converse", plan),
-  converse("bedrock-converse signed", plan, { isSigned: true }),
+  converse("bedrock-converse h2", plan, { http2: true }),
+  converse("bedrock-converse signed h2", plan, { isSigned: true, http2: true }),
+  genai(plan),
 ];
 
 const WEATHER = { name: "get_weather", field: "city" };
@@ -98,7 +103,7 @@ const SCENARIOS = {
   },
   async cut(client, model) {
     await sim.answer({ text: LONG });
-    const out = await client.stream({ model, text: "Count.", output_tokens: 5 });
+    const out = await client.stream({ model, text: "Count.", output_tokens: 16 });
     complete(out, "length");
   },
   async error(client, model) {
@@ -111,7 +116,10 @@ const SCENARIOS = {
   },
   async broken(client, model) {
     await sim.truncate({ after_events: 8 }); // past the first bytes
-    await assert.rejects(client.stream({ model, text: "Count to fifty." }));
+    let seen = 0;
+    const onPiece = (pieces) => { seen = pieces; };
+    await assert.rejects(client.stream({ model, text: "Count to fifty.", onPiece }));
+    assert.ok(seen > 0, "it broke before the first byte");
   },
   async cancel(client, model) {
     await sim.slow({ event_ms: 60 });
@@ -119,6 +127,7 @@ const SCENARIOS = {
     const onPiece = (pieces) => pieces >= 3 && stop.abort();
     await assert.rejects(
       client.stream({ model, text: "Count to fifty.", signal: stop.signal, onPiece }));
+    assert.ok(stop.signal.aborted, "it broke before it was cancelled");
   },
 };
 

@@ -95,6 +95,7 @@ export function converse(name, { base_url: base, api_key: apiKey, access_key: pa
         if (event.metadata) out.usage = usageOf(event.metadata.usage);
         ask.onPiece?.(out.pieces);
       }
+      ask.signal?.throwIfAborted(); // over HTTP/2 the SDK ends the stream without a word
       out.calls = [...calls.values()].map(({ id, name: tool, json }) => ({
         id, name: tool, args: JSON.parse(json || "{}") }));
       return out;

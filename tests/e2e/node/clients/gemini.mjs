@@ -23,7 +23,8 @@ function requestOf(ask) {
   return {
     model: ask.model,
     contents: [{ role: "user", parts }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
-      { role: "model", parts: [{ functionCall: { id: call.id, name: call.name, args: call.args } }] },
+      { role: "model",
+        parts: [{ functionCall: { id: call.id, name: call.name, args: call.args } }] },
       { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name,
         response: { output: result } } }] },
     ])],
