@@ -40,9 +40,7 @@ struct Http2Session::Callbacks {
     using Session = nghttp2_session;
 
     static int on_begin_frame(Session*, const nghttp2_frame_hd* head, void* user) {
-        Http2Session& self = session_of(user);
-        self.guard_.frame(*head, self.now_);
-        self.watch_head(*head);
+        session_of(user).watch_head(*head);
         return 0;
     }
     static int on_begin_headers(Session*, const nghttp2_frame* frame, void* user) {
@@ -190,7 +188,9 @@ void Http2Session::forget(Http2Stream& stream) {
 void Http2Session::receive(std::string_view bytes, MonotonicTime now) {
     if (has_failed_) return;
     now_ = now;
-    guard_.received(bytes.size());
+    const std::size_t preface = std::min(preface_left_, bytes.size());
+    preface_left_ -= preface;
+    guard_.received(bytes.substr(preface), now);
     const ssize_t took = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     if (took < 0) return fail();

@@ -168,6 +168,7 @@ private:
     std::size_t granted_bytes_ = 0;
     const Http2Stream* favourite_ = nullptr;
     std::vector<Http2Stream*> waiting_;  // at most 2 * streams_max
+    std::size_t preface_left_ = NGHTTP2_CLIENT_MAGIC_LEN;
     std::int32_t last_id_ = 0;
     bool is_head_told_ = false;
     bool has_settings_ = false;
