@@ -28,7 +28,7 @@ Co<void> quick(ServerRequest& request, ResponseWriter& response) {
 }
 
 Co<void> as_long_as_asked(ServerRequest& request, ResponseWriter& response) {
-    const auto delay = request.path == "/long" ? 20'000ms : request.path == "/short" ? 150ms : 0ms;
+    const auto delay = request.path == "/long" ? 20'000ms : request.path == "/short" ? 300ms : 0ms;
     const Until until{Core::current()->after(delay), request.cancel};
     const Result<void> slept = co_await Core::current()->sleep(until);
     (void)co_await response.send(slept ? 200 : 503, {}, "done");
@@ -339,7 +339,7 @@ TEST(Http2Drain, GoesAwayLetsTheRestFinishAndThenCancels) {
     const std::int32_t slow = busy.request(get("/long"));
     busy.flush();
     EXPECT_TRUE(waits_for([&] { return server.server().requests_in_flight() == 2; }));
-    server.drain(400ms);
+    server.drain(1000ms);
     EXPECT_EQ(idle.goaway_at_end(), NGHTTP2_NO_ERROR);
     EXPECT_TRUE(busy.pump_until([&] { return busy.goaway() == NGHTTP2_NO_ERROR; }));
     EXPECT_EQ(busy.wait(quickly).status, 200);
