@@ -135,6 +135,11 @@ std::vector<DevCloud> clouds_of_environment() {
             .kind = "anthropic",
             .api_key = key,
             .models = {"claude-haiku-4-5-20251001", "claude-sonnet-4-5-20250929"}});
+    if (const std::string key = variable("GEMINI_API_KEY"); !key.empty())
+        clouds.push_back({.name = "studio",
+            .kind = "gemini",
+            .api_key = key,
+            .models = {"gemini-2.5-flash-lite", "gemini-2.5-flash", "gemini-2.5-pro"}});
     const std::string endpoint = variable("AZURE_OPENAI_ENDPOINT");
     const std::string azure_key = variable("AZURE_OPENAI_API_KEY");
     const std::string deployment = variable("AZURE_OPENAI_DEPLOYMENT");

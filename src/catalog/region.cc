@@ -155,7 +155,8 @@ Residency residency_of(
         const std::string_view zone = profile_zone(provider_model_id);
         if (!zone.empty()) return {std::string(zone), zones_of(zone)};
     }
-    const bool is_global_by_default = kind == CloudKind::kOpenai || kind == CloudKind::kAnthropic;
+    const bool is_global_by_default =
+        kind == CloudKind::kOpenai || kind == CloudKind::kAnthropic || kind == CloudKind::kGemini;
     if (region.empty() && is_global_by_default) return {"global", zones_of("global")};
     return {to_lower(region), zones_of(region)};
 }

@@ -96,7 +96,7 @@ TEST(Load, ReadsTheExampleOfTheDesign) {
 // Kinds that this build cannot call are told, and do not stop the others.
 TEST(Load, WarnsOfCloudsThatTheBuildCannotCall) {
     const Loaded loaded = load(kDesignExample);
-    ASSERT_EQ(loaded.problems.size(), 3U);
+    ASSERT_EQ(loaded.problems.size(), 2U);
     for (const Problem& problem : loaded.problems) {
         EXPECT_EQ(problem.severity, Problem::Severity::kWarning);
         EXPECT_NE(problem.cause.find("not supported yet by this build"), std::string::npos);
@@ -356,7 +356,7 @@ TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
 // What an offer cannot have is an error there, not a surprise at the first request.
 TEST(Load, RefusesAnOfferAtACloudThatTheBuildCannotCall) {
     const Loaded loaded =
-        load("clouds: {g: {kind: gemini, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
+        load("clouds: {g: {kind: cohere, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
     EXPECT_FALSE(loaded.ok());
     ASSERT_EQ(loaded.problems.size(), 2U);
     EXPECT_EQ(loaded.problems[1].at, (Location{2, 34}));

@@ -90,7 +90,8 @@ private:
         };
         switch (cloud.kind) {
             case CloudKind::kOpenai:
-            case CloudKind::kAnthropic: needs_key(); break;
+            case CloudKind::kAnthropic:
+            case CloudKind::kGemini: needs_key(); break;
             case CloudKind::kOpenaiCompatible:
                 need(!cloud.endpoint.empty() || was_given(path + ".endpoint"), path, "endpoint",
                     "an openai_compatible cloud has no address of its own",
@@ -104,7 +105,6 @@ private:
                 break;
             case CloudKind::kBedrock: check_bedrock(cloud, path); break;
             case CloudKind::kVertex:
-            case CloudKind::kGemini:
             case CloudKind::kOci:
             case CloudKind::kCohere:
                 reader_.warning_at(path + ".kind",

@@ -10,9 +10,9 @@ bool is_supported(CloudKind kind) {
         case CloudKind::kOpenaiCompatible:
         case CloudKind::kAzure:
         case CloudKind::kAnthropic:
-        case CloudKind::kBedrock: return true;
+        case CloudKind::kBedrock:
+        case CloudKind::kGemini: return true;
         case CloudKind::kVertex:
-        case CloudKind::kGemini:
         case CloudKind::kOci:
         case CloudKind::kCohere: break;
     }

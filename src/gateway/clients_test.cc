@@ -190,6 +190,71 @@ TEST_F(ClientsTest, ABedrockClientNamesItsModelInThePathAndGetsFramesOfItsOwn) {
     expect_books_in_order();
 }
 
+constexpr std::string_view kAskGoogle = R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}],)"
+                                        R"("generationConfig":{"maxOutputTokens":50}})";
+constexpr std::string_view kGoogleAnswer =
+    R"({"candidates":[{"content":{"parts":[{"text":"hello"}],"role":"model"},)"
+    R"("finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":10,)"
+    R"("candidatesTokenCount":5,"totalTokenCount":15},"responseId":"r"})";
+const std::vector<std::string> kGoogleEvents{
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hello\"}]},\"index\":0}],"
+    "\"responseId\":\"r\"}\r\n\r\n",
+    "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{"
+    "\"promptTokenCount\":10,\"candidatesTokenCount\":5,\"totalTokenCount\":15},"
+    "\"responseId\":\"r\"}\r\n\r\n"};
+constexpr std::string_view kGoogleStream = "/v1beta/models/tiny:streamGenerateContent";
+
+TEST_F(ClientsTest, AGoogleClientReachesASupplierOfChatCompletions) {
+    const Reply answer = post("/v1beta/models/tiny:generateContent", kAskGoogle);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const auto message = json::Document::parse(answer.body);
+    ASSERT_TRUE(message);
+    const json::Value& candidate = message->root()["candidates"].items()[0];
+    EXPECT_EQ(candidate["content"]["parts"].items()[0]["text"].string(), "hello");
+    EXPECT_EQ(message->root()["modelVersion"].string(), "tiny");
+    // With alt=sse the stream is of events, without it one array.
+    first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+    const Reply events = post(fmt::format("{}?alt=sse", kGoogleStream), kAskGoogle);
+    EXPECT_EQ(events.headers.at("content-type"), "text/event-stream; charset=utf-8");
+    EXPECT_TRUE(events.body.starts_with("data: {\"candidates\"")) << events.body;
+    first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+    const Reply array = post(kGoogleStream, kAskGoogle);
+    EXPECT_EQ(array.headers.at("content-type"), "application/json");
+    const auto chunks = json::Document::parse(array.body);
+    ASSERT_TRUE(chunks) << array.body;
+    EXPECT_EQ(chunks->root().items().size(), 3u);
+    EXPECT_EQ(report_of(array).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AGeminiClientAndSupplierPassEachOthersBytes) {
+    std::string key;
+    first.on_request = [&](const net::ServerRequest& request) {
+        target_ = request.target;
+        key = request.headers.find("x-goog-api-key").value_or("none");
+    };
+    serve("gemini", fmt::format(R"(endpoint: "http://127.0.0.1:{}", api_key: sk-up)", first.port));
+    first.plan(whole(kGoogleAnswer));
+    const Reply reply = post("/v1beta/models/tiny:generateContent?key=sk-test", kAskGoogle);
+    EXPECT_EQ(reply.body, kGoogleAnswer);
+    EXPECT_EQ(first.last_body(), kAskGoogle);
+    EXPECT_EQ(target_, "/v1beta/models/tiny-2026:generateContent");
+    EXPECT_EQ(key, "sk-up");
+    first.plan(stream_of(kGoogleEvents));
+    const Reply events = post(fmt::format("{}?alt=sse", kGoogleStream), kAskGoogle);
+    EXPECT_EQ(events.body, joined(kGoogleEvents));
+    EXPECT_EQ(target_, "/v1beta/models/tiny-2026:streamGenerateContent?alt=sse");
+    EXPECT_EQ(report_of(events).cost.to_decimal(), "0.00002");
+    // The supplier is asked for events also where the client wants an array.
+    first.plan(stream_of(kGoogleEvents));
+    const Reply array = post(kGoogleStream, kAskGoogle);
+    EXPECT_EQ(target_, "/v1beta/models/tiny-2026:streamGenerateContent?alt=sse");
+    const auto chunks = json::Document::parse(array.body);
+    ASSERT_TRUE(chunks) << array.body;
+    EXPECT_TRUE(chunks->root().is_array());
+    expect_books_in_order();
+}
+
 TEST_F(ClientsTest, AnAzureClientsDeploymentIsTheModelWhateverTheBodySays) {
     constexpr std::string_view kPath =
         "/openai/deployments/tiny/chat/completions?api-version=2024-10-21";

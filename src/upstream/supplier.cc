@@ -5,6 +5,7 @@
 #include "upstream/anthropic/anthropic.h"
 #include "upstream/azure/azure.h"
 #include "upstream/bedrock/bedrock.h"
+#include "upstream/gemini/gemini.h"
 #include "upstream/openai/openai.h"
 
 namespace entrepot::upstream {
@@ -59,12 +60,13 @@ Result<std::unique_ptr<const Supplier>> make_supplier(const config::CloudSetting
         case config::CloudKind::kAzure: return make_azure(cloud);
         case config::CloudKind::kAnthropic: return make_anthropic(cloud);
         case config::CloudKind::kBedrock: return make_bedrock(cloud);
+        case config::CloudKind::kGemini: return make_gemini(cloud);
         default: break;
     }
     return fail(ErrorCode::kUnsupported,
         fmt::format("clouds.{}: kind {} is not supported yet by this build; use openai, "
                     "openai_compatible, azure, "
-                    "anthropic or bedrock",
+                    "anthropic, bedrock or gemini",
             cloud.id.view(), config::cloud_kind_name(cloud.kind)));
 }
 
