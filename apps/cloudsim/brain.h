@@ -35,6 +35,7 @@ struct Ask {
     std::string schema;  ///< of the answer; empty for free text
     bool wants_json = false;
     bool wants_reasoning = false;
+    bool shows_reasoning = true;  ///< Google's thoughts are counted, and told only when asked
     std::vector<std::string> stop;
     std::int64_t choices = 1;
     bool has_tool_blocks = false;  ///< calls or results in the history

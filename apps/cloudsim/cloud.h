@@ -83,6 +83,7 @@ enum class OpenAiKind : std::uint8_t { kOpenAi, kCompatible, kAzure };
 [[nodiscard]] std::unique_ptr<Cloud> make_openai(OpenAiKind kind);
 [[nodiscard]] std::unique_ptr<Cloud> make_anthropic();
 [[nodiscard]] std::unique_ptr<Cloud> make_bedrock();
+[[nodiscard]] std::unique_ptr<Cloud> make_gemini();
 
 /// Whether the request presents `key` under that header, or as a bearer token.
 [[nodiscard]] bool has_key(const Incoming& incoming, std::string_view header, std::string_view key);

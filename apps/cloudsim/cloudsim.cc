@@ -55,6 +55,7 @@ Result<std::unique_ptr<Cloudsim>> Cloudsim::start(Core& core, const Options& opt
     state->fronts.push_back(std::make_unique<Front>(state->world, make_openai(OpenAiKind::kAzure)));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_anthropic()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_bedrock()));
+    state->fronts.push_back(std::make_unique<Front>(state->world, make_gemini()));
 
     int next = address.second;
     const auto serve = [&](net::Handler& handler) -> Result<std::string> {

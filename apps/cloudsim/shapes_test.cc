@@ -40,7 +40,7 @@ void add_paths(const Value& value, const std::string& path, Paths& out) {
     for (const json::Member& member : value.members()) {
         const std::string next = path + "." + std::string(member.key);
         out.insert(next);
-        if (member.key != "input" ||
+        if ((member.key != "input" && member.key != "args") ||
             path.find("usage") != std::string::npos)  // the model's own words
             add_paths(member.value, next, out);
     }
@@ -50,6 +50,8 @@ void add_paths(const Value& value, const std::string& path, Paths& out) {
 std::string kind_of(std::string_view name, const Value& data) {
     if (name == "ping") return {};
     if (!name.empty()) return std::string(name);
+    if (const Value& candidates = data["candidates"]; !candidates.items().empty())
+        return candidates.items().front()["finishReason"].is_string() ? "finish" : "delta";
     const Value& choices = data["choices"];
     if (choices.items().empty()) return data["usage"].is_object() ? "usage" : "filter";
     const Value& choice = choices.items().front();
@@ -112,6 +114,7 @@ Recorded recorded(std::string_view file, std::string_view provider, bool is_bina
         if (response["status"].as_int() != 200 ||
             (!provider.empty() && exchange["provider"].string() != provider) ||
             (operation != "chat.completions" && operation != "messages" &&
+                operation != "generateContent" && operation != "streamGenerateContent" &&
                 !operation.starts_with("converse")))
             continue;
         if (exchange["stream"].as_bool() != true) {
@@ -196,6 +199,11 @@ TEST(CloudsimShapes, AzureIsAsRecorded) {
 TEST(CloudsimShapes, AnthropicIsAsRecorded) {
     SKIP_WITHOUT_CORPUS();
     expect_shapes(*make_anthropic(), recorded("anthropic-messages", "anthropic", false), false);
+}
+
+TEST(CloudsimShapes, GeminiIsAsRecorded) {
+    SKIP_WITHOUT_CORPUS();
+    expect_shapes(*make_gemini(), recorded("gemini", "gemini", false), false);
 }
 
 TEST(CloudsimShapes, BedrockIsAsRecorded) {
