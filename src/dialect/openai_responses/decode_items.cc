@@ -152,6 +152,7 @@ private:
         } else {
             item.body =
                 canon::Opaque{std::string(kName), std::string(type), std::string(part.raw())};
+            item.marks.push_back({std::string(kPartMark), "true"});
             return item;
         }
         if (const Value& breakpoint = part["prompt_cache_breakpoint"]; !breakpoint.is_null()) {

@@ -34,7 +34,8 @@ std::string_view leaf(const canon::Extra& extra) {
 }
 
 bool is_part_mark(std::string_view key) {
-    return key == "annotations" || key == "logprobs" || key == "prompt_cache_breakpoint";
+    return key == kPartMark || key == "annotations" || key == "logprobs" ||
+        key == "prompt_cache_breakpoint";
 }
 
 const canon::Extra* find_mark(const Item& item, std::string_view key) {
@@ -79,10 +80,8 @@ private:
     }
 
     bool is_item(const Item& item) const {
-        const auto* opaque = std::get_if<canon::Opaque>(&item.body);
-        // Parts of a message that only this dialect knows stand beside others of their turn.
-        return opaque != nullptr && is_own_ && !opaque->kind.starts_with("input_") &&
-            opaque->kind != "computer_screenshot";
+        return is_own_ && std::holds_alternative<canon::Opaque>(item.body) &&
+            find_mark(item, kPartMark) == nullptr;
     }
 
     bool is_one_message(const Item& first, const Item& next) const {

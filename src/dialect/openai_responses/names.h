@@ -13,6 +13,10 @@ namespace entrepot::dialect::openai_responses {
 /// The dialect's name, and the origin of what it leaves opaque and of its signatures.
 inline constexpr std::string_view kName = "openai-responses";
 
+/// The mark of an opaque part of a message, which stands beside others; without it an opaque item
+/// of a request stands for itself.
+inline constexpr std::string_view kPartMark = "content_part";
+
 /// An id for an item of a reply that another dialect gave none: `msg_epot_<reply>_3`.
 [[nodiscard]] inline std::string made_item_id(
     std::string_view prefix, std::string_view reply_id, std::size_t number) {

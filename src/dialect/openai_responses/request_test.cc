@@ -86,6 +86,17 @@ TEST(ResponsesRequest, WhatServersWroteIntoAHistoryGoesBackAndIsNoLossElsewhere)
     EXPECT_EQ(member(encode(request), "input"), input);
 }
 
+// A fuzzer's find: it became an item of its own.
+TEST(ResponsesRequest, APartThatOnlyItsServersKnowStaysInItsMessage) {
+    const std::string input =
+        R"([{"type":"message","role":"user","content":[{"type":"input_text","text":"a"},)"
+        R"({"type":"function_call","x":1},{"type":"input_text","text":"b"}]}])";
+    EXPECT_EQ(member(encode(request_of(R"("input":)" + input)), "input"), input);
+    const std::string alone =
+        R"([{"type":"message","role":"user","content":[{"type":"input_map","x":1}]}])";
+    EXPECT_EQ(member(encode(request_of(R"("input":)" + alone)), "input"), alone);
+}
+
 TEST(ResponsesRequest, IdsThatWeMadeReachNoSupplier) {
     const canon::Request request = request_of(
         R"("input":[{"role":"user","content":"q"},{"type":"function_call","id":"fc_epot_x_1",)"
