@@ -243,6 +243,10 @@ private:
         for (std::size_t i = 0; i < messages.items().size(); ++i) {
             const Value& message = messages.items()[i];
             const std::string_view role = message["role"].string();
+            if (role == "system" && i > 0) {  // newer models take instructions in the middle
+                ask.prompt += message["content"].raw();
+                continue;
+            }
             if (role != "user" && role != "assistant")
                 return std::unexpected(
                     bad(fmt::format("messages.{}.role: Input should be 'user' or 'assistant'", i)));

@@ -34,8 +34,8 @@ private:
 /// A tool of the supplier's own making which the client runs all the same: a call of it costs what
 /// any call does.
 bool is_run_by_client(std::string_view kind) {
-    constexpr std::array<std::string_view, 8> kKinds{"bash", "text_editor", "computer", "memory",
-        "local_shell", "shell", "apply_patch", "custom"};
+    constexpr std::array<std::string_view, 9> kKinds{"namespace", "bash", "text_editor", "computer",
+        "memory", "local_shell", "shell", "apply_patch", "custom"};
     return std::ranges::any_of(kKinds, [&](std::string_view name) {
         return kind == name || (kind.starts_with(name) && kind[name.size()] == '_');
     });

@@ -14,4 +14,16 @@ namespace entrepot::dialect {
     return !tool.server && std::ranges::find(names, tool.name) != names.end();
 }
 
+/// Whether a tool that only its own supplier runs may stay behind by name: the model is free not to
+/// call it, and has the client's own tools to work with. Agents offer a search beside their tools
+/// in every request.
+[[nodiscard]] inline bool is_dispensable(const canon::Request& request, const canon::Tool& tool) {
+    using Mode = canon::ToolChoice::Mode;
+    const bool is_free = !request.tool_choice ||
+        ((request.tool_choice->mode == Mode::kAuto || request.tool_choice->mode == Mode::kNone) &&
+            request.tool_choice->names.empty());
+    return is_free && tool.server &&
+        std::ranges::any_of(request.tools, [](const canon::Tool& other) { return !other.server; });
+}
+
 }  // namespace entrepot::dialect

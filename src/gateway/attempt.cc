@@ -25,7 +25,7 @@ dialect::OnLossy on_lossy_of(auth::OnLossy policy) {
 /// A refusal of ours while preparing an attempt: it says nothing about the supplier's health.
 bool is_ours(ErrorCode code) {
     return code == ErrorCode::kUnsupported || code == ErrorCode::kInvalidField ||
-        code == ErrorCode::kBadRequest;
+        code == ErrorCode::kBadRequest || code == ErrorCode::kUnbounded;
 }
 
 /// Whether the bytes of one are the bytes of the other: a format may go by several names.
@@ -189,6 +189,16 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     if (x.lane == Lane::kPassing &&
         (x.wants_json_array || (must_state && step.inject_output_cap > 0)))
         x.lane = Lane::kTranslated;
+    // In another dialect, what the supplier would run by itself stays behind.
+    if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&
+        speak_alike(*x.client, *x.voice->dialect)) {
+        const std::string field(x.bench->facts.open_ended_field);
+        return fail_field(ErrorCode::kUnbounded, field,
+            fmt::format("'{}' lets the supplier do what is billed apart (searches, code), and "
+                        "nothing bounds how often, so the budget of this key cannot be held; leave "
+                        "it out, or use a key without a budget",
+                field));
+    }
     switch (x.lane) {
         case Lane::kChat: return encode_chat(x, step, must_state);
         case Lane::kPassing: return encode_passing(x, offer);

@@ -62,14 +62,6 @@ routing::RequestFacts routing_facts(const canon::RequestFacts& facts) {
 Status Worker::plan(Exchange& x) {
     x.phase = ledger::Phase::kPlan;
     const canon::RequestFacts& facts = x.bench->facts;
-    if (x.key->has_budget && !facts.open_ended_field.empty()) {
-        const std::string field(facts.open_ended_field);
-        return fail_field(ErrorCode::kUnbounded, field,
-            fmt::format("'{}' lets the supplier do what is billed apart (searches, code), and "
-                        "nothing bounds how often, so the budget of this key cannot be held; leave "
-                        "it out, or use a key without a budget",
-                field));
-    }
     x.prompt_hash = facts.prompt_hash;
     x.length_key = std::hash<std::string_view>()(x.model) * 31 + x.principal->index;
 

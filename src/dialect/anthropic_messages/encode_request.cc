@@ -101,7 +101,9 @@ private:
         json::Writer writer(out);
         if (tool.server) {
             if (tool.server->origin != kName) {
-                return losses_.of_answer(path, "only another supplier runs this tool");
+                return is_dispensable(request_, tool)
+                    ? losses_.of_hint(path, "only another supplier runs this tool")
+                    : losses_.of_answer(path, "only another supplier runs this tool");
             }
             writer.raw(tool.server->json);
             return {};

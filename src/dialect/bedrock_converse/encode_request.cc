@@ -269,7 +269,8 @@ private:
                 list.raw(tool.server->json);
                 return true;
             }
-            ENTREPOT_TRY_DO(loss_.lose(path, Meaning::kChanged,
+            ENTREPOT_TRY_DO(loss_.lose(path,
+                is_dispensable(request_, tool) ? Meaning::kKept : Meaning::kChanged,
                 fmt::format("'{}' is a tool that only its own supplier runs", tool.server->kind)));
             return false;
         }

@@ -191,7 +191,8 @@ private:
             if (tool.server && tool.server->origin == kOrigin) {
                 own_tools.push_back(tool.server->json);
             } else if (tool.server) {
-                ENTREPOT_TRY_DO(loss_.lose(path, Meaning::kChanged,
+                ENTREPOT_TRY_DO(loss_.lose(path,
+                    is_dispensable(request_, tool) ? Meaning::kKept : Meaning::kChanged,
                     fmt::format("'{}' is a tool that only its own supplier runs",
                         excerpt(tool.server->kind))));
             } else if (tool.is_custom) {

@@ -4,6 +4,7 @@
 
 #include "dialect/losses.h"
 #include "dialect/openai_chat/request.h"
+#include "dialect/tools.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_chat {
@@ -376,7 +377,8 @@ Status RequestEncoder::write_messages() {
 Status RequestEncoder::write_tool(const canon::Tool& tool, json::Writer& writer) {
     if (tool.server) {
         if (!is_ours(tool.server->origin))
-            return losses_.lose(fmt::format("tools ({})", tool.server->kind), Weight::kMeaning);
+            return losses_.lose(fmt::format("tools ({})", tool.server->kind),
+                is_dispensable(request_, tool) ? Weight::kHint : Weight::kMeaning);
         writer.raw(tool.server->json);
         return {};
     }

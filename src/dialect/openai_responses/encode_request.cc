@@ -10,6 +10,7 @@
 #include "dialect/openai_responses/encode_items.h"
 #include "dialect/openai_responses/losses.h"
 #include "dialect/openai_responses/names.h"
+#include "dialect/tools.h"
 
 namespace entrepot::dialect::openai_responses {
 namespace {
@@ -83,7 +84,9 @@ private:
     Status write_tool(Writer& list, const canon::Tool& tool, const std::string& path) {
         if (tool.server) {
             if (tool.server->origin != kName)
-                return losses_.of_answer(path, "only another supplier runs this tool");
+                return is_dispensable(request_, tool)
+                    ? losses_.of_hint(path, "only another supplier runs this tool")
+                    : losses_.of_answer(path, "only another supplier runs this tool");
             list.raw(tool.server->json);
             return {};
         }
