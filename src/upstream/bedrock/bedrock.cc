@@ -53,19 +53,19 @@ private:
     // A derived key holds for one secret and one day; it is kept for as long as the secret is.
     void adopt(const Credential& credential) {
         const std::string_view id = credential.access_key_id.reveal();
-        if (id == key_id_ && token_.reveal() == credential.session_token.reveal()) return;
-        key_id_ = id;
-        token_ = credential.session_token;
-        sigv4::Credentials keys{key_id_, credential.secret_access_key, credential.session_token};
-        signer_ = sigv4::Signer(std::move(keys), region_, "bedrock");
+        if (id == adopted_.access_key_id &&
+            credential.secret_access_key.reveal() == adopted_.secret.reveal() &&
+            credential.session_token.reveal() == adopted_.session_token.reveal())
+            return;
+        adopted_ = {std::string(id), credential.secret_access_key, credential.session_token};
+        signer_ = sigv4::Signer(adopted_, region_, "bedrock");
     }
 
     sigv4::Signer signer_;
     std::string region_;
     std::string host_;
     std::optional<CredentialReader> fetched_;
-    std::string key_id_;  // of what was adopted
-    Secret token_;
+    sigv4::Credentials adopted_;
 };
 
 /// Converse and ConverseStream, with a Bedrock API key or with SigV4.
