@@ -72,6 +72,14 @@ private:
     std::string scope_;
 };
 
+Error stranger() {
+    Error error;
+    error.code = ErrorCode::kUpstreamProtocol;
+    error.message =
+        "the answer is not from Google's metadata server: it lacks metadata-flavor: Google";
+    return error;
+}
+
 /// The account that the machine runs as.
 class MetadataSource final : public CredentialSource {
 public:
@@ -93,10 +101,7 @@ public:
         Result<Fetch::Answer> answer = co_await with.send(std::move(request));
         if (!answer) co_return told(with, asked_.origin, std::move(answer).error());
         if (answer->status == 200 && answer->header != "Google") {
-            Error error{ErrorCode::kUpstreamProtocol,
-                "the answer is not from Google's metadata server: it lacks metadata-flavor: "
-                "Google",
-                {}, {}};
+            Error error = stranger();
             co_return told(with, asked_.origin, std::move(error));
         }
         Result<Credential> read = read_oauth_reply(answer->status, answer->body, asked_at);
