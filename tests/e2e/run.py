@@ -118,6 +118,10 @@ def main():
     ok, bad = suite([sys.executable, str(HERE / "credentials.py"), "--build",
                      str(options.build.resolve()), "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
+    print("# coding agents")
+    ok, bad = suite([sys.executable, str(HERE / "agents.py"), "--build",
+                     str(options.build.resolve()), "--node", node, "-k", options.k], {})
+    passed, failed = passed + ok, failed + bad
     if python and not options.k:
         for check in ("corpus_sdk/check.py", "corpus_sdk/responses.py"):
             ok, bad = suite([python, str(HERE / check), "--build", str(options.build.resolve())],
