@@ -125,6 +125,9 @@ struct Dialect {
     /// Fields of requests that name what a supplier keeps (stored conversations, files): no bound
     /// for a hold, and nothing for another supplier.
     std::span<const std::string_view> stateful_fields;
+    /// How the headers of a whole reply begin that are the dialect's own, and pass with its bytes;
+    /// empty: none are.
+    std::string_view reply_header_prefix;
     /// Where its clients look for the id of an exchange.
     std::string_view request_id_header = "x-request-id";
     bool reads_reply_headers = false;  ///< ReplyDecoder::take_headers has to be called
@@ -138,6 +141,9 @@ struct Dialect {
     /// What a reply of this dialect repeats of its request (tools, instructions), as a JSON object:
     /// ReplyContext::echo. Null: nothing is repeated.
     std::string (*echo_of)(const canon::Request& request) = nullptr;
+    /// Whether a client's body of that family (canon::Request::family) is one for the model; null:
+    /// every body is one for every model.
+    bool (*takes_family)(std::string_view model_id, std::string_view family) = nullptr;
     std::unique_ptr<ReplyDecoder> (*reply_decoder)(ReplyForm form) = nullptr;
     std::unique_ptr<ReplyEncoder> (*reply_encoder)(
         ReplyForm form, const ReplyContext& context) = nullptr;

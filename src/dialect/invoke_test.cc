@@ -218,6 +218,17 @@ TEST(InvokeRequest, WithAToolThatAnthropicRunsIsRefused) {
     EXPECT_EQ(encoded.error().code, ErrorCode::kUnsupported);
 }
 
+TEST(InvokeRequest, WithAnImageThatBedrockWouldHaveToFetchIsRefused) {
+    const auto encoded = encode(chat(R"([{"role":"user","content":[{"type":"image_url",
+        "image_url":{"url":"https://a/b.png"}}]}])"),
+        kClaude, OnLossy::kName);
+    ASSERT_FALSE(encoded);
+    EXPECT_EQ(encoded.error().field, "messages[0].content");
+    EXPECT_TRUE(encode(chat(R"([{"role":"user","content":[{"type":"image_url",
+        "image_url":{"url":"data:image/png;base64,aGk="}}]}])"),
+        kClaude));
+}
+
 TEST(InvokeRequest, SaysTierLatencyAndGuardrailInHeadersAndConverseInItsBody) {
     const std::vector<Header> headers{{"x-amzn-bedrock-guardrailidentifier", "g1"},
         {"x-amzn-bedrock-guardrailversion", "DRAFT"}, {"x-amzn-bedrock-trace", "ENABLED"},

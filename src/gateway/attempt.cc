@@ -183,7 +183,13 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
             (limits.must_state_output_cap ||
                 cloud.settings.kind == config::CloudKind::kOpenaiCompatible));
     x.voice = &voice_for(*x.client, offer);
-    x.lane = lane_between(*x.client, *x.voice->dialect);
+    // One dialect, but the model takes another body than the client's: to be translated, and best
+    // through the voice that speaks to every model alike.
+    const bool is_other_family = speak_alike(*x.client, *x.voice->dialect) &&
+        x.client->takes_family != nullptr &&
+        !x.client->takes_family(offer.model_at_cloud, x.family);
+    if (is_other_family) x.voice = &offer.voices.front();
+    x.lane = is_other_family ? Lane::kTranslated : lane_between(*x.client, *x.voice->dialect);
     // A cap of ours is a change that only a dialect's own encoder knows how to make; and suppliers
     // are asked for events, never for an array.
     if (x.lane == Lane::kPassing &&

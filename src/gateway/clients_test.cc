@@ -35,7 +35,8 @@ const std::vector<std::string> kMessageEvents{
 class ClientsTest : public GatewayTest {
 protected:
     /// `tiny` at a supplier of that kind, asked by `first`.
-    void serve(std::string_view kind, std::string_view settings) {
+    void serve(std::string_view kind, std::string_view settings,
+        std::string_view model_at_cloud = "tiny-2026") {
         start_with(fmt::format(R"(clouds:
   first: {{kind: {}, {}}}
 models:
@@ -43,12 +44,12 @@ models:
     offers:
       first:
         cloud: first
-        id: tiny-2026
+        id: "{}"
         context_tokens: 8000
         max_output_tokens: 1000
         price: {{input: "1.00", output: "2.00", currency: USD}}
 )",
-            kind, settings));
+            kind, settings, model_at_cloud));
     }
     void serve_anthropic() {
         first.on_request = [this](const net::ServerRequest& request) {
@@ -252,6 +253,59 @@ TEST_F(ClientsTest, AGeminiClientAndSupplierPassEachOthersBytes) {
     const auto chunks = json::Document::parse(array.body);
     ASSERT_TRUE(chunks) << array.body;
     EXPECT_TRUE(chunks->root().is_array());
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AnInvokeClientIsAnsweredInTheFormatOfItsOwnBody) {
+    const Reply prompt = post("/model/tiny/invoke", R"({"prompt":"hi","max_gen_len":50})");
+    EXPECT_EQ(prompt.status, 200) << prompt.body;
+    EXPECT_EQ(prompt.body,
+        R"({"generation":"hello","prompt_token_count":10,"generation_token_count":5,)"
+        R"("stop_reason":"stop"})");
+    EXPECT_EQ(prompt.headers.at("x-amzn-bedrock-output-token-count"), "5");
+    EXPECT_NE(first.last_body().find(R"({"role":"user","content":"hi"})"), std::string::npos);
+    first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+    const Reply stream = post("/model/tiny/invoke-with-response-stream",
+        R"({"anthropic_version":"bedrock-2023-05-31","max_tokens":9,)"
+        R"("messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(stream.status, 200);
+    EXPECT_EQ(stream.headers.at("content-type"), "application/vnd.amazon.eventstream");
+    const auto events = dialect::decode_all(
+        *dialect::find_dialect("bedrock-invoke"), dialect::ReplyForm::kStream, stream.body);
+    ASSERT_TRUE(events) << events.error().message;
+    EXPECT_TRUE(std::holds_alternative<canon::Ended>(events->back()));
+    EXPECT_EQ(report_of(stream).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AnInvokeClientReachesItsOwnFamilyByInvokeAndAnotherByConverse) {
+    std::string target;
+    first.on_request = [&](const net::ServerRequest& request) { target = request.target; };
+    serve("bedrock",
+        fmt::format(
+            R"(endpoint: "http://127.0.0.1:{}", region: us-east-1, api_key: sk-up)", first.port),
+        "meta.llama3-8b-instruct-v1:0");
+    Script script = whole(R"({"generation":"hello","stop_reason":"stop"})");
+    script.headers =
+        "x-amzn-bedrock-input-token-count: 10\r\nx-amzn-bedrock-output-token-count: 5\r\n";
+    first.plan(script);
+    const Reply own = post("/model/tiny/invoke", R"({"prompt":"hi","max_gen_len":50})");
+    EXPECT_EQ(target, "/model/meta.llama3-8b-instruct-v1%3A0/invoke");
+    EXPECT_EQ(own.status, 200) << own.body;
+    EXPECT_NE(own.body.find(R"("generation":"hello")"), std::string::npos);
+    // The body states no tokens: the headers do, to us and to the client.
+    EXPECT_EQ(own.headers.at("x-amzn-bedrock-input-token-count"), "10");
+    EXPECT_EQ(report_of(own).cost.to_decimal(), "0.00002");
+
+    first.plan(whole(R"({"output":{"message":{"role":"assistant","content":[{"text":"hello"}]}},)"
+                     R"("stopReason":"end_turn",)"
+                     R"("usage":{"inputTokens":10,"outputTokens":5,"totalTokens":15}})"));
+    const Reply other = post("/model/tiny/invoke",
+        R"({"anthropic_version":"bedrock-2023-05-31","max_tokens":9,)"
+        R"("messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(target, "/model/meta.llama3-8b-instruct-v1%3A0/converse");
+    EXPECT_EQ(other.status, 200) << other.body;
+    EXPECT_NE(other.body.find(R"("content":[{"type":"text","text":"hello"}])"), std::string::npos);
     expect_books_in_order();
 }
 

@@ -91,6 +91,9 @@ WholeReply carry_passing(
     std::vector<canon::Event> events;
     const auto decoder = dialect.reply_decoder(dialect::ReplyForm::kWhole);
     if (!head.empty()) decoder->take_headers(head);
+    const std::string_view own = dialect.reply_header_prefix;
+    for (const dialect::Header& header : head)
+        if (!own.empty() && header.name.starts_with(own)) reply.headers.push_back(header);
     reply.status = decoder->feed(body, events);
     if (reply.status) reply.status = decoder->finish(events);
     Seen seen;

@@ -24,6 +24,8 @@ struct Delegates {
     const Delegates& delegates, const json::Document& body, const RequestContext& context);
 [[nodiscard]] Result<EncodedRequest> encode_request(
     const Delegates& delegates, const canon::Request& request, const EncodeTarget& target);
+/// Whether the model's body is of that family, or the id does not say.
+[[nodiscard]] bool takes_family(std::string_view model_id, std::string_view family);
 [[nodiscard]] std::unique_ptr<ReplyDecoder> reply_decoder(
     const Delegates& delegates, ReplyForm form);
 [[nodiscard]] std::unique_ptr<ReplyEncoder> reply_encoder(

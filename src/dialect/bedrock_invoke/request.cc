@@ -61,11 +61,20 @@ bool is_chat(std::string_view origin) {
     return origin == "openai-chat" || origin == "azure-openai";
 }
 
+/// Claude 2 has two formats: a prompt goes to it as one.
+Family family_for(std::string_view family, std::string_view model_id) {
+    const Family of_model = family_of_model(model_id);
+    const bool has_both = model_id.find("claude-v2") != std::string_view::npos ||
+        model_id.find("claude-instant") != std::string_view::npos;
+    const bool is_prompt = family == family_name(Family::kClaudeText);
+    return of_model == Family::kMessages && has_both && is_prompt ? Family::kClaudeText : of_model;
+}
+
 class Encoder {
 public:
     Encoder(const Delegates& delegates, const canon::Request& request, const EncodeTarget& target)
         : delegates_(delegates),
-          family_(family_for(request, target.model_id)),
+          family_(family_for(request.family, target.model_id)),
           target_(target),
           losses_(target.on_lossy),
           is_home_(family_named(request.family) == family_) {}
@@ -82,20 +91,11 @@ public:
     }
 
 private:
-    /// Claude 2 has two formats: a prompt goes to it as one.
-    static Family family_for(const canon::Request& request, std::string_view model_id) {
-        const Family family = family_of_model(model_id);
-        const bool has_both = model_id.find("claude-v2") != std::string_view::npos ||
-            model_id.find("claude-instant") != std::string_view::npos;
-        const bool is_prompt =
-            request.origin == kName && request.family == family_name(Family::kClaudeText);
-        return family == Family::kMessages && has_both && is_prompt ? Family::kClaudeText : family;
-    }
-
     Result<EncodedRequest> encode(const canon::Request& request) {
         EncodedRequest encoded;
         switch (family_) {
             case Family::kMessages: {
+                if (!is_home_) ENTREPOT_TRY_DO(check_media(request.items));
                 ENTREPOT_TRY(encoded, delegates_.messages->encode_request(request, target_));
                 ENTREPOT_TRY(encoded.body, bedrock_messages(encoded, !is_home_, losses_));
                 return encoded;
@@ -124,6 +124,21 @@ private:
         ENTREPOT_TRY(
             encoded.body, encode_prompt(*prompt_format(family_), request, target_, losses_));
         return encoded;
+    }
+
+    /// Bedrock's Claude fetches nothing and has no files of its clients'.
+    static Status check_media(const std::vector<canon::Item>& items) {
+        for (const canon::Item& item : items) {
+            if (const auto* result = std::get_if<canon::ToolResult>(&item.body))
+                ENTREPOT_TRY_DO(check_media(result->content));
+            const auto* media = std::get_if<canon::Media>(&item.body);
+            if (media != nullptr &&
+                (media->source == canon::Media::Source::kUrl ||
+                    media->source == canon::Media::Source::kFileId))
+                return Losses::refuse(fmt::format("messages[{}].content", item.turn),
+                    "Bedrock fetches no media for Claude; send them in base64");
+        }
+        return {};
     }
 
     Result<EncodedRequest> encode_chat(const canon::Request& request) {
@@ -178,6 +193,11 @@ Result<canon::Request> decode_request(
     request->family = family_name(family);
     read_envelope(context.headers, *request);
     return request;
+}
+
+bool takes_family(std::string_view model_id, std::string_view family) {
+    const Family of_model = family_for(family, model_id);
+    return of_model == Family::kUnknown || family_name(of_model) == family;
 }
 
 Result<EncodedRequest> encode_request(
