@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
+#include "dialect/cohere/cohere.h"
 #include "dialect/composed.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/openai_chat/openai_chat.h"
@@ -74,7 +75,8 @@ Result<Translated> translate_reply(
 const Dialect* find_dialect(std::string_view name) {
     const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
         &openai_responses::dialect(), &anthropic_messages::dialect(), &anthropic_messages::vertex(),
-        &bedrock_converse::kDialect, &invoke_dialect(), &gemini::gemini(), &gemini::vertex()};
+        &bedrock_converse::kDialect, &invoke_dialect(), &gemini::gemini(), &gemini::vertex(),
+        &cohere::dialect()};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

@@ -351,7 +351,8 @@ TEST_F(ReplyCorpus, EveryReplyIsCarriedToBothOfOpenAisDialectsWholeAndStreamed) 
             [](std::string_view o) { return o == "converse" || o == "converse-stream"; }},
         {"bedrock-invoke", "bedrock-invoke",
             [](std::string_view o) { return o.starts_with("invoke"); }},
-        {"gemini", "gemini", is_google}, {"vertex", "vertex", is_google}};
+        {"gemini", "gemini", is_google}, {"vertex", "vertex", is_google},
+        {"cohere", "cohere", [](std::string_view o) { return o == "v2/chat"; }}};
     for (const File& file : files) {
         int carried = 0;
         int cut = 0;

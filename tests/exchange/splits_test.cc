@@ -158,7 +158,7 @@ protected:
         std::vector<Exchange> exchanges = read_corpus(GetParam().name, [](std::string_view name) {
             return name == "chat.completions" || name == "messages" || name == "streamrawpredict" ||
                 name == "converse-stream" || name == "invoke-with-response-stream" ||
-                name == "streamGenerateContent" || name == "responses";
+                name == "streamGenerateContent" || name == "responses" || name == "v2/chat";
         });
         // Azure's file holds both chat completions and responses.
         const bool is_responses = std::string_view(GetParam().name) == "openai-responses";
@@ -249,7 +249,7 @@ constexpr File kTextFiles[] = {{"openai-chat", "openai-chat", 211},
     {"openai-compatible", "openai-chat", 78}, {"azure-openai", "azure-openai", 21},
     {"anthropic-messages", "anthropic-messages", 171},
     {"vertex-anthropic", "anthropic-messages", 3}, {"openai-responses", "openai-responses", 105},
-    {"gemini", "gemini", 123}, {"vertex", "vertex", 29}};
+    {"gemini", "gemini", 123}, {"vertex", "vertex", 29}, {"cohere", "cohere", 23}};
 constexpr File kFrameFiles[] = {
     {"bedrock-converse", "bedrock-converse", 79}, {"bedrock-invoke", "bedrock-invoke", 75}};
 
