@@ -91,7 +91,8 @@ private:
         switch (cloud.kind) {
             case CloudKind::kOpenai:
             case CloudKind::kAnthropic:
-            case CloudKind::kGemini: needs_key(); break;
+            case CloudKind::kGemini:
+            case CloudKind::kCohere: needs_key(); break;
             case CloudKind::kOpenaiCompatible:
                 need(!cloud.endpoint.empty() || was_given(path + ".endpoint"), path, "endpoint",
                     "an openai_compatible cloud has no address of its own",
@@ -106,7 +107,6 @@ private:
             case CloudKind::kBedrock: check_bedrock(cloud, path); break;
             case CloudKind::kVertex:
             case CloudKind::kOci:
-            case CloudKind::kCohere:
                 reader_.warning_at(path + ".kind",
                     fmt::format("kind '{}' is not supported yet by this build", kind),
                     "the cloud is read and left alone; offers cannot name it yet");

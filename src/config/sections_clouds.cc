@@ -148,7 +148,7 @@ constexpr Field<CloudSettings> kCloudFields[] = {
     {"kind", "openai, openai_compatible, azure, anthropic, bedrock, vertex, gemini, oci or cohere",
         "required",
         "Who sells, and so which code speaks to it. This build calls openai, openai_compatible, "
-        "azure, anthropic, bedrock and gemini; the others are read and reported.",
+        "azure, anthropic, bedrock, gemini and cohere; the others are read and reported.",
         read_kind},
     {"endpoint", "URL", "the kind's own; required for azure and openai_compatible",
         "Proxies, private links, tests. No query, no user name.",

@@ -11,10 +11,10 @@ bool is_supported(CloudKind kind) {
         case CloudKind::kAzure:
         case CloudKind::kAnthropic:
         case CloudKind::kBedrock:
-        case CloudKind::kGemini: return true;
+        case CloudKind::kGemini:
+        case CloudKind::kCohere: return true;
         case CloudKind::kVertex:
-        case CloudKind::kOci:
-        case CloudKind::kCohere: break;
+        case CloudKind::kOci: break;
     }
     return false;
 }

@@ -309,6 +309,24 @@ TEST_F(ClientsTest, AnInvokeClientReachesItsOwnFamilyByInvokeAndAnotherByConvers
     expect_books_in_order();
 }
 
+TEST_F(ClientsTest, AClientOfChatCompletionsReachesCohere) {
+    std::string target;
+    first.on_request = [&](const net::ServerRequest& request) { target = request.target; };
+    serve(
+        "cohere", fmt::format(R"(endpoint: "http://127.0.0.1:{}/v2", api_key: sk-up)", first.port));
+    first.plan(whole(R"({"id":"i","message":{"role":"assistant","content":[{"type":"text","text":)"
+                     R"("hello"}]},"finish_reason":"COMPLETE","usage":{"billed_units":)"
+                     R"({"input_tokens":10,"output_tokens":5},"tokens":{"input_tokens":80}}})"));
+    const Reply answer = post("/v1/chat/completions",
+        R"({"model":"tiny","max_tokens":50,"messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(target, "/v2/chat");
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_NE(answer.body.find(R"("content":"hello")"), std::string::npos);
+    EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
+    EXPECT_EQ(report_of(answer).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
 TEST_F(ClientsTest, AnAzureClientsDeploymentIsTheModelWhateverTheBodySays) {
     constexpr std::string_view kPath =
         "/openai/deployments/tiny/chat/completions?api-version=2024-10-21";

@@ -5,6 +5,7 @@
 #include "upstream/anthropic/anthropic.h"
 #include "upstream/azure/azure.h"
 #include "upstream/bedrock/bedrock.h"
+#include "upstream/cohere/cohere.h"
 #include "upstream/gemini/gemini.h"
 #include "upstream/openai/openai.h"
 
@@ -61,12 +62,13 @@ Result<std::unique_ptr<const Supplier>> make_supplier(const config::CloudSetting
         case config::CloudKind::kAnthropic: return make_anthropic(cloud);
         case config::CloudKind::kBedrock: return make_bedrock(cloud);
         case config::CloudKind::kGemini: return make_gemini(cloud);
+        case config::CloudKind::kCohere: return make_cohere(cloud);
         default: break;
     }
     return fail(ErrorCode::kUnsupported,
         fmt::format("clouds.{}: kind {} is not supported yet by this build; use openai, "
                     "openai_compatible, azure, "
-                    "anthropic, bedrock or gemini",
+                    "anthropic, bedrock, gemini or cohere",
             cloud.id.view(), config::cloud_kind_name(cloud.kind)));
 }
 

@@ -1,0 +1,46 @@
+#include "upstream/cohere/cohere.h"
+
+#include <fmt/format.h>
+
+#include "dialect/registry.h"
+
+namespace entrepot::upstream {
+namespace {
+
+/// Chat, version 2. Its endpoint may be given with the version, as its SDKs have it, or without.
+class Cohere final : public Supplier {
+public:
+    Cohere(Endpoint endpoint, const config::CloudSettings& cloud)
+        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+          dialect_(*dialect::find_dialect("cohere")) {
+        net::HeaderLines lines;
+        lines.add("content-type", "application/json");
+        lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+        header_lines_ = lines.text();
+    }
+
+    std::vector<Voice> voices(std::string_view) const override {
+        const std::string target = base_path_ + "/v2/chat";
+        return {{&dialect_, target, target, header_lines_}};
+    }
+    std::string_view request_id_header() const override { return "x-debug-trace-id"; }
+
+private:
+    const dialect::Dialect& dialect_;
+    std::string header_lines_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Supplier>> make_cohere(const config::CloudSettings& cloud) {
+    ENTREPOT_TRY(Endpoint endpoint, endpoint_of(cloud, "https://api.cohere.com"));
+    if (cloud.api_key.empty())
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("clouds.{}: api_key is missing", cloud.id.view()));
+    for (const std::string_view version : {"/v1", "/v2"})
+        if (endpoint.base_path.ends_with(version))
+            endpoint.base_path.resize(endpoint.base_path.size() - version.size());
+    return std::make_unique<Cohere>(std::move(endpoint), cloud);
+}
+
+}  // namespace entrepot::upstream
