@@ -330,6 +330,20 @@ TEST(InvokeRequest, OfChatShapedModelsLeavesOutWhatThePathSays) {
     EXPECT_THAT(home->body, HasSubstr(R"("odd":1)"));
 }
 
+TEST(InvokeRequest, OfMistralsChatForcesAToolByItsOwnWord) {
+    constexpr std::string_view kModel = "mistral.mistral-large-2407-v1:0";
+    const auto request = decode(kModel,
+        R"({"messages":[{"role":"user","content":"Hi"}],"tool_choice":"any",
+            "tools":[{"type":"function","function":{"name":"f","parameters":{}}}]})");
+    ASSERT_TRUE(request) << request.error().message;
+    EXPECT_EQ(request->family, "mistral-chat");
+    ASSERT_TRUE(request->tool_choice);
+    EXPECT_EQ(request->tool_choice->mode, canon::ToolChoice::Mode::kRequired);
+    EXPECT_THAT(body_of(encode(*request, kModel)), HasSubstr(R"("tool_choice":"any")"));
+    EXPECT_THAT(body_of(encode(*request, "openai.gpt-oss-20b-1:0")),
+        HasSubstr(R"("tool_choice":"required")"));
+}
+
 TEST(InvokePrompt, IsOneTextForEverybody) {
     const auto request = decode(kLlama,
         R"({"prompt":"Tell me.","max_gen_len":5,"temperature":0.7,"top_p":0.9,"odd":1})", {}, true);

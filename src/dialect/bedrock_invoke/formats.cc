@@ -323,7 +323,8 @@ Result<std::string> bedrock_messages(
     return out;
 }
 
-Result<std::string> bedrock_chat(const std::string& body, bool is_foreign, Losses& losses) {
+Result<std::string> bedrock_chat(
+    const std::string& body, Family family, bool is_foreign, Losses& losses) {
     ENTREPOT_TRY(const json::Document document, json::Document::parse(body));
     std::string out;
     json::Writer writer(out);
@@ -338,7 +339,25 @@ Result<std::string> bedrock_chat(const std::string& body, bool is_foreign, Losse
             ENTREPOT_TRY_DO(is_of_answer ? losses.of_answer(key, why) : losses.of_hint(key, why));
             continue;
         }
-        writer.member_raw(key, member.value.raw());
+        const bool is_forced = key == "tool_choice" && member.value.string() == "required";
+        if (is_forced && family == Family::kMistralChat)
+            writer.member(key, "any");
+        else
+            writer.member_raw(key, member.value.raw());
+    }
+    writer.end_object();
+    return out;
+}
+
+std::string chat_request_of_mistral(const Value& body) {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object();
+    for (const json::Member& member : body.members()) {
+        if (member.key == "tool_choice" && member.value.string() == "any")
+            writer.member(member.key, "required");
+        else
+            writer.member_raw(member.key, member.value.raw());
     }
     writer.end_object();
     return out;

@@ -26,10 +26,13 @@ namespace entrepot::dialect::bedrock_invoke {
 [[nodiscard]] Result<std::string> bedrock_messages(
     const EncodedRequest& encoded, bool is_foreign, Losses& losses);
 
-/// A chat request without what the path says. `is_foreign`: it was written for OpenAI, whose
-/// account has fields that a model alone refuses. Errors: kUnsupported, as the policy says.
+/// A chat request without what the path says, in the words of `family` (Mistral's forced choice
+/// is `any`). `is_foreign`: it was written for OpenAI, whose account has fields that a model alone
+/// refuses. Errors: kUnsupported, as the policy says.
 [[nodiscard]] Result<std::string> bedrock_chat(
-    const std::string& body, bool is_foreign, Losses& losses);
+    const std::string& body, Family family, bool is_foreign, Losses& losses);
+/// Mistral's request in chat completions' words.
+[[nodiscard]] std::string chat_request_of_mistral(const json::Value& body);
 
 /// Mistral's replies and events in chat completions' spelling, and back: `stop_reason` for
 /// `finish_reason`, in streams `message` for `delta`.

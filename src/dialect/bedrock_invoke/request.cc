@@ -149,7 +149,7 @@ private:
             target.model_id.find("openai.") != std::string_view::npos;
         ENTREPOT_TRY(EncodedRequest encoded, delegates_.chat->encode_request(request, target));
         const bool is_at_home = is_home_ && is_chat(request.origin);
-        ENTREPOT_TRY(encoded.body, bedrock_chat(encoded.body, !is_at_home, losses_));
+        ENTREPOT_TRY(encoded.body, bedrock_chat(encoded.body, family_, !is_at_home, losses_));
         return encoded;
     }
 
@@ -185,8 +185,13 @@ Result<canon::Request> decode_request(
                 "model with its maker (anthropic., meta., mistral., ...)");
         case Family::kMessages: request = decode_messages(delegates, body, inner); break;
         case Family::kNova: request = decode_nova(delegates, body, inner); break;
-        case Family::kChat:
-        case Family::kMistralChat: request = delegates.chat->decode_request(body, inner); break;
+        case Family::kChat: request = delegates.chat->decode_request(body, inner); break;
+        case Family::kMistralChat: {
+            ENTREPOT_TRY(const json::Document chat,
+                json::Document::parse(chat_request_of_mistral(body.root())));
+            request = delegates.chat->decode_request(chat, inner);
+            break;
+        }
         default: request = decode_own(family, root, inner); break;
     }
     if (!request) return request;
