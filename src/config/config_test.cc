@@ -356,7 +356,7 @@ TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
 // What an offer cannot have is an error there, not a surprise at the first request.
 TEST(Load, RefusesAnOfferAtACloudThatTheBuildCannotCall) {
     const Loaded loaded =
-        load("clouds: {g: {kind: cohere, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
+        load("clouds: {g: {kind: oci, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
     EXPECT_FALSE(loaded.ok());
     ASSERT_EQ(loaded.problems.size(), 2U);
     EXPECT_EQ(loaded.problems[1].at, (Location{2, 34}));
