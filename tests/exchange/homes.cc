@@ -1,5 +1,8 @@
 #include "homes.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace entrepot::exchange {
 namespace {
 
@@ -87,6 +90,86 @@ void spell_converse_error(Tree& tree) {
     tree.each("", [](Tree::Node& root) { root.members.erase("__type"); });
 }
 
+std::string camel_of(const std::string& key) {
+    std::string camel;
+    for (std::size_t i = 0; i < key.size(); ++i)
+        if (key[i] == '_' && i > 0 && i + 1 < key.size())
+            camel += static_cast<char>(std::toupper(key[++i]));
+        else
+            camel += key[i];
+    return camel;
+}
+
+void in_capitals(Tree::Node& object, const std::string& name) {
+    const auto found = object.members.find(name);
+    if (found == object.members.end()) return;
+    for (char& c : found->second.text) c = static_cast<char>(std::toupper(c));
+}
+
+/// Functions in one entry, and each of Google's own tools in one.
+void part_tools(Tree::Node& root) {
+    const auto tools = root.members.find("tools");
+    if (tools == root.members.end()) return;
+    Tree::Node functions{.kind = json::Kind::kArray};
+    std::map<std::string, Tree::Node> others;
+    for (Tree::Node& entry : tools->second.items)
+        for (auto& [key, value] : entry.members) {
+            if (key != "functionDeclarations")
+                others[key] = std::move(value);
+            else
+                std::ranges::move(value.items, std::back_inserter(functions.items));
+        }
+    others["functionDeclarations"] = std::move(functions);
+    tools->second = Tree::Node{.kind = json::Kind::kObject, .members = std::move(others)};
+}
+
+void spell_gemini_request(Tree& tree) {
+    // Names in either case; words of enums too.
+    tree.each("*", [](Tree::Node& object) {
+        std::map<std::string, Tree::Node> members;
+        for (auto& [key, value] : object.members) members[camel_of(key)] = std::move(value);
+        object.members = std::move(members);
+    });
+    tree.each("generationConfig.thinkingConfig",
+        [](Tree::Node& config) { in_capitals(config, "thinkingLevel"); });
+    tree.each("toolConfig.functionCallingConfig",
+        [](Tree::Node& config) { in_capitals(config, "mode"); });
+    // The path names the model; who instructs is nobody's role.
+    tree.each("", [](Tree::Node& root) { root.members.erase("model"); });
+    tree.each("systemInstruction", [](Tree::Node& content) { content.members.erase("role"); });
+    tree.listed("systemInstruction.parts");
+    tree.each("contents[]", [](Tree::Node& content) {
+        if (const auto role = content.members.find("role");
+            role != content.members.end() && role->second.text == "function")
+            role->second.text = "user";
+    });
+    tree.absent("*.thought", "false");
+    tree.absent("contents[].parts[].text", R"("")");
+    tree.absent("*.functionCall.args", "{}");
+    tree.absent("tools[].functionDeclarations[].description", R"("")");
+    tree.absent("generationConfig.responseModalities", R"(["TEXT"])");
+    tree.absent("generationConfig.thinkingConfig.includeThoughts", "false");
+    for (const char* empty : {"generationConfig.thinkingConfig", "generationConfig", "toolConfig"})
+        tree.absent(empty, "{}");
+    tree.each("", part_tools);
+}
+
+void spell_gemini_reply(Tree& tree) {
+    tree.each("candidates[]", [](Tree::Node& candidate) {
+        // Enums may be numbers.
+        if (const auto reason = candidate.members.find("finishReason");
+            reason != candidate.members.end() && reason->second.kind == json::Kind::kNumber)
+            reason->second = Tree::Node{.kind = json::Kind::kString,
+                .text = reason->second.text == "2" ? "MAX_TOKENS" : "STOP"};
+    });
+    tree.absent("candidates[].content.parts", R"([{"text":""}])");
+    tree.absent("candidates[].content.parts[].functionCall.args", "{}");
+    tree.absent("candidates[].content.role", R"("model")");
+    tree.absent("candidates[].content", "{}");
+    tree.absent("candidates[].index", "0");
+    tree.absent("candidates", "[]");
+}
+
 void spell_nothing(Tree&) {}
 
 }  // namespace
@@ -155,6 +238,32 @@ std::span<const Home> homes() {
             .spell_request = &spell_anthropic_request,
             .spell_reply = &spell_anthropic_reply,
             .spell_error = &spell_nothing},
+        {.file = "gemini",
+            .dialect = "gemini",
+            .operations = {"generateContent", "streamGenerateContent"},
+            .is_stream_in_path = true,
+            .verbatim = {"args", "response", "parameters", "parametersJsonSchema",
+                "parameters_json_schema", "responseSchema", "response_schema",
+                "responseJsonSchema"},
+            .requests = 356,
+            .replies = 369,
+            .errors = 13,
+            .spell_request = &spell_gemini_request,
+            .spell_reply = &spell_gemini_reply,
+            .spell_error = &spell_nothing},
+        {.file = "vertex",
+            .dialect = "vertex",
+            .operations = {"generateContent", "streamGenerateContent"},
+            .is_stream_in_path = true,
+            .verbatim = {"args", "response", "parameters", "parametersJsonSchema",
+                "parameters_json_schema", "responseSchema", "response_schema",
+                "responseJsonSchema"},
+            .requests = 138,
+            .replies = 170,
+            .errors = 14,
+            .spell_request = &spell_gemini_request,
+            .spell_reply = &spell_gemini_reply,
+            .spell_error = &spell_nothing},
     };
     return kHomes;
 }
@@ -177,6 +286,8 @@ std::span<const Exception> exceptions() {
     constexpr std::string_view kAzure = "azure-openai";
     constexpr std::string_view kAnthropic = "anthropic-messages";
     constexpr std::string_view kConverse = "bedrock-converse";
+    constexpr std::string_view kGemini = "gemini";
+    constexpr std::string_view kVertex = "vertex";
     static constexpr Exception kExceptions[]{
         {kChat, kRequest, "refused max_tokens", 1, "is 0: the supplier refuses it too"},
         {kChat, kRequest, "function*", 11,
@@ -236,6 +347,25 @@ std::span<const Exception> exceptions() {
         {kConverse, kReply, "new aside metrics", 7, "the same"},
         {kConverse, kStream, "new aside metrics", 6, "the same"},
         {kConverse, kForms, "new aside metrics", 13, "the same"},
+
+        {kGemini, kReply, "unreadable", 1, "a count of tokens, which is no conversation"},
+        {kGemini, kForms, "*aside citationMetadata", 1, "a whole reply has all of them in one"},
+        {kGemini, kForms, "*aside safetyRatings", 2, "a whole reply has the last of them"},
+        {kGemini, kError, "error.details", 8, "L7: the reason, the delay and the field are kept"},
+
+        {kVertex, kReply, "unreadable", 2, "a count of tokens, a schema"},
+        {kVertex, kReply, "candidates", 1, "a candidate of which nothing is said"},
+        {kVertex, kReply, "*finish*", 1,
+            "where there was none: its clients take none for going on"},
+        {kVertex, kReply, "* part", 1, "no id of the reply: a call's made-up one is another"},
+        {kVertex, kReply, "usageMetadata", 1, "nothing is counted in it"},
+        {kVertex, kStream, "unreadable", 2, "recordings that stop early"},
+        {kVertex, kStream, "* part", 1, "no id of the reply, as in whole ones"},
+        {kVertex, kForms, "*aside citationMetadata", 1, "a whole reply has all of them in one"},
+        {kVertex, kForms, "*aside safetyRatings", 4, "a whole reply has the last of them"},
+        {kVertex, kForms, "* part", 7, "no id of the reply, as in whole ones"},
+        {kVertex, kForms, "new finished", 1, "where there was none"},
+        {kVertex, kError, "error.details", 8, "L7: the reason, the delay and the field are kept"},
     };
     return kExceptions;
 }

@@ -112,15 +112,15 @@ Status decode_file(const Value& value, const std::string& path, Item& item) {
 void decode_response(const Value& response, canon::ToolResult& result) {
     Item part;
     part.role = Role::kTool;
-    std::string text(response.is_null() ? "{}" : response.raw());
+    canon::Text text{std::string(response.is_null() ? "{}" : response.raw()), true};
     if (response.members().size() == 1) {
         const json::Member& only = response.members().front();
         result.is_error = only.key == "error";
         const bool is_word = only.key == "output" || only.key == "error";
         if (is_word && only.value.is_string() && !is_object(only.value.string()))
-            text = only.value.string();
+            text = canon::Text{std::string(only.value.string())};
     }
-    part.body = canon::Text{std::move(text)};
+    part.body = std::move(text);
     result.content.push_back(std::move(part));
 }
 

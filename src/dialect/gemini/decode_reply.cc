@@ -30,7 +30,6 @@ bool is_rider(std::string_view key) {
         spells(key, "partMetadata") || spells(key, "videoMetadata");
 }
 
-/// Different for each chunk, the same however its bytes were split.
 std::uint64_t hash_of(std::string_view bytes) {
     std::uint64_t hash = 14695981039346656037U;  // FNV-1a
     for (const char c : bytes) hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211U;
@@ -47,7 +46,6 @@ public:
     Status read(const Value& root, Events& events) {
         if (!root.is_object()) return malformed("holds a chunk that is no object");
         events_ = &events;
-        chunk_ = &root;
         if (const Value& error = root["error"]; error.is_object()) {
             is_over_ = true;
             emit(canon::Failed{failure_of(error)});
@@ -55,6 +53,7 @@ public:
         }
         start(root);
         if (const Value* feedback = find(root, "promptFeedback")) {
+            has_feedback_ = true;
             aside("promptFeedback", feedback->raw(), {});
             if (const Value& reason = get(*feedback, "blockReason"); !reason.is_null())
                 block_word_ = block_word(reason, service_);
@@ -65,8 +64,10 @@ public:
         for (std::size_t i = 0; i < candidates.size(); ++i)
             ENTREPOT_TRY_DO(read_candidate(candidates[i], static_cast<std::int64_t>(i)));
         for (const json::Member& member : root.members()) note_top_level(member);
-        if (const Value* usage = find(root, "usageMetadata"))
+        if (const Value* usage = find(root, "usageMetadata")) {
             has_usage_ = usage_.lay_over(*usage) || has_usage_;
+            stated_ = usage->raw();
+        }
         report_usage();
         return {};
     }
@@ -81,7 +82,8 @@ public:
         }
         const bool is_blocked = choices_.empty() && !block_word_.empty();
         if (form == ReplyForm::kStream) {
-            bool is_complete = is_blocked || !choices_.empty();
+            // Of a prompt that was judged and not answered there is nothing more to come.
+            bool is_complete = has_feedback_ || !choices_.empty();
             for (const auto& [index, choice] : choices_)
                 is_complete = is_complete && !choice.finish_word.empty();
             if (!is_complete) return malformed("ended before its finishReason");
@@ -127,10 +129,15 @@ private:
         has_started_ = true;
         canon::Started started;
         started.id = get(root, "responseId").string();
+        // Ids that we make up differ from reply to reply, however it is told.
+        id_seed_ = hash_of(started.id.empty() ? root.raw() : std::string_view(started.id));
         started.model = get(root, "modelVersion").string();
-        if (const Value& time = get(root, "createTime"); time.is_string())
+        if (const Value& time = get(root, "createTime"); time.is_string()) {
             if (const auto at = parse_instant(time.string()); at && at->ns > 0)
                 started.created_s = at->ns / 1'000'000'000;
+            started.origin = kOrigin;
+            started.echo.push_back({"createTime", std::string(time.raw())});
+        }
         emit(std::move(started));
     }
 
@@ -155,6 +162,7 @@ private:
         report.usage[canon::Meter::kToolCalls] = tool_calls_;
         if (reported_ == report) return;
         reported_ = report;
+        report.stated = canon::Opaque{std::string(kOrigin), "usageMetadata", stated_};
         emit(std::move(report));
     }
 
@@ -165,12 +173,7 @@ private:
             return malformed(fmt::format("has a candidate of index {}", stated));
         const auto index = static_cast<std::uint32_t>(stated);
         Choice& choice = choices_[index];
-        bool continues = true;
-        for (const Value& part : items_of(get(get(candidate, "content"), "parts"))) {
-            if (!part.is_object()) return malformed("holds a part that is no object");
-            ENTREPOT_TRY_DO(read_part(part, index, choice, continues));
-            continues = false;
-        }
+        // What stands beside the new parts goes before them, so that it is told with them again.
         for (const json::Member& member : candidate.members()) {
             const std::string key = camel_of(member.key);
             if (key == "content" || key == "index" || key == "finishReason" ||
@@ -178,6 +181,12 @@ private:
                 continue;
             if (key == "groundingMetadata") count_searches(member.value, choice);
             aside(key, member.value.raw(), index);
+        }
+        bool continues = true;
+        for (const Value& part : items_of(get(get(candidate, "content"), "parts"))) {
+            if (!part.is_object()) return malformed("holds a part that is no object");
+            ENTREPOT_TRY_DO(read_part(part, index, choice, continues));
+            continues = false;
         }
         if (const Value& reason = get(candidate, "finishReason"); !reason.is_null()) {
             std::string word = finish_word(reason, service_);
@@ -274,10 +283,10 @@ private:
             choice.open = begin(std::move(started), index, choice);
             choice.open_kind = kind;
         }
-        if (!text.empty()) emit(canon::PartDelta{index, *choice.open, std::string(text)});
-        if (signature.empty()) return;
+        // The signature goes first, so that the two can be told as one part again.
         sign(signature, index, *choice.open);
-        end_open(index, choice);
+        if (!text.empty()) emit(canon::PartDelta{index, *choice.open, std::string(text)});
+        if (!signature.empty()) end_open(index, choice);
     }
 
     // ---- calls
@@ -293,8 +302,7 @@ private:
             started.name = name;
             started.call_id = get(call, "id").string();
             if (started.call_id.empty())
-                started.call_id =
-                    fmt::format("{}{:016x}_{}", kMadeUpId, hash_of(chunk_->raw()), made_up_ids_++);
+                started.call_id = fmt::format("{}{:016x}_{}", kMadeUpId, id_seed_, made_up_ids_++);
             choice.call = begin(std::move(started), index, choice);
             choice.has_calls = true;
             choice.call_has_args = false;
@@ -332,16 +340,18 @@ private:
 
     Service service_;
     Events* events_ = nullptr;
-    const Value* chunk_ = nullptr;
+    std::uint64_t id_seed_ = 0;
     std::map<std::uint32_t, Choice> choices_;
     std::map<std::string, std::string> top_level_;
     UsageReader usage_;
     canon::UsageReported reported_;
+    std::string stated_;  // the last account as it stood
     std::string block_word_;
     std::int64_t tool_calls_ = 0;
     std::uint64_t made_up_ids_ = 0;
     bool has_started_ = false;
     bool has_usage_ = false;
+    bool has_feedback_ = false;
     bool is_over_ = false;
 };
 

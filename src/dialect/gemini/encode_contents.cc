@@ -206,7 +206,7 @@ Result<std::string> ContentsWriter::response_part(
             fmt::format("Gemini matches results by the name of the tool, and no call before has "
                         "the id '{}'",
                 excerpt(result.call_id)));
-    std::vector<std::string_view> texts;
+    std::vector<const canon::Text*> texts;
     std::vector<std::string> media;
     for (const Item& part : result.content) {
         Item placed = part;  // a part of a result has the result's place
@@ -214,7 +214,7 @@ Result<std::string> ContentsWriter::response_part(
         placed.role = Role::kTool;
         ENTREPOT_TRY_DO(check_riders(placed));
         if (const auto* text = std::get_if<canon::Text>(&part.body)) {
-            texts.push_back(text->text);
+            texts.push_back(text);
         } else if (const auto* seen = std::get_if<Media>(&part.body)) {
             ENTREPOT_TRY(std::string written, media_part(placed, *seen));
             if (!written.empty()) media.push_back(std::move(written));
@@ -239,20 +239,23 @@ Result<std::string> ContentsWriter::response_part(
         return parsed && parsed->root().is_object() &&
             (!result.is_error || parsed->root().find("error") != nullptr);
     };
+    const auto write_text = [&](const canon::Text& text) {
+        if (text.is_json || is_object(text.text))
+            writer.raw(text.text);
+        else
+            writer.string(text.text);
+    };
     if (texts.empty()) {
         writer.raw("{}");
-    } else if (texts.size() == 1 && is_said(texts.front())) {
-        writer.raw(texts.front());
+    } else if (texts.size() == 1 && is_said(texts.front()->text)) {
+        writer.raw(texts.front()->text);
     } else if (texts.size() == 1) {
-        writer.begin_object();
-        if (is_object(texts.front()))
-            writer.member_raw(word, texts.front());
-        else
-            writer.member(word, texts.front());
+        writer.begin_object().key(word);
+        write_text(*texts.front());
         writer.end_object();
     } else {
         writer.begin_object().key(word).begin_array();
-        for (const std::string_view text : texts) writer.string(text);
+        for (const canon::Text* text : texts) write_text(*text);
         writer.end_array().end_object();
     }
     const bool holds_media = is_own_ || model_.takes_media_in_results();

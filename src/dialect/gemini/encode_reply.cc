@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/time.h"
 #include "dialect/gemini/gemini.h"
@@ -31,6 +32,7 @@ struct Identity {
     std::string id;
     std::string model;
     std::int64_t created_s = 0;
+    std::vector<canon::Extra> echo;  // of Google's own envelope
 
     explicit Identity(const ReplyContext& context)
         : id(context.id), model(context.model), created_s(context.created_s) {}
@@ -38,10 +40,12 @@ struct Identity {
         if (!started.id.empty()) id = started.id;
         if (model.empty()) model = started.model;
         if (started.created_s != 0) created_s = started.created_s;
+        if (started.origin == kOrigin) echo = started.echo;
     }
     void write(Writer& writer, Service service) const {
         if (!model.empty()) writer.member("modelVersion", model);
-        if (service == Service::kVertex && created_s > 0)
+        for (const canon::Extra& own : echo) writer.member_raw(own.path, own.json);
+        if (echo.empty() && service == Service::kVertex && created_s > 0)
             writer.member("createTime", to_rfc3339(Instant{created_s * 1'000'000'000}));
         if (!id.empty()) writer.member("responseId", id);
     }
@@ -50,10 +54,15 @@ struct Identity {
 /// Asides of one place. What comes in pieces is laid together: lists of citations and of tokens
 /// grow, of anything else the last stands.
 class Asides {
+    using Value = std::pair<std::string, std::string>;
+
 public:
     void add(const std::string& key, const std::string& json) {
-        const auto [found, is_new] = values_.try_emplace(key, json);
-        if (is_new) return;
+        const auto found = std::ranges::find(values_, key, &Value::first);
+        if (found == values_.end()) {
+            values_.emplace_back(key, json);
+            return;
+        }
         const bool grows = key == "citationMetadata" || key == "logprobsResult";
         found->second = grows ? joined(found->second, json) : json;
     }
@@ -91,7 +100,7 @@ private:
         return out;
     }
 
-    std::map<std::string, std::string> values_;
+    std::vector<Value> values_;  // as they came
 };
 
 /// `thoughtSignature` of a part; another maker's is sealed, so that it finds its way back.
@@ -287,7 +296,7 @@ private:
         collect(reply_.asides).write(writer);
         if (reply_.has_usage) {
             writer.key("usageMetadata");
-            write_usage(writer, reply_.usage, reply_.service_tier, service_);
+            write_usage(writer, {reply_.usage, reply_.service_tier, reply_.stated_usage}, service_);
         }
         identity_.write(writer, service_);
         writer.end_object();
@@ -369,6 +378,20 @@ private:
         return open == found->second.open.end() ? nullptr : &open->second;
     }
 
+    /// A piece of a text or a thought, with the signature that waits for it.
+    void say(
+        std::uint32_t choice, canon::Reply::Part& part, std::string_view text, std::string& out) {
+        std::string json;
+        Writer writer(json);
+        writer.begin_object().member("text", text);
+        if (part.start.kind == PartKind::kThought) writer.member_bool("thought", true);
+        if (part.signature)
+            writer.member("thoughtSignature", signature_of(part.start, *part.signature));
+        writer.end_object();
+        part.signature.reset();
+        part_chunk(choice, json, out);
+    }
+
     void on(const canon::PartDelta& e, std::string& out) {
         canon::Reply::Part* part = find_part(e.choice, e.part);
         if (part == nullptr) return;
@@ -376,39 +399,30 @@ private:
             part->text += e.text;
             return;
         }
-        std::string json;
-        Writer writer(json);
-        writer.begin_object().member("text", e.text);
-        if (part->start.kind == PartKind::kThought) writer.member_bool("thought", true);
-        writer.end_object();
-        part_chunk(e.choice, json, out);
+        said_.insert({e.choice, e.part});
+        say(e.choice, *part, e.text, out);
     }
 
     void on(const canon::PartSignature& e, std::string& out) {
         canon::Reply::Part* part = find_part(e.choice, e.part);
         if (part == nullptr) return;
-        if (is_said_at_once(part->start.kind)) {
-            // Behind what was said it stands on an empty text, as Google itself has it.
-            std::string json;
-            Writer writer(json);
-            writer.begin_object().member("text", "");
-            if (part->start.kind == PartKind::kThought) writer.member_bool("thought", true);
-            writer.member("thoughtSignature", signature_of(part->start, e.signature));
-            writer.end_object();
-            part_chunk(e.choice, json, out);
-        } else {
-            part->signature = e.signature;
-        }
+        part->signature = e.signature;
+        // Behind what was said it stands on an empty text, as Google itself has it.
+        if (is_said_at_once(part->start.kind) && said_.contains({e.choice, e.part}))
+            say(e.choice, *part, "", out);
     }
 
     void on(const canon::PartEnded& e, std::string& out) {
         canon::Reply::Part* part = find_part(e.choice, e.part);
         if (part == nullptr) return;
         Choice& choice = choices_[e.choice];
-        if (!is_said_at_once(part->start.kind)) {
+        if (is_said_at_once(part->start.kind)) {
+            if (part->signature) say(e.choice, *part, "", out);
+        } else {
             const std::string json = PartWriter(dropped_).write(*part, choice.malformed);
             if (!json.empty()) part_chunk(e.choice, json, out);
         }
+        said_.erase({e.choice, e.part});
         choice.open.erase(e.part);
     }
 
@@ -460,7 +474,7 @@ private:
         waiting_.write(writer);
         if (usage_) {
             writer.key("usageMetadata");
-            write_usage(writer, usage_->usage, usage_->service_tier, service_);
+            write_usage(writer, *usage_, service_);
         }
         identity_.write(writer, service_);
         writer.end_object();
@@ -472,6 +486,7 @@ private:
     bool is_array_;
     Identity identity_;
     std::map<std::uint32_t, Choice> choices_;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> said_;  // open parts that have said something
     Asides waiting_;
     std::optional<canon::UsageReported> usage_;
     Dropped dropped_;

@@ -116,7 +116,21 @@ const Code* code_of(std::string_view name) {
     return found == kCodes.end() ? nullptr : found;
 }
 
+/// The reason that Google gives beside its status, as its clients read it from the details.
+std::string_view reason_of(const Failure& failure) {
+    const bool is_word = !failure.code.empty() &&
+        failure.code.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == std::string::npos;
+    if (is_word && code_of(failure.code) == nullptr) return failure.code;
+    // A key that is none is the request's fault at Google.
+    return failure.kind == FailureKind::kAuthentication && failure.status == 400 ? "API_KEY_INVALID"
+                                                                                 : "";
+}
+
 std::string_view code_for(const Failure& failure) {
+    // Google's own word, where it was Google that spoke.
+    if (const Code* own = code_of(failure.code); own != nullptr) return own->name;
+    if (failure.kind == FailureKind::kAuthentication && failure.status == 400)
+        return "INVALID_ARGUMENT";
     switch (failure.kind) {
         case FailureKind::kQuotaExhausted: return "RESOURCE_EXHAUSTED";
         case FailureKind::kBilling: return "PERMISSION_DENIED";
@@ -188,8 +202,13 @@ std::string encode_failure(const Failure& failure) {
                        failure.message));
     writer.member("status", code_for(failure));
     const bool has_field = !failure.param.empty();
-    if (failure.retry_after || has_field) {
+    const std::string_view reason = reason_of(failure);
+    if (failure.retry_after || has_field || !reason.empty()) {
         writer.key("details").begin_array();
+        if (!reason.empty()) {
+            writer.begin_object().member("@type", std::string(kTypes) + "ErrorInfo");
+            writer.member("reason", reason).member("domain", "googleapis.com").end_object();
+        }
         if (failure.retry_after) {
             const std::int64_t ms = failure.retry_after->count();
             writer.begin_object().member("@type", std::string(kTypes) + "RetryInfo");

@@ -119,8 +119,7 @@ private:
     std::string tier_;
 };
 
-/// `usageMetadata`; `tier` as UsageReported has it.
-void write_usage(
-    json::Writer& writer, const canon::Usage& usage, std::string_view tier, Service service);
+/// `usageMetadata`: as Google stated it where it did and that is all of it, else written anew.
+void write_usage(json::Writer& writer, const canon::UsageReported& report, Service service);
 
 }  // namespace entrepot::dialect::gemini

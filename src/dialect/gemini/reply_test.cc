@@ -149,9 +149,9 @@ TEST(GeminiReply, WhatIsSignedIsAPartOfItsOwn) {
         R"("finishReason":"STOP"}]})");
     EXPECT_THAT(decoded.shown,
         ElementsAre("started   0", "part 0.0 kind 2  ", "delta 0.0 t", "end 0.0",
-            "part 0.1 kind 0  ", "delta 0.1 a", "end 0.1", "part 0.2 kind 0  ", "delta 0.2 b",
-            "signature 0.2 gemini s", "end 0.2", "part 0.3 kind 0  ", "signature 0.3 gemini u",
-            "end 0.3", "finished 0 stop STOP", "ended"));
+            "part 0.1 kind 0  ", "delta 0.1 a", "end 0.1", "part 0.2 kind 0  ",
+            "signature 0.2 gemini s", "delta 0.2 b", "end 0.2", "part 0.3 kind 0  ",
+            "signature 0.3 gemini u", "end 0.3", "finished 0 stop STOP", "ended"));
 }
 
 TEST(GeminiReply, CodeAndPicturesAreWholeParts) {
@@ -323,7 +323,7 @@ TEST(GeminiReply, AStreamIsWrittenInGooglesForm) {
         testing::EndsWith(R"({"error":{"code":500,"message":"m","status":"INTERNAL"}}])"));
     context.wants_json_array = false;
     EXPECT_THAT(encode(ReplyForm::kStream, events, context),
-        testing::EndsWith("\n\n{\"error\":{\"code\":500,\"message\":\"m\",\"status\":"
+        testing::EndsWith("\n\ndata: {\"error\":{\"code\":500,\"message\":\"m\",\"status\":"
                           "\"INTERNAL\"}}\n\n"));
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
 
 namespace entrepot::dialect::gemini {
@@ -18,6 +19,17 @@ std::optional<std::int64_t> count(const Value& metadata, std::string_view name) 
     const Value& value = get(metadata, name);
     if (!value.is_number()) return std::nullopt;
     return std::max<std::int64_t>(value.as_int().value_or(0), 0);
+}
+
+/// Whether the last account that Google stated is the whole of what was reported.
+bool says_all(const canon::UsageReported& report) {
+    if (!report.stated || report.stated->origin != kOrigin) return false;
+    const auto parsed = json::Document::parse(report.stated->json);
+    UsageReader reader;
+    if (!parsed || !reader.lay_over(parsed->root())) return false;
+    canon::Usage counted = report.usage;
+    counted[Meter::kSearches] = counted[Meter::kToolCalls] = 0;
+    return reader.usage() == counted;
 }
 
 void write_detail(json::Writer& writer, std::string_view modality, std::int64_t tokens) {
@@ -107,8 +119,13 @@ canon::Usage UsageReader::usage() const {
     return out;
 }
 
-void write_usage(
-    json::Writer& writer, const canon::Usage& usage, std::string_view tier, Service service) {
+void write_usage(json::Writer& writer, const canon::UsageReported& report, Service service) {
+    if (says_all(report)) {
+        writer.raw(report.stated->json);
+        return;
+    }
+    const canon::Usage& usage = report.usage;
+    const std::string_view tier = report.service_tier;
     const std::int64_t prompt = usage.prompt_tokens();
     const std::int64_t cached = usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead];
     const std::int64_t thoughts = std::min(usage[Meter::kReasoning], usage[Meter::kOutput]);
