@@ -352,13 +352,31 @@ TEST_F(ClientsTest, EveryClientIsRefusedInItsOwnDialect) {
     EXPECT_EQ(post("/v1/messages/nowhere", "{}").status, 404);
 }
 
-TEST_F(ClientsTest, AServerToolIsRefusedUnderABudgetAndNamed) {
-    const Reply reply = post("/v1/messages",
-        R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
-        R"("tools":[{"type":"web_search_20250305","name":"web_search"}]})");
+constexpr std::string_view kAskSearch =
+    R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
+    R"("tools":[{"type":"web_search_20250305","name":"web_search"}]})";
+
+TEST_F(ClientsTest, AServerToolIsRefusedUnderABudgetWhereTheSupplierWouldRunIt) {
+    serve_anthropic();
+    const Reply reply = post("/v1/messages", kAskSearch);
     EXPECT_EQ(reply.status, 400);
-    EXPECT_NE(reply.body.find("'tools'"), std::string::npos) << reply.body;
+    EXPECT_NE(reply.body.find("'tools' lets the supplier"), std::string::npos) << reply.body;
     EXPECT_EQ(first.served(), 0u);
+}
+
+TEST_F(ClientsTest, AServerToolAloneIsRefusedWhereNobodyRunsItAndBesideOthersNamed) {
+    const Reply alone = post("/v1/messages", kAskSearch);
+    EXPECT_EQ(alone.status, 400);
+    EXPECT_NE(alone.body.find("web_search"), std::string::npos) << alone.body;
+    EXPECT_EQ(first.served(), 0u);
+    const Reply beside = post("/v1/messages",
+        R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
+        R"("tools":[{"type":"web_search_20250305","name":"web_search"},)"
+        R"({"name":"read","input_schema":{"type":"object"}}]})");
+    EXPECT_EQ(beside.status, 200) << beside.body;
+    EXPECT_NE(beside.headers.at("x-entrepot-dropped").find("web_search"), std::string::npos);
+    EXPECT_EQ(first.last_body().find("web_search"), std::string::npos) << first.last_body();
+    EXPECT_NE(first.last_body().find("\"read\""), std::string::npos) << first.last_body();
 }
 
 }  // namespace
