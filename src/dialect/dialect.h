@@ -131,6 +131,9 @@ struct Dialect {
     /// Where its clients look for the id of an exchange.
     std::string_view request_id_header = "x-request-id";
     bool reads_reply_headers = false;  ///< ReplyDecoder::take_headers has to be called
+    /// A stream that cannot begin because the context is full is answered by a stream that says so:
+    /// its clients shorten their history on that, and take an error status as final.
+    bool tells_full_context_in_stream = false;
     std::string_view reply_id_prefix;  ///< of ids that we make for replies: `chatcmpl-`
     /// Client request to canon. Errors: kInvalidField, kBadRequest, kUnsupported, with the field.
     Result<canon::Request> (*decode_request)(

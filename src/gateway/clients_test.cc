@@ -97,6 +97,46 @@ TEST_F(ClientsTest, AnAnthropicClientAndSupplierPassEachOthersBytes) {
     expect_books_in_order();
 }
 
+// Codex shortens its history on that event and on nothing else.
+TEST_F(ClientsTest, AResponsesStreamIsToldInAStreamThatTheContextIsFull) {
+    serve_anthropic();
+    Script full = whole(R"({"type":"error","error":{"type":"invalid_request_error",)"
+                        R"("message":"prompt is too long: 210000 tokens > 200000 maximum"}})");
+    full.status = 400;
+    first.plan(full);
+    const Reply streamed = post("/v1/responses", R"({"model":"tiny","input":"hi","stream":true})");
+    EXPECT_EQ(streamed.status, 200);
+    EXPECT_EQ(streamed.headers.at("content-type"), "text/event-stream");
+    EXPECT_NE(streamed.body.find("event: response.failed\n"), std::string::npos) << streamed.body;
+    EXPECT_NE(
+        streamed.body.find(R"("error":{"code":"context_length_exceeded",)"), std::string::npos)
+        << streamed.body;
+    first.plan(full);
+    const Reply asked = post("/v1/responses", R"({"model":"tiny","input":"hi"})");
+    EXPECT_EQ(asked.status, 400);
+    EXPECT_NE(asked.body.find(R"("code":"context_length_exceeded")"), std::string::npos)
+        << asked.body;
+    expect_books_in_order();
+}
+
+TEST_F(ClientsTest, AResponsesClientIsAnsweredByAnAnthropicSupplier) {
+    serve_anthropic();
+    first.plan(stream_of(kMessageEvents));
+    const Reply streamed = post("/v1/responses",
+        R"({"model":"tiny","input":"hi","instructions":"be brief","stream":true})");
+    EXPECT_EQ(streamed.status, 200);
+    EXPECT_NE(streamed.body.find(R"("type":"response.output_text.delta")"), std::string::npos);
+    EXPECT_NE(streamed.body.find(R"("instructions":"be brief")"), std::string::npos)
+        << "the reply repeats its request";
+    EXPECT_EQ(report_of(streamed).cost.to_decimal(), "0.00002");
+    first.plan(whole(kMessage));
+    const Reply asked = post("/v1/responses", R"({"model":"tiny","input":"hi"})");
+    EXPECT_EQ(asked.status, 200);
+    EXPECT_NE(asked.body.find(R"("object":"response")"), std::string::npos) << asked.body;
+    EXPECT_NE(asked.body.find(R"("id":"resp_)"), std::string::npos) << asked.body;
+    expect_books_in_order();
+}
+
 TEST_F(ClientsTest, AnAnthropicStreamPassesByteForByteAndIsBooked) {
     serve_anthropic();
     first.plan(stream_of(kMessageEvents));

@@ -180,10 +180,23 @@ Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error)
 
 Co<void> Worker::send_failure(
     Exchange& x, net::ResponseWriter& response, const canon::Failure& failure, std::string body) {
-    x.status = static_cast<std::uint16_t>(failure.status);
-    if (body.empty()) body = x.client->encode_failure(failure);
+    const bool is_in_stream = x.is_stream && body.empty() &&
+        x.client->tells_full_context_in_stream &&
+        failure.kind == canon::FailureKind::kContextExceeded;
     std::string lines = "content-type: application/json\r\n";
-    append_headers(x, false, lines);
+    int status = failure.status;
+    if (is_in_stream) {
+        status = 200;
+        lines = fmt::format("content-type: {}\r\n", x.client->stream_content_type);
+        const auto encoder =
+            x.client->reply_encoder(dialect::ReplyForm::kStream, reply_context_of(x));
+        const canon::Event failed = canon::Failed{failure};
+        encoder->add(failed, body);
+    } else if (body.empty()) {
+        body = x.client->encode_failure(failure);
+    }
+    x.status = static_cast<std::uint16_t>(status);
+    append_headers(x, is_in_stream, lines);
     if (x.client->failure_headers != nullptr) {
         net::HeaderLines own;
         for (const dialect::Header& header : x.client->failure_headers(failure))
@@ -197,7 +210,7 @@ Co<void> Worker::send_failure(
     // No retry of ours or the client's brings back money or rights: spare both the attempts.
     if (failure.kind == canon::FailureKind::kQuotaExhausted) lines += "x-should-retry: false\r\n";
     x.first_byte = monotonic_now();
-    (void)co_await response.send(failure.status, lines, body);
+    (void)co_await response.send(status, lines, body);
 }
 
 Co<void> Worker::serve_models(

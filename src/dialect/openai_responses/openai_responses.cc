@@ -25,6 +25,7 @@ const Dialect& dialect() {
         .name = kName,
         .stream_content_type = "text/event-stream",
         .stateful_fields = kStatefulFields,
+        .tells_full_context_in_stream = true,
         .reply_id_prefix = "resp_",
         .decode_request = &decode_request,
         .encode_request = &encode_request,
