@@ -127,6 +127,10 @@ def main():
             ok, bad = suite([python, str(HERE / check), "--build", str(options.build.resolve())],
                             {})
             passed, failed = passed + ok, failed + bad
+    if not options.k:
+        ok, bad = suite([sys.executable, str(HERE / "corpus_sdk/clients.py"), "--build",
+                         str(options.build.resolve()), "--node", node], {})
+        passed, failed = passed + ok, failed + bad
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed + skipped else 0
 

@@ -1,5 +1,6 @@
 #include "dialect/anthropic_messages/encode_reply.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <variant>
@@ -64,7 +65,9 @@ private:
         for (std::size_t i = 0; i < choice.parts.size(); ++i)
             write_part(writer, choice.parts[i], i);
         writer.end_array();
-        write_stop(writer, choice.finished);
+        const bool has_calls = std::ranges::any_of(
+            choice.parts, [](const auto& part) { return part.start.kind == PartKind::kToolCall; });
+        write_stop(writer, ending(choice.finished, has_calls));
         for (const auto& [key, json] : envelope_) writer.member_raw(key, json);
         writer.key("usage");
         write_usage(writer, reply_.usage, reply_.stated_usage);

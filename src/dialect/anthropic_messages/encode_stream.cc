@@ -94,6 +94,7 @@ private:
     }
 
     void start(const canon::PartStarted& started) {
+        has_calls_ |= started.kind == PartKind::kToolCall;
         // What is not a tool call gives way at once.
         if (!parts_.empty() && parts_.front().is_open &&
             parts_.front().start.kind != PartKind::kToolCall) {
@@ -279,7 +280,7 @@ private:
         end_parts();
         event("message_delta", [&](json::Writer& writer) {
             writer.key("delta").begin_object();
-            write_stop(writer, finished_);
+            write_stop(writer, ending(finished_, has_calls_));
             for (const auto& [key, json] : envelope_) {
                 if (key != "context_management") writer.member_raw(key, json);
             }
@@ -301,6 +302,7 @@ private:
     std::deque<Part> parts_;
     std::vector<canon::PartStarted> past_;  // gave way before they had ended
     std::int64_t index_ = 0;
+    bool has_calls_ = false;
     bool is_message_open_ = false;
     bool is_over_ = false;
 };

@@ -97,6 +97,12 @@ void ReplyWriting::write_stop(
     }
 }
 
+canon::Finished ReplyWriting::ending(
+    const std::optional<canon::Finished>& finished, bool has_calls) {
+    if (finished) return *finished;
+    return {.reason = has_calls ? StopReason::kToolCalls : StopReason::kStop};
+}
+
 void ReplyWriting::write_call_head(json::Writer& writer, const canon::PartStarted& part) const {
     writer.member("type", "tool_use");
     writer.member("id", call_id_of(part));

@@ -26,6 +26,9 @@ protected:
 
     void write_envelope_head(json::Writer& writer, const canon::Started& started) const;
     static void write_stop(json::Writer& writer, const std::optional<canon::Finished>& finished);
+    /// Why the answer ended, also where its supplier did not say.
+    [[nodiscard]] static canon::Finished ending(
+        const std::optional<canon::Finished>& finished, bool has_calls);
     /// The members of a `tool_use` block up to its input. `part` numbers a call without an id.
     void write_call_head(json::Writer& writer, const canon::PartStarted& part) const;
     /// An id that a client of this dialect may send back.

@@ -90,8 +90,13 @@ canon::Usage UsageCounts::total() const {
 void write_usage(
     json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated) {
     if (stated && stated->origin == kName) {
-        writer.raw(stated->json);
-        return;
+        // Its clients' types demand these two.
+        const auto own = json::Document::parse(stated->json);
+        if (own && own->root()["input_tokens"].is_number() &&
+            own->root()["output_tokens"].is_number()) {
+            writer.raw(stated->json);
+            return;
+        }
     }
     const std::int64_t brief = usage[Meter::kCacheWrite];
     const std::int64_t lasting = usage[Meter::kCacheWriteLong];

@@ -27,19 +27,21 @@ bool is_legal_name(std::string_view name) {
     return !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, is_name_char);
 }
 
-/// The id itself, or one that Bedrock takes and that is the same for a call and its result.
-std::string legal_call_id(std::string_view id) {
-    if (is_legal_name(id)) return std::string(id);
-    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
-    for (const char c : id) hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211U;
-    return fmt::format("call_{:016x}", hash);
-}
-
 bool is_system(const Item& item) {
     return item.role == Role::kSystem || item.role == Role::kDeveloper;
 }
 
 }  // namespace
+
+std::string legal_call_id(std::string_view id) {
+    // Bedrock's own replies have ids such as `functions.f:0`, so those may go back.
+    const auto is_id_char = [](char c) { return is_name_char(c) || c == '.' || c == ':'; };
+    if (!id.empty() && id.size() <= kNameBytesMax && std::ranges::all_of(id, is_id_char))
+        return std::string(id);
+    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+    for (const char c : id) hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211U;
+    return fmt::format("call_{:016x}", hash);
+}
 
 Status Loss::lose(std::string_view field, Meaning meaning, std::string_view why) {
     if (policy_ == OnLossy::kRefuse ||

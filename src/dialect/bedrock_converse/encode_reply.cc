@@ -46,6 +46,15 @@ bool is_top_level(std::string_view key) {
         key == "performanceConfig" || key == kMoreFields;
 }
 
+/// Of an image that can be shown; empty for anything else. A client of AWS throws the whole reply
+/// away for bytes that are no base64.
+std::string_view image_format(const std::optional<canon::Media>& media) {
+    std::string bytes;
+    const bool is_image = media && media->kind == canon::Media::Kind::kImage &&
+        media->source == canon::Media::Source::kBase64 && base64_decode(media->data, bytes);
+    return is_image ? format_of(*media) : std::string_view();
+}
+
 class WholeEncoder final : public ReplyEncoder {
 public:
     void add(const canon::Event& event, std::string& out) override {
@@ -129,7 +138,7 @@ private:
                 break;
             case PartKind::kToolCall:
                 writer.begin_object().key("toolUse").begin_object();
-                writer.member("toolUseId", part.start.call_id);
+                writer.member("toolUseId", legal_call_id(part.start.call_id));
                 writer.member("name", part.start.name);
                 writer.member_raw("input", input_of(part.text));
                 writer.end_object().end_object();
@@ -166,10 +175,8 @@ private:
 
     void write_media(const canon::Reply::Part& part, Writer& writer) {
         const auto& media = part.start.media;
-        const std::string_view format = media && media->source == canon::Media::Source::kBase64
-            ? format_of(*media)
-            : std::string_view();
-        if (format.empty() || media->kind != canon::Media::Kind::kImage) {
+        const std::string_view format = image_format(media);
+        if (format.empty()) {
             dropped_.add("media");
             return;
         }
@@ -225,7 +232,7 @@ private:
         if (e.kind == PartKind::kToolCall) {
             block_event(out, "contentBlockStart", open.index,
                 fmt::format(R"(,"start":{{"toolUse":{{"toolUseId":{},"name":{}}}}})",
-                    json::quoted(e.call_id), json::quoted(e.name)));
+                    json::quoted(legal_call_id(e.call_id)), json::quoted(e.name)));
         } else if (e.kind == PartKind::kMedia) {
             open.is_silent = !put_image(e, open.index, out);
         } else if (e.kind == PartKind::kOpaque) {
@@ -236,10 +243,8 @@ private:
     }
 
     bool put_image(const canon::PartStarted& e, std::int64_t index, std::string& out) {
-        const std::string_view format = e.media && e.media->source == canon::Media::Source::kBase64
-            ? format_of(*e.media)
-            : std::string_view();
-        if (format.empty() || e.media->kind != canon::Media::Kind::kImage) {
+        const std::string_view format = image_format(e.media);
+        if (format.empty()) {
             dropped_.add("media");
             return false;
         }

@@ -147,8 +147,13 @@ canon::Usage usage_of(const json::Value& usage) {
 void write_usage(
     json::Writer& writer, const canon::Usage& usage, const std::optional<canon::Opaque>& stated) {
     if (stated && stated->origin == kName) {
-        writer.raw(stated->json);
-        return;
+        // Its clients' types demand these three.
+        const auto own = json::Document::parse(stated->json);
+        const auto has = [&](std::string_view key) { return own->root()[key].is_number(); };
+        if (own && has("inputTokens") && has("outputTokens") && has("totalTokens")) {
+            writer.raw(stated->json);
+            return;
+        }
     }
     const std::int64_t read = usage[Meter::kCacheRead] + usage[Meter::kAudioCacheRead];
     const std::int64_t shorter = usage[Meter::kCacheWrite];

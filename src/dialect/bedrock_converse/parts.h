@@ -51,6 +51,10 @@ void write_usage(
 /// `image`, `audio`, `video`, `document`.
 [[nodiscard]] std::string_view block_name(canon::Media::Kind kind);
 
+/// The id itself, or one that Bedrock and its clients take: the same for a call and its result, and
+/// in every turn.
+[[nodiscard]] std::string legal_call_id(std::string_view id);
+
 /// Whether `text` is one JSON object.
 [[nodiscard]] bool is_object(std::string_view text);
 
