@@ -57,7 +57,8 @@ Result<Instant> parse_instant(std::string_view text) {
     ENTREPOT_TRY(const int day, digits(text, 8, 2));
     const date::year_month_day ymd{
         date::year(year), date::month(unsigned(month)), date::day(unsigned(day))};
-    if (text[4] != '-' || text[7] != '-' || !ymd.ok()) return bad();
+    // Nanoseconds in 64 bits reach from 1677 to 2262.
+    if (text[4] != '-' || text[7] != '-' || !ymd.ok() || year < 1678 || year > 2261) return bad();
     nanoseconds since = date::sys_days(ymd).time_since_epoch();
     if (text.size() == 10) return Instant{since.count()};
     if (text[10] != 'T' && text[10] != ' ') return bad();

@@ -60,5 +60,13 @@ TEST(Text, Base64IsStrict) {
     EXPECT_EQ(base64_encode("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
 }
 
+// Suppliers and configurations may write any year; one that cannot be held is no time.
+TEST(Instant, RefusesYearsBeyondItsReach) {
+    for (const char* text : {"1012-05-27T16:53:45Z", "1677-12-31", "2262-01-01", "9999-12-31"})
+        EXPECT_FALSE(parse_instant(text)) << text;
+    for (const char* text : {"1678-01-01", "2261-12-31T23:59:59.999999999+23:59"})
+        EXPECT_TRUE(parse_instant(text)) << text;
+}
+
 }  // namespace
 }  // namespace entrepot
