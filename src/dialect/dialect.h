@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "canon/listed_model.h"
 #include "canon/reply.h"
 #include "canon/request.h"
 #include "json/value.h"
@@ -159,6 +160,11 @@ struct Dialect {
     /// Whether a stream with this query goes out as one JSON array instead of events
     /// (ReplyContext::wants_json_array, under `application/json`); null: never.
     bool (*wants_json_array)(std::string_view query) = nullptr;
+    /// Models (sorted by name) as this dialect lists them: the page that `query` asks for. Errors:
+    /// kInvalidField for a page that cannot be. Null, as `write_model`: it has no such list.
+    Result<std::string> (*write_models)(
+        std::span<const canon::ListedModel> models, std::string_view query) = nullptr;
+    std::string (*write_model)(const canon::ListedModel& model) = nullptr;
     /// The headers by which this dialect's clients know an error, beside the body; null: none.
     std::vector<Header> (*failure_headers)(const canon::Failure& failure) = nullptr;
 };

@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "base/query.h"
 #include "base/text.h"
 #include "dialect/registry.h"
 
@@ -33,6 +34,8 @@ constexpr std::array kRows{
     Row{"/openai/v1/chat/completions", kGenerate, "azure-openai"},
     Row{"/openai/v1/responses", kGenerate, "openai-responses"},
     Row{"/openai/responses", kGenerate, "openai-responses"},
+    Row{"/openai/models", kModels, "azure-openai"},
+    Row{"/openai/models/{model}", kModels, "azure-openai"},
     Row{"/openai/v1/models", kModels, "azure-openai"},
     Row{"/openai/v1/models/{model}", kModels, "azure-openai"},
     Row{"/v1/messages", kGenerate, "anthropic-messages"},
@@ -44,6 +47,12 @@ constexpr std::array kRows{
     Row{"/v1beta/models/{model}:streamGenerateContent", kGenerate, "gemini", Form::kStream},
     Row{"/v1/models/{model}:generateContent", kGenerate, "gemini", Form::kWhole},
     Row{"/v1/models/{model}:streamGenerateContent", kGenerate, "gemini", Form::kStream},
+    Row{"/v1beta/models", kModels, "gemini"},
+    Row{"/v1beta/models/{model}", kModels, "gemini"},
+    Row{"/v1/publishers/*/models", kModels, "vertex"},
+    Row{"/v1/publishers/*/models/{model}", kModels, "vertex"},
+    Row{"/v1beta1/publishers/*/models", kModels, "vertex"},
+    Row{"/v1beta1/publishers/*/models/{model}", kModels, "vertex"},
     Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:rawPredict", kGenerate,
         "vertex-anthropic", Form::kWhole},
     Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:streamRawPredict",
@@ -121,10 +130,24 @@ std::optional<Door> find_door(std::string_view path) {
     return std::nullopt;
 }
 
+const dialect::Dialect& dialect_of_list(
+    const Door& door, const net::Headers& headers, std::string_view query) {
+    if (door.dialect != &chat_dialect()) return *door.dialect;
+    constexpr std::array kMarks{std::pair{"anthropic-version", "anthropic-messages"},
+        std::pair{"anthropic-beta", "anthropic-messages"}, std::pair{"x-goog-api-key", "gemini"},
+        std::pair{"x-goog-api-client", "gemini"}};
+    for (const auto& [header, name] : kMarks)
+        if (headers.find(header))
+            if (const dialect::Dialect* dialect = dialect::find_dialect(name)) return *dialect;
+    const dialect::Dialect* gemini = dialect::find_dialect("gemini");
+    return gemini != nullptr && query_value(query, "key") ? *gemini : *door.dialect;
+}
+
 const dialect::Dialect& dialect_of_prefix(std::string_view path) {
     constexpr std::array kPrefixes{std::pair{"/v1/messages", "anthropic-messages"},
         std::pair{"/model/", "bedrock-converse"}, std::pair{"/v1beta/", "gemini"},
-        std::pair{"/v1/projects/", "vertex"}, std::pair{"/v1beta1/", "vertex"}};
+        std::pair{"/v1/projects/", "vertex"}, std::pair{"/v1/publishers/", "vertex"},
+        std::pair{"/v1beta1/", "vertex"}};
     for (const auto& [prefix, name] : kPrefixes)
         if (path.starts_with(prefix))
             if (const dialect::Dialect* dialect = dialect::find_dialect(name)) return *dialect;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "dialect/dialect.h"
+#include "net/message.h"
 
 namespace entrepot::gateway {
 
@@ -24,6 +25,11 @@ struct Door {
 /// The door of that path (as sent, without its query). Slashes too many, also at the end, are
 /// forgiven: base URLs are joined that way. Nothing: no such path, or its dialect is not built in.
 [[nodiscard]] std::optional<Door> find_door(std::string_view path);
+
+/// In whose form a list of models is to be: several clients ask for it at one path, and their
+/// headers tell them apart.
+[[nodiscard]] const dialect::Dialect& dialect_of_list(
+    const Door& door, const net::Headers& headers, std::string_view query);
 
 /// Whether the path is that of chat completions: the door most used, found without a search.
 [[nodiscard]] bool is_chat_path(std::string_view path);

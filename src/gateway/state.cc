@@ -147,6 +147,7 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
             out.limits.must_state_output_cap = offer.max_output_tokens > 0 &&
                 (known_max == 0 || offer.max_output_tokens < known_max);
             if (match.model != nullptr) {
+                out.author = match.model->name.substr(0, match.model->name.find('/'));
                 if (out.limits.context_tokens == 0)
                     out.limits.context_tokens = match.model->context_tokens_max;
                 if (out.limits.output_tokens_max == 0)

@@ -4,7 +4,6 @@
 
 #include "base/text.h"
 #include "gateway/failure.h"
-#include "json/writer.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -13,6 +12,14 @@ constexpr std::size_t kBenchesMax = 64;
 constexpr std::size_t kBenchBytesMax = 256 * 1024;  // a larger buffer is not worth keeping
 
 net::ClientOptions client_options() { return {}; }
+
+/// Lists of models share paths, and the headers tell whose client it is.
+std::optional<Door> door_of(const net::ServerRequest& request) {
+    std::optional<Door> door = find_door(request.path);
+    if (door && door->operation == Operation::kModels)
+        door->dialect = &dialect_of_list(*door, request.headers, request.query);
+    return door;
+}
 
 Error nothing_at(const net::ServerRequest& request) {
     return Error{ErrorCode::kNotFound,
@@ -87,7 +94,7 @@ Exchange Worker::begin_exchange(const dialect::Dialect& client) {
 
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     // No coroutine itself: every open stream would carry its frame.
-    if (std::optional<Door> door = find_door(request.path)) [[likely]] {
+    if (std::optional<Door> door = door_of(request)) [[likely]] {
         return door->operation == Operation::kGenerate
             ? serve_generate(std::move(*door), request, response)
             : serve_models(std::move(*door), request, response);
@@ -110,7 +117,7 @@ Co<void> Worker::serve_nothing(net::ServerRequest& request, net::ResponseWriter&
 }
 
 Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& response) {
-    const std::optional<Door> door = find_door(head.path);
+    const std::optional<Door> door = door_of(head);
     Exchange x = begin_exchange(door ? *door->dialect : dialect_of_prefix(head.path));
     x.bench = take_bench();
     // Everything with a key has a door; the rest takes no body worth waiting for.
@@ -211,64 +218,6 @@ Co<void> Worker::send_failure(
     if (failure.kind == canon::FailureKind::kQuotaExhausted) lines += "x-should-retry: false\r\n";
     x.first_byte = monotonic_now();
     (void)co_await response.send(status, lines, body);
-}
-
-Co<void> Worker::serve_models(
-    Door door, net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange(*door.dialect);
-    x.bench = take_bench();
-    Status admitted = admit(x, request, request.body);
-    if (admitted && request.method != "GET" && request.method != "HEAD")
-        admitted = fail(ErrorCode::kMethodNotAllowed,
-            fmt::format("{} is not allowed at {}; use GET", excerpt(request.method),
-                excerpt(request.path)));
-    std::string body;
-    if (admitted) {
-        json::Writer writer(body);
-        const std::string wanted = door.model.value_or("");
-        std::vector<std::string> names;
-        for (const std::string& name : x.state->table.models()) {
-            if (!x.principal->scope.allows_model(name)) continue;
-            bool is_reachable = false;
-            for (const std::uint32_t index : x.state->table.of_model(name)) {
-                const routing::Offer& offer = x.state->table.offer(index);
-                is_reachable = is_reachable ||
-                    (x.key->reach.allows_cloud(offer.cloud.view()) &&
-                        x.key->reach.allows_region(offer.residency));
-            }
-            if (is_reachable) names.push_back(name);
-        }
-        const auto write = [&](const std::string& name) {
-            writer.begin_object()
-                .member("id", name)
-                .member("object", "model")
-                .member("created", std::int64_t{0})
-                .member("owned_by", "entrepot")
-                .end_object();
-        };
-        if (wanted.empty()) {
-            writer.begin_object().member("object", "list").key("data").begin_array();
-            for (const std::string& name : names) write(name);
-            writer.end_array().end_object();
-        } else if (std::ranges::find(names, wanted) != names.end()) {
-            write(std::string(wanted));
-        } else {
-            const std::string_view near = nearest(wanted, names);
-            admitted = fail_field(ErrorCode::kNotFound, "model",
-                fmt::format("the model '{}' does not exist or this key may not use it{}",
-                    excerpt(wanted),
-                    near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
-        }
-    }
-    if (!admitted) {
-        Error error = std::move(admitted).error();
-        co_await refuse(x, response, std::move(error));
-        co_return;
-    }
-    std::string lines = "content-type: application/json\r\n";
-    append_headers(x, false, lines);
-    (void)co_await response.send(200, lines, body);
-    give_bench(std::move(x.bench));
 }
 
 }  // namespace entrepot::gateway

@@ -75,8 +75,6 @@ private:
     /// Until the client has its answer, or a stream of it has begun: `x.stream`.
     [[nodiscard]] Co<void> answer(
         Exchange& x, const Door& door, net::ServerRequest& request, net::ResponseWriter& response);
-    [[nodiscard]] Co<void> serve_models(
-        Door door, net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_probe(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_nothing(
         net::ServerRequest& request, net::ResponseWriter& response);
@@ -87,6 +85,12 @@ private:
     [[nodiscard]] const std::shared_ptr<CoreState>& core_state();
     [[nodiscard]] std::unique_ptr<Workbench> take_bench();
     void give_bench(std::unique_ptr<Workbench> bench);
+
+    // models.cc: what the key may use
+    [[nodiscard]] Co<void> serve_models(
+        Door door, net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] static Result<std::string> list_models(
+        const Exchange& x, const Door& door, const net::ServerRequest& request);
 
     // admit.cc: who asks, and may they
     /// `body`: absent while it has not come; a signature over it is then still open.

@@ -45,6 +45,7 @@ struct Offer {
     CloudId cloud;
     catalog::CloudKind kind = catalog::CloudKind::kOpenai;
     std::string provider_model_id;
+    std::string_view author;  ///< of the model, as the catalogue names them; empty: not known
     catalog::Residency residency;
     std::shared_ptr<const pricing::RateCard> card;  ///< null: no price is known
     std::string price_note;  ///< for people: where the list price stands, or why there is none

@@ -102,7 +102,8 @@ def main():
     with stage.Stage(options.build.resolve()) as up:
         plan = {**up.plan(), "only": options.k}
         print("# Node, the official SDKs")
-        commands = [[node, str(HERE / f"node/{name}.mjs")] for name in ("suite", "http2", "matrix")]
+        commands = [[node, str(HERE / f"node/{name}.mjs")]
+                    for name in ("suite", "models", "http2", "matrix")]
         if python:
             commands.append([python, str(HERE / "python/suite.py")])
         else:

@@ -7,6 +7,7 @@
 #include "dialect/anthropic_messages/encode_reply.h"
 #include "dialect/anthropic_messages/encode_request.h"
 #include "dialect/anthropic_messages/failure.h"
+#include "dialect/anthropic_messages/models.h"
 #include "dialect/anthropic_messages/names.h"
 
 namespace entrepot::dialect::anthropic_messages {
@@ -33,6 +34,8 @@ const Dialect& dialect() {
         .reply_encoder = &make_reply_encoder,
         .decode_failure = &decode_failure,
         .encode_failure = &encode_failure,
+        .write_models = &write_models,
+        .write_model = &write_model,
         .failure_headers = &failure_headers,
     };
     return kDialect;

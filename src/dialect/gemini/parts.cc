@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "dialect/gemini/gemini.h"
+#include "dialect/gemini/models.h"
 
 namespace entrepot::dialect::gemini {
 namespace {
@@ -37,7 +38,12 @@ constexpr Dialect make(std::string_view name) {
             },
         .decode_failure = decode_failure,
         .encode_failure = encode_failure,
-        .wants_json_array = wants_json_array};
+        .wants_json_array = wants_json_array,
+        .write_models =
+            [](std::span<const canon::ListedModel> models, std::string_view query) {
+                return write_models(models, query, service);
+            },
+        .write_model = [](const canon::ListedModel& model) { return write_model(model, service); }};
 }
 
 constexpr Dialect kGemini = make<Service::kGemini>(kName);
