@@ -436,7 +436,8 @@ Result<std::uint64_t> Ledger::close(const ExchangeClose& facts) {
     return write(record, LogClass::kEnd);
 }
 
-Result<std::uint64_t> Ledger::end_open_attempts(Instant now, std::vector<Unverified>& ended) {
+Result<std::uint64_t> Ledger::end_open_attempts(
+    Instant now, std::vector<Unverified>& ended, std::span<const ExchangeId> kept) {
     struct Exchange {
         Instant dispatch;
         ExchangeId id;
@@ -445,7 +446,8 @@ Result<std::uint64_t> Ledger::end_open_attempts(Instant now, std::vector<Unverif
     std::vector<bool> is_free(attempts_.size(), false);
     for (const std::uint32_t slot : free_attempts_) is_free[slot] = true;
     for (std::size_t i = 0; i < attempts_.size(); ++i) {
-        if (!is_free[i]) open.push_back({attempts_[i].hold.dispatch, attempts_[i].hold.exchange});
+        if (!is_free[i] && std::ranges::find(kept, attempts_[i].hold.exchange) == kept.end())
+            open.push_back({attempts_[i].hold.dispatch, attempts_[i].hold.exchange});
     }
     std::ranges::sort(open, [](const Exchange& a, const Exchange& b) {
         return std::tie(a.dispatch.ns, a.id) < std::tie(b.dispatch.ns, b.id);

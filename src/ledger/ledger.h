@@ -59,9 +59,9 @@ public:
     /// ledger only.
     [[nodiscard]] Status load(const Changes& checkpoint);
     /// Settles every open attempt unverified at its hold and closes its exchange, in the order they
-    /// were held. The number of exchanges closed.
+    /// were held. Those of the exchanges `kept` stay open. The number of exchanges closed.
     [[nodiscard]] Result<std::uint64_t> end_open_attempts(
-        Instant now, std::vector<Unverified>& ended);
+        Instant now, std::vector<Unverified>& ended, std::span<const ExchangeId> kept = {});
 
     /// What changed since the last call. Forgets accounts whose period ended before `evict_before`
     /// and that nothing holds.

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "store/books_impl.h"
+#include "store/kept.h"
 
 namespace entrepot::store {
 
@@ -47,7 +48,9 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
     constexpr milliseconds kReadyMax(10'000);
     impl->journal->wait_ready(kReadyMax);
     std::vector<ledger::Unverified> ended;
-    ENTREPOT_TRY(summary.exchanges_closed, impl->ledger.end_open_attempts(now, ended));
+    // What a supplier works on for hours is no victim of the crash: its end is looked for.
+    ENTREPOT_TRY(const std::vector<ExchangeId> kept, held_exchanges(options.data));
+    ENTREPOT_TRY(summary.exchanges_closed, impl->ledger.end_open_attempts(now, ended, kept));
     for (const ledger::Unverified& attempt : ended) {
         summary.unverified.push_back(impl->describe(attempt.hold, attempt.amount));
     }
@@ -58,7 +61,13 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
 
 Books::~Books() {
     if (impl_->checkpointer && impl_->checkpointer->has_room()) {
-        impl_->start_checkpoint(impl_->ledger.open_attempts() == 0);
+        const Result<std::vector<ExchangeId>> kept = held_exchanges(impl_->options.data);
+        std::size_t left = impl_->ledger.open_attempts();
+        for (const ledger::Attempt& attempt : impl_->ledger.attempts())
+            if (kept && attempt.state == ledger::Attempt::State::kHeld &&
+                std::ranges::find(*kept, attempt.hold.exchange) != kept->end())
+                --left;
+        impl_->start_checkpoint(left == 0);
     }
     impl_->checkpointer.reset();
 }
