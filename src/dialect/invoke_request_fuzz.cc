@@ -40,8 +40,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             ENTREPOT_CHECK(written.has_value());
             ENTREPOT_CHECK(on_lossy == OnLossy::kName || encoded->dropped.empty());
             if (target != model) continue;
+            // Formats differ in how far a number may go: what one takes another may refuse by name.
             const auto again = dialect.decode_request(*written, context);
-            ENTREPOT_CHECK(again.has_value());
+            ENTREPOT_CHECK(again.has_value() ||
+                (!dialect.takes_family(model, request->family) && !again.error().field.empty()));
         }
     }
     return 0;
