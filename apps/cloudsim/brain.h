@@ -22,6 +22,7 @@ struct Ask {
 
     std::string model;
     bool is_responses = false;  ///< OpenAI kinds: asked by Responses instead of chat completions
+    bool is_invoked = false;    ///< Bedrock: asked by InvokeModel instead of Converse
     bool is_stream = false;
     bool wants_usage = true;  ///< OpenAI kinds: streams report it only when asked
     std::string prompt;       ///< all that counts as prompt, in order

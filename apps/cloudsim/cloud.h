@@ -61,6 +61,9 @@ public:
     /// Headers that every answer has.
     virtual void add_headers(
         net::HeaderLines& lines, const Answer& answer, const Quota& quota) const = 0;
+    /// Headers that depend on what was asked.
+    virtual void add_reply_headers(
+        net::HeaderLines&, const Ask&, const Answer&, bool /*has_usage*/) const {}
     [[nodiscard]] virtual std::string reply_id(const Answer& answer) const = 0;
     [[nodiscard]] virtual std::string whole(
         const Ask& ask, const Answer& answer, bool has_usage, Instant now) const = 0;
@@ -84,6 +87,7 @@ enum class OpenAiKind : std::uint8_t { kOpenAi, kCompatible, kAzure };
 [[nodiscard]] std::unique_ptr<Cloud> make_anthropic();
 [[nodiscard]] std::unique_ptr<Cloud> make_bedrock();
 [[nodiscard]] std::unique_ptr<Cloud> make_gemini();
+[[nodiscard]] std::unique_ptr<Cloud> make_cohere();
 
 /// Whether the request presents `key` under that header, or as a bearer token.
 [[nodiscard]] bool has_key(const Incoming& incoming, std::string_view header, std::string_view key);

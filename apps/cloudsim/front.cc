@@ -143,6 +143,7 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
         job.fault == Fault::kWrongContentType ? "text/html; charset=utf-8"
                                               : cloud_->content_type(job.ask.is_stream));
     cloud_->add_headers(job.headers, job.answer, job.quota);
+    cloud_->add_reply_headers(job.headers, job.ask, job.answer, job.has_usage);
     Served fresh = entry(request);
     fresh.model = job.ask.model;
     fresh.id = cloud_->reply_id(job.answer);
