@@ -56,6 +56,7 @@ Result<std::unique_ptr<Cloudsim>> Cloudsim::start(Core& core, const Options& opt
     state->fronts.push_back(std::make_unique<Front>(state->world, make_anthropic()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_bedrock()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_gemini()));
+    state->fronts.push_back(std::make_unique<Front>(state->world, make_cohere()));
 
     int next = address.second;
     const auto serve = [&](net::Handler& handler) -> Result<std::string> {

@@ -20,7 +20,7 @@ struct Options {
 
 /// How to reach one simulated cloud: what a `clouds:` entry of the configuration needs.
 struct CloudAddress {
-    std::string name;      ///< openai, openai_compatible, azure, anthropic, bedrock, gemini
+    std::string name;      ///< openai, openai_compatible, azure, anthropic, bedrock, gemini, cohere
     std::string kind;      ///< the same; the kind of the configuration
     std::string endpoint;  ///< http://127.0.0.1:PORT, with /v1 for the OpenAI kinds
     std::string api_key;   ///< also Bedrock's bearer token

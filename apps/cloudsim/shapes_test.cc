@@ -113,7 +113,7 @@ Recorded recorded(std::string_view file, std::string_view provider, bool is_bina
         const std::string_view operation = exchange["operation"].string();
         if (response["status"].as_int() != 200 ||
             (!provider.empty() && exchange["provider"].string() != provider) ||
-            (operation != "chat.completions" && operation != "messages" &&
+            (operation != "chat.completions" && operation != "messages" && operation != "v2/chat" &&
                 operation != "generateContent" && operation != "streamGenerateContent" &&
                 !operation.starts_with("converse")))
             continue;
@@ -204,6 +204,11 @@ TEST(CloudsimShapes, AnthropicIsAsRecorded) {
 TEST(CloudsimShapes, GeminiIsAsRecorded) {
     SKIP_WITHOUT_CORPUS();
     expect_shapes(*make_gemini(), recorded("gemini", "gemini", false), false);
+}
+
+TEST(CloudsimShapes, CohereIsAsRecorded) {
+    SKIP_WITHOUT_CORPUS();
+    expect_shapes(*make_cohere(), recorded("cohere", "cohere", false), false);
 }
 
 TEST(CloudsimShapes, BedrockIsAsRecorded) {
