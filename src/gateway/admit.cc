@@ -75,7 +75,7 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     context.is_stream = door.is_stream;
     context.headers = bench.own_headers;
     context.query = request.query;
-    ENTREPOT_TRY(bench.document, json::Document::parse(bench.body));
+    ENTREPOT_TRY(bench.document, json::Document::parse_in_place(bench.body));
     ENTREPOT_TRY(bench.canonical, x.client->decode_request(*bench.document, context));
     x.family = bench.canonical->family;
     canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);

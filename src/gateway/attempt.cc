@@ -267,7 +267,7 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
     const routing::Limits& limits = x.state->table.offer(step.offer).limits;
     Workbench& bench = *x.bench;
     if (!bench.canonical) {
-        ENTREPOT_TRY(const json::Document document, json::Document::parse(bench.body));
+        ENTREPOT_TRY(const json::Document document, json::Document::parse_in_place(bench.body));
         dialect::RequestContext context;
         if (x.client->has_model_in_path) context.model = x.model;
         ENTREPOT_TRY(bench.canonical, x.client->decode_request(document, context));

@@ -71,6 +71,21 @@ constexpr std::array kRows{
         kGenerate, "vertex", Form::kStream},
 };
 
+/// What every path of a row begins with: most rows are ruled out by it.
+constexpr auto kBeginnings = [] {
+    std::array<std::string_view, kRows.size()> beginnings{};
+    for (std::size_t i = 0; i < kRows.size(); ++i)
+        beginnings[i] = kRows[i].pattern.substr(0, kRows[i].pattern.find_first_of("*{"));
+    return beginnings;
+}();
+
+constexpr auto kHasVerb = [] {
+    std::array<bool, kRows.size()> has_verb{};
+    for (std::size_t i = 0; i < kRows.size(); ++i)
+        has_verb[i] = kRows[i].pattern.contains("{model}:");
+    return has_verb;
+}();
+
 /// Takes the next segment off `path`; empty at the end.
 std::string_view next_segment(std::string_view& path) {
     while (path.starts_with('/')) path.remove_prefix(1);
@@ -114,11 +129,14 @@ std::optional<Door> find_door(std::string_view path) {
     if (is_chat_path(path)) [[likely]]
         return Door{kGenerate, &chat_dialect(), {}, {}};
     // A verb behind the model is the longer and the surer match: those rows go first.
+    const bool has_slashes_too_many = path.contains("//");
     for (const bool with_verb : {true, false}) {
-        for (const Row& row : kRows) {
+        for (std::size_t i = 0; i < kRows.size(); ++i) {
+            if (kHasVerb[i] != with_verb) continue;
+            if (!has_slashes_too_many && !path.starts_with(kBeginnings[i])) continue;
+            const Row& row = kRows[i];
             std::string_view model;
-            if (row.pattern.contains("{model}:") != with_verb || !fits(row.pattern, path, model))
-                continue;
+            if (!fits(row.pattern, path, model)) continue;
             const dialect::Dialect* dialect = dialect::find_dialect(row.dialect);
             if (dialect == nullptr) continue;
             Door door{row.operation, dialect, {}, {}};

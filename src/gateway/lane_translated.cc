@@ -91,6 +91,7 @@ WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect
     WholeReply reply;
     Seen seen;
     std::vector<canon::Event> events;
+    events.reserve(16);
     const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);
     if (!head.empty()) decoder->take_headers(head);
     reply.status = decoder->feed(body, events);

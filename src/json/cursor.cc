@@ -4,11 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include <cstring>
 
 namespace entrepot::json {
 namespace {
@@ -21,147 +17,7 @@ int hex_digit(char c) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-bool is_special(char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; }
-
-/// The first quote, backslash or control character at or after `at`. Notes bytes of 0x80 and above
-/// before it (now and then also some behind it, which costs a look and no more).
-const char* find_special(const char* at, const char* end, bool& has_high_bytes) {
-#if defined(__AVX2__)
-    const __m256i quote = _mm256_set1_epi8('"');
-    const __m256i backslash = _mm256_set1_epi8('\\');
-    const __m256i last_control = _mm256_set1_epi8(0x1f);
-    while (end - at >= 32) {
-        const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-        const __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, last_control), block);
-        const __m256i either =
-            _mm256_or_si256(_mm256_cmpeq_epi8(block, quote), _mm256_cmpeq_epi8(block, backslash));
-        const auto found =
-            static_cast<unsigned>(_mm256_movemask_epi8(_mm256_or_si256(either, control)));
-        if (_mm256_movemask_epi8(block) != 0) has_high_bytes = true;
-        if (found != 0) return at + std::countr_zero(found);
-        at += 32;
-    }
-#endif
-    for (; at < end; ++at) {
-        if (is_special(*at)) return at;
-        if (static_cast<unsigned char>(*at) >= 0x80) has_high_bytes = true;
-    }
-    return end;
-}
-
-constexpr std::uint8_t kNoKind = 255;
-
-/// The kind of the value that begins with that byte, or kNoKind.
-constexpr std::array<std::uint8_t, 256> kKindOf = [] {
-    std::array<std::uint8_t, 256> kinds{};
-    kinds.fill(kNoKind);
-    const auto set = [&](std::string_view bytes, Kind kind) {
-        for (const char byte : bytes)
-            kinds[static_cast<unsigned char>(byte)] = static_cast<std::uint8_t>(kind);
-    };
-    set("{", Kind::kObject);
-    set("[", Kind::kArray);
-    set("\"", Kind::kString);
-    set("tf", Kind::kBool);
-    set("n", Kind::kNull);
-    set("-0123456789", Kind::kNumber);
-    return kinds;
-}();
-
 }  // namespace
-
-/// The string whose quote comes next. Most are keys and words, shorter than one block.
-inline std::string_view Cursor::quoted() {
-#if defined(__AVX2__)
-    const char* const begin = at_ + 1;
-    if (end_ - begin >= 32) {
-        const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(begin));
-        const __m256i control =
-            _mm256_cmpeq_epi8(_mm256_min_epu8(block, _mm256_set1_epi8(0x1f)), block);
-        const __m256i either = _mm256_or_si256(_mm256_cmpeq_epi8(block, _mm256_set1_epi8('"')),
-            _mm256_cmpeq_epi8(block, _mm256_set1_epi8('\\')));
-        const auto found =
-            static_cast<unsigned>(_mm256_movemask_epi8(_mm256_or_si256(either, control)));
-        const auto high = static_cast<unsigned>(_mm256_movemask_epi8(block));
-        const auto length = static_cast<unsigned>(std::countr_zero(found));
-        if (found != 0 && begin[length] == '"') {
-            if ((high & ((1U << length) - 1)) != 0) has_high_bytes_ = true;
-            string_has_escapes_ = false;
-            after_value_ = true;
-            at_ = begin + length + 1;
-            return {begin, length};
-        }
-    }
-#endif
-    return quoted_slowly();
-}
-
-Kind Cursor::peek() {
-    pass_space();
-    if (problem_ != nullptr) return Kind::kNull;
-    if (at_ == end_) {
-        refuse("a value is missing at the end");
-        return Kind::kNull;
-    }
-    const std::uint8_t kind = kKindOf[static_cast<unsigned char>(*at_)];
-    if (kind != kNoKind) return static_cast<Kind>(kind);
-    refuse("a value was expected");
-    return Kind::kNull;
-}
-
-bool Cursor::open(char bracket) {
-    pass_space();
-    if (problem_ != nullptr) return false;
-    if (at_ == end_ || *at_ != bracket) return refuse("a container was expected");
-    if (++depth_ > kDepthMax) return refuse("it is nested too deeply");
-    ++at_;
-    after_value_ = false;
-    return true;
-}
-
-bool Cursor::next_member() {
-    pass_space();
-    if (problem_ != nullptr) return false;
-    if (at_ == end_) return refuse("an object is not closed");
-    if (*at_ == '}') {
-        ++at_;
-        --depth_;
-        after_value_ = true;
-        return false;
-    }
-    if (after_value_) {
-        if (*at_ != ',') return refuse("a comma or a closing brace was expected");
-        ++at_;
-        pass_space();
-    }
-    if (at_ == end_ || *at_ != '"') return refuse("a key was expected");
-    key_ = quoted();
-    key_has_escapes_ = string_has_escapes_;
-    pass_space();
-    if (problem_ != nullptr) return false;
-    if (at_ == end_ || *at_ != ':') return refuse("a colon was expected");
-    ++at_;
-    return true;
-}
-
-bool Cursor::next_item() {
-    pass_space();
-    if (problem_ != nullptr) return false;
-    if (at_ == end_) return refuse("an array is not closed");
-    if (*at_ == ']') {
-        ++at_;
-        --depth_;
-        after_value_ = true;
-        return false;
-    }
-    if (after_value_) {
-        if (*at_ != ',') return refuse("a comma or a closing bracket was expected");
-        ++at_;
-        pass_space();
-        if (at_ < end_ && *at_ == ']') return refuse("a value was expected");
-    }
-    return true;
-}
 
 const char* Cursor::pass_escape(const char* backslash) {
     const char* at = backslash + 1;
@@ -182,16 +38,6 @@ const char* Cursor::pass_escape(const char* backslash) {
     for (int i = 1; i <= 4; ++i)
         if (hex_digit(at[i]) < 0) return nullptr;
     return at + 5;
-}
-
-std::string_view Cursor::string() {
-    pass_space();
-    if (problem_ != nullptr) return {};
-    if (at_ == end_ || *at_ != '"') {
-        refuse("a string was expected");
-        return {};
-    }
-    return quoted();
 }
 
 std::string_view Cursor::quoted_slowly() {
@@ -347,60 +193,88 @@ Status Cursor::status() const {
             before.size(), problem_));
 }
 
-void append_unescaped(std::string& out, std::string_view spelled) {
-    const auto unit_at = [&](std::size_t i) -> std::int32_t {  // of `\uXXXX` at i, or -1
-        if (i + 6 > spelled.size() || spelled[i] != '\\' || spelled[i + 1] != 'u') return -1;
-        std::int32_t unit = 0;
-        for (std::size_t d = i + 2; d < i + 6; ++d) unit = unit << 4 | hex_digit(spelled[d]);
-        return unit;
-    };
-    const auto put = [&](std::int32_t point) {
-        const auto byte = [&](std::int32_t value) { out += static_cast<char>(value); };
-        if (point < 0x80) {
-            byte(point);
-        } else if (point < 0x800) {
-            byte(0xC0 | point >> 6);
-            byte(0x80 | (point & 0x3F));
-        } else if (point < 0x10000) {
-            byte(0xE0 | point >> 12);
-            byte(0x80 | (point >> 6 & 0x3F));
-            byte(0x80 | (point & 0x3F));
-        } else {
-            byte(0xF0 | point >> 18);
-            byte(0x80 | (point >> 12 & 0x3F));
-            byte(0x80 | (point >> 6 & 0x3F));
-            byte(0x80 | (point & 0x3F));
-        }
-    };
+namespace {
+
+/// The unit of `\uXXXX` at `i`, or -1.
+std::int32_t unit_at(std::string_view spelled, std::size_t i) {
+    if (i + 6 > spelled.size() || spelled[i] != '\\' || spelled[i + 1] != 'u') return -1;
+    std::int32_t unit = 0;
+    for (std::size_t d = i + 2; d < i + 6; ++d) unit = unit << 4 | hex_digit(spelled[d]);
+    return unit;
+}
+
+char* put_utf8(std::int32_t point, char* out) {
+    const auto byte = [&](std::int32_t value) { *out++ = static_cast<char>(value); };
+    if (point < 0x80) {
+        byte(point);
+    } else if (point < 0x800) {
+        byte(0xC0 | point >> 6);
+        byte(0x80 | (point & 0x3F));
+    } else if (point < 0x10000) {
+        byte(0xE0 | point >> 12);
+        byte(0x80 | (point >> 6 & 0x3F));
+        byte(0x80 | (point & 0x3F));
+    } else {
+        byte(0xF0 | point >> 18);
+        byte(0x80 | (point >> 12 & 0x3F));
+        byte(0x80 | (point >> 6 & 0x3F));
+        byte(0x80 | (point & 0x3F));
+    }
+    return out;
+}
+
+/// Writes the text to `out`, which never needs more room than its spelling: the end of it. Sets
+/// `is_whole` to false where half a surrogate pair had to become U+FFFD.
+char* write_unescaped(std::string_view spelled, char* out, bool& is_whole) {
     for (std::size_t i = 0; i < spelled.size();) {
         const std::size_t plain = std::min(spelled.find('\\', i), spelled.size());
-        out.append(spelled, i, plain - i);
+        std::memcpy(out, spelled.data() + i, plain - i);
+        out += plain - i;
         i = plain;
         if (i + 1 >= spelled.size()) break;
         switch (spelled[i + 1]) {
-            case 'b': out += '\b'; break;
-            case 'f': out += '\f'; break;
-            case 'n': out += '\n'; break;
-            case 'r': out += '\r'; break;
-            case 't': out += '\t'; break;
+            case 'b': *out++ = '\b'; break;
+            case 'f': *out++ = '\f'; break;
+            case 'n': *out++ = '\n'; break;
+            case 'r': *out++ = '\r'; break;
+            case 't': *out++ = '\t'; break;
             case 'u': {
-                std::int32_t point = unit_at(i);
+                std::int32_t point = unit_at(spelled, i);
                 i += 6;
                 const bool is_high = point >= 0xD800 && point < 0xDC00;
-                const std::int32_t low = is_high ? unit_at(i) : -1;
+                const std::int32_t low = is_high ? unit_at(spelled, i) : -1;
                 if (low >= 0xDC00 && low < 0xE000) {
                     point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
                     i += 6;
                 } else if (point < 0 || (point >= 0xD800 && point < 0xE000)) {
                     point = 0xFFFD;
+                    is_whole = false;
                 }
-                put(point);
+                out = put_utf8(point, out);
                 continue;
             }
-            default: out += spelled[i + 1];
+            default: *out++ = spelled[i + 1];
         }
         i += 2;
     }
+    return out;
+}
+
+}  // namespace
+
+std::optional<std::size_t> unescape(std::string_view spelled, char* out) {
+    bool is_whole = true;
+    const char* const end = write_unescaped(spelled, out, is_whole);
+    if (!is_whole) return std::nullopt;
+    return static_cast<std::size_t>(end - out);
+}
+
+void append_unescaped(std::string& out, std::string_view spelled) {
+    const std::size_t before = out.size();
+    bool is_whole = true;
+    out.resize_and_overwrite(before + spelled.size(), [&](char* data, std::size_t) {
+        return static_cast<std::size_t>(write_unescaped(spelled, data + before, is_whole) - data);
+    });
 }
 
 }  // namespace entrepot::json

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,10 +11,10 @@
 
 namespace entrepot::json {
 
-/// One walk over a JSON text by hand, strict and without building anything: the native lane's eyes.
-/// Against simdjson's on-demand parser it has no first pass over the whole text, which is what a
-/// prompt of 64 KB or an event of 300 bytes costs. Accepts what `Document::parse` accepts (a
-/// fuzzer holds the two together).
+/// One walk over a JSON text by hand, strict and without building anything: the native lane's eyes,
+/// and what `Document` is built with. Against simdjson's on-demand parser it has no first pass over
+/// the whole text, which is what a prompt of 64 KB or an event of 300 bytes costs. Accepts what
+/// simdjson's accepts (tests and a fuzzer hold the two together).
 ///
 /// A call that meets malformed text fails the cursor: from then on every question answers "no more"
 /// and `status()` says where. So a walk needs no checks on the way, one at its end.
@@ -59,6 +60,11 @@ public:
     [[nodiscard]] bool has_failed() const { return problem_ != nullptr; }
     /// Errors: kBadRequest with the place.
     [[nodiscard]] Status status() const;
+    /// Fails the cursor here, for a reason that outlives it.
+    bool refuse(const char* problem) {
+        if (problem_ == nullptr) problem_ = problem;
+        return false;
+    }
     /// Bytes before the cursor.
     [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
     /// Passes white space; then `offset()` is where the next value begins.
@@ -74,10 +80,6 @@ private:
     std::string_view quoted();
     std::string_view quoted_slowly();
     bool word(std::string_view text);
-    bool refuse(const char* problem) {
-        if (problem_ == nullptr) problem_ = problem;
-        return false;
-    }
     const char* pass_escape(const char* backslash);
 
     const char* begin_;
@@ -96,5 +98,10 @@ private:
 /// Appends the text that `spelled` (the inside of a string a cursor accepted) stands for. Half a
 /// surrogate pair becomes U+FFFD.
 void append_unescaped(std::string& out, std::string_view spelled);
+/// The same into `out`, which has room for `spelled.size()` bytes: how many the text has. Nothing:
+/// half a surrogate pair is in it, which no text can hold.
+[[nodiscard]] std::optional<std::size_t> unescape(std::string_view spelled, char* out);
 
 }  // namespace entrepot::json
+
+#include "json/cursor_inline.h"  // IWYU pragma: export

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "json/oracle.h"
 #include "json/value.h"
 
 namespace entrepot::json {
@@ -26,8 +27,14 @@ TEST(Cursor, AcceptsWhatTheParserAcceptsWhereverAByteStands) {
                     std::string(at, 'a') + std::string(piece) + std::string(length - at, 'b');
                 for (const std::string& text : {"\"" + inside + "\"", "{\"" + inside + "\":[1]}",
                          "[\"" + inside + "\" , \"x\"]"}) {
-                    const bool is_json = Document::parse(text).has_value();
-                    ASSERT_EQ(reads_whole(text), is_json) << text;
+                    const oracle::Verdict verdict = oracle::read(text);
+                    ASSERT_EQ(reads_whole(text), verdict.is_json) << text;
+                    const auto document = Document::parse(text);
+                    ASSERT_EQ(document.has_value(), verdict.is_json) << text;
+                    if (!document) continue;
+                    std::string told;
+                    oracle::tell(document->root(), told);
+                    ASSERT_EQ(told, verdict.told) << text;
                 }
             }
         }

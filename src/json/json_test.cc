@@ -53,6 +53,39 @@ TEST(Json, NestingIsBounded) {
     EXPECT_FALSE(nested(1000));
 }
 
+TEST(Json, HalfASurrogatePairIsNoText) {
+    for (const char* text :
+        {R"("\ud83d")", R"("\ud83dx")", R"("\udc00")", R"("\ud83d\ud83d")", R"({"\ud83d":1})"})
+        EXPECT_FALSE(Document::parse(text)) << text;
+    EXPECT_EQ(Document::parse(R"("\ud83d\ude00")")->root().string(), "\xF0\x9F\x98\x80");
+}
+
+TEST(Json, ADocumentMayLieOverBytesThatAreNotItsOwn) {
+    const std::string text = R"({"a":"b\nc"})";
+    const auto document = Document::parse_in_place(text);
+    ASSERT_TRUE(document);
+    EXPECT_EQ(document->root()["a"].string(), "b\nc");
+    EXPECT_EQ(document->root()["a"].raw().data(), text.data() + 5);
+    EXPECT_EQ(document->text().data(), text.data());
+}
+
+TEST(Json, WhatMustBeEscapedIsEscapedWhereverItStands) {
+    for (std::size_t length = 0; length < 70; ++length) {
+        for (std::size_t at = 0; at <= length; ++at) {
+            for (int byte = 0; byte < 0x80; ++byte) {
+                std::string text(length, 'a');
+                if (at < length) text[at] = static_cast<char>(byte);
+                const auto back = Document::parse(json::quoted(text));
+                ASSERT_TRUE(back) << byte << " at " << at << " of " << length;
+                ASSERT_EQ(back->root().string(), text);
+            }
+        }
+    }
+    EXPECT_EQ(json::quoted("\b\f\n\r\t\x01\"\\/\x7f"),
+        R"("\b\f\n\r\t\u0001\"\\/)"
+        "\x7f\"");
+}
+
 // Found by a fuzzer: simdjson's is_null() throws when its result is taken for a bool.
 TEST(Json, WhatBeginsLikeNullAndIsNotIsAnErrorAndNoException) {
     for (const char* text : {"[nnnnz]", "nul", "nnnn", "{\"a\":nulL}", "[nullx]"})

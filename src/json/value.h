@@ -69,9 +69,11 @@ struct Member {
 /// A parsed JSON text and everything its values point to. Movable; values stay valid across a move.
 class Document {
 public:
-    /// Parses the whole text: grammar, UTF-8, nesting up to `depth_max`. Errors: kBadRequest with
-    /// the place.
-    [[nodiscard]] static Result<Document> parse(std::string text, std::size_t depth_max = 200);
+    /// Parses the whole text: grammar, UTF-8, nesting up to 200. Errors: kBadRequest with the
+    /// place.
+    [[nodiscard]] static Result<Document> parse(std::string text);
+    /// The same over bytes that live, unmoved, as long as the document.
+    [[nodiscard]] static Result<Document> parse_in_place(std::string_view text);
     Document(Document&&) noexcept;
     Document& operator=(Document&&) noexcept;
     ~Document();
@@ -82,6 +84,7 @@ public:
 private:
     struct Store;
     explicit Document(std::unique_ptr<Store> store);
+    static Result<Document> built(std::unique_ptr<Store> store);
     std::unique_ptr<Store> store_;
 };
 

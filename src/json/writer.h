@@ -39,7 +39,9 @@ private:
     // Out of line: inlined into long chains of members, g++ 12 needs gigabytes to optimise them.
     Writer& open(char bracket);
     Writer& close(char bracket);
+    bool needs_comma();
     void comma();
+    void put(std::string_view text, char behind);  // NUL: nothing stands behind it
 
     std::string& out_;
     std::uint64_t has_items_ = 0;  // bit d: something was written at depth d

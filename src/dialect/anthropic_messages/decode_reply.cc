@@ -341,7 +341,7 @@ public:
 private:
     Status take(const framing::SseEvent& event) {
         if (is_done_ || !event.has_data) return {};
-        const auto document = json::Document::parse(std::string(event.data));
+        const auto document = json::Document::parse_in_place(event.data);
         if (!document) {
             return fail(ErrorCode::kUpstreamProtocol,
                 event.is_complete ? "an event of the supplier's stream is not JSON"

@@ -183,7 +183,7 @@ private:
 
     Status take(const framing::SseEvent& event) {
         if (is_over_ || !event.has_data || event.data == "[DONE]") return {};
-        const auto document = json::Document::parse(std::string(event.data));
+        const auto document = json::Document::parse_in_place(event.data);
         if (!document || !document->root().is_object())
             return malformed(event.is_complete ? "holds an event that is no JSON object"
                                                : "stopped inside an event");

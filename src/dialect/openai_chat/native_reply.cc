@@ -206,7 +206,7 @@ bool read_chunk(std::string_view text, Chunk& chunk) {
 }
 
 canon::Failure failure_of(std::string_view text) {
-    auto document = json::Document::parse(std::string(text));
+    auto document = json::Document::parse_in_place(text);
     if (document)
         if (auto failure = failure_in(document->root(), 200)) return std::move(*failure);
     canon::Failure failure;

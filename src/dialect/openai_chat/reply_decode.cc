@@ -388,7 +388,7 @@ private:
                 reader_.end(events);
                 continue;
             }
-            auto document = json::Document::parse(std::string(event.data));
+            auto document = json::Document::parse_in_place(event.data);
             if (!document || !document->root().is_object()) {
                 is_broken_ = true;
                 return broken(

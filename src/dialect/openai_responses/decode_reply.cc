@@ -81,7 +81,7 @@ private:
             if (failure_) fail_now();
             return {};
         }
-        const auto document = json::Document::parse(std::string(event.data));
+        const auto document = json::Document::parse_in_place(event.data);
         if (!document) {
             return fail(ErrorCode::kUpstreamProtocol,
                 event.is_complete ? "an event of the supplier's stream is not JSON"

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace entrepot::json {
+
+/// Whether the byte cannot stand in a JSON string as it is, or ends it.
+inline bool is_special(char c) {
+    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+}
+
+/// The first quote, backslash or control character at or after `at`. Notes bytes of 0x80 and above
+/// before it (now and then also some behind it, which costs a look and no more).
+inline const char* find_special(const char* at, const char* end, bool& has_high_bytes) {
+#if defined(__AVX2__)
+    const __m256i quote = _mm256_set1_epi8('"');
+    const __m256i backslash = _mm256_set1_epi8('\\');
+    const __m256i last_control = _mm256_set1_epi8(0x1f);
+    while (end - at >= 32) {
+        const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+        const __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, last_control), block);
+        const __m256i either =
+            _mm256_or_si256(_mm256_cmpeq_epi8(block, quote), _mm256_cmpeq_epi8(block, backslash));
+        const auto found =
+            static_cast<unsigned>(_mm256_movemask_epi8(_mm256_or_si256(either, control)));
+        if (_mm256_movemask_epi8(block) != 0) has_high_bytes = true;
+        if (found != 0) return at + std::countr_zero(found);
+        at += 32;
+    }
+#endif
+    if constexpr (std::endian::native == std::endian::little) {
+        // Eight bytes in a word: what is taken away borrows from above a byte that is found, so the
+        // lowest one found is right.
+        constexpr std::uint64_t kOnes = 0x0101010101010101;
+        constexpr std::uint64_t kHigh = 0x80 * kOnes;
+        const auto zeros = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
+        while (end - at >= 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, at, sizeof word);
+            const std::uint64_t found = ((word - 0x20 * kOnes) & ~word & kHigh) |
+                zeros(word ^ ('"' * kOnes)) | zeros(word ^ ('\\' * kOnes));
+            if ((word & kHigh) != 0) has_high_bytes = true;
+            if (found != 0) return at + std::countr_zero(found) / 8;
+            at += 8;
+        }
+    }
+    for (; at < end; ++at) {
+        if (is_special(*at)) return at;
+        if (static_cast<unsigned char>(*at) >= 0x80) has_high_bytes = true;
+    }
+    return end;
+}
+
+}  // namespace entrepot::json
