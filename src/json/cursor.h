@@ -20,10 +20,6 @@ namespace entrepot::json {
 /// and `status()` says where. So a walk needs no checks on the way, one at its end.
 class Cursor {
 public:
-    /// How a number may be spelled: as JSON says, or also with zeros in front, as counters are
-    /// printed by servers whose bytes are only passed on.
-    enum class Numbers : std::uint8_t { kStrict, kPadded };
-
     explicit Cursor(std::string_view text, Numbers numbers = Numbers::kStrict)
         : begin_(text.data()),
           at_(text.data()),

@@ -69,6 +69,19 @@ TEST(Json, ADocumentMayLieOverBytesThatAreNotItsOwn) {
     EXPECT_EQ(document->text().data(), text.data());
 }
 
+TEST(Json, ZerosInFrontOfANumberAreForgivenWhereAskedAndNotWrittenOn) {
+    const std::string text = R"({"t":00000123,"zero":000,"f":00.5,"e":-1})";
+    EXPECT_FALSE(Document::parse(text));
+    const auto document = Document::parse(text, Numbers::kPadded);
+    ASSERT_TRUE(document);
+    const Value& root = document->root();
+    EXPECT_EQ(root["t"].raw(), "123");
+    EXPECT_EQ(root["t"].as_int(), 123);
+    EXPECT_EQ(root["zero"].raw(), "0");
+    EXPECT_EQ(root["f"].raw(), "0.5");
+    EXPECT_EQ(root["e"].raw(), "-1");
+}
+
 TEST(Json, WhatMustBeEscapedIsEscapedWhereverItStands) {
     for (std::size_t length = 0; length < 70; ++length) {
         for (std::size_t at = 0; at <= length; ++at) {

@@ -43,8 +43,8 @@ struct Document::Store {
 /// fails the cursor, which then says that nothing more is there: no step needs a check of its own.
 class Builder {
 public:
-    Builder(std::string_view text, std::pmr::monotonic_buffer_resource& arena)
-        : text_(text), cursor_(text), arena_(arena) {}
+    Builder(std::string_view text, Numbers numbers, std::pmr::monotonic_buffer_resource& arena)
+        : text_(text), cursor_(text, numbers), arena_(arena) {}
 
     Status build(Value& root) {
         scratch_.items.clear();
@@ -65,8 +65,16 @@ private:
             case Kind::kObject: return object(out);
             case Kind::kArray: return array(out);
             case Kind::kString: return string(out);
+            case Kind::kNumber: out.raw_ = without_padding(cursor_.number()); return;
             default: out.raw_ = cursor_.skip(); return;
         }
+    }
+
+    /// Zeros in front are not the number's: it is written on without them.
+    static std::string_view without_padding(std::string_view number) {
+        while (number.size() > 1 && number[0] == '0' && number[1] >= '0' && number[1] <= '9')
+            number.remove_prefix(1);
+        return number;
     }
 
     void array(Value& out) {
@@ -198,24 +206,24 @@ Document::~Document() = default;
 const Value& Document::root() const { return store_->root; }
 std::string_view Document::text() const { return store_->text; }
 
-Result<Document> Document::built(std::unique_ptr<Store> store) {
+Result<Document> Document::built(std::unique_ptr<Store> store, Numbers numbers) {
     if (store->text.find_first_not_of(" \t\r\n") == std::string_view::npos)
         return fail(ErrorCode::kBadRequest, "the JSON is empty");
-    ENTREPOT_TRY_DO(Builder(store->text, store->arena).build(store->root));
+    ENTREPOT_TRY_DO(Builder(store->text, numbers, store->arena).build(store->root));
     return Document(std::move(store));
 }
 
-Result<Document> Document::parse(std::string text) {
+Result<Document> Document::parse(std::string text, Numbers numbers) {
     auto store = std::make_unique<Store>();
     store->owned = std::move(text);
     store->text = store->owned;
-    return built(std::move(store));
+    return built(std::move(store), numbers);
 }
 
-Result<Document> Document::parse_in_place(std::string_view text) {
+Result<Document> Document::parse_in_place(std::string_view text, Numbers numbers) {
     auto store = std::make_unique<Store>();
     store->text = text;
-    return built(std::move(store));
+    return built(std::move(store), numbers);
 }
 
 }  // namespace entrepot::json

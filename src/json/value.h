@@ -17,6 +17,10 @@ enum class Kind : std::uint8_t { kNull, kBool, kNumber, kString, kArray, kObject
 /// `a string`, `an array`: for messages.
 [[nodiscard]] std::string_view kind_name(Kind kind);
 
+/// How a number may be spelled: as JSON says, or also with zeros in front, as some servers print
+/// their counters.
+enum class Numbers : std::uint8_t { kStrict, kPadded };
+
 struct Member;
 
 /// One value of a parsed document: a view that lives as long as its `Document`. Nothing is lost in
@@ -71,9 +75,11 @@ class Document {
 public:
     /// Parses the whole text: grammar, UTF-8, nesting up to 200. Errors: kBadRequest with the
     /// place.
-    [[nodiscard]] static Result<Document> parse(std::string text);
+    [[nodiscard]] static Result<Document> parse(
+        std::string text, Numbers numbers = Numbers::kStrict);
     /// The same over bytes that live, unmoved, as long as the document.
-    [[nodiscard]] static Result<Document> parse_in_place(std::string_view text);
+    [[nodiscard]] static Result<Document> parse_in_place(
+        std::string_view text, Numbers numbers = Numbers::kStrict);
     Document(Document&&) noexcept;
     Document& operator=(Document&&) noexcept;
     ~Document();
@@ -84,7 +90,7 @@ public:
 private:
     struct Store;
     explicit Document(std::unique_ptr<Store> store);
-    static Result<Document> built(std::unique_ptr<Store> store);
+    static Result<Document> built(std::unique_ptr<Store> store, Numbers numbers);
     std::unique_ptr<Store> store_;
 };
 

@@ -156,7 +156,7 @@ void read_groq(Cursor& cursor, Chunk& chunk) {
 /// Reads one JSON text; false when it is none, or no object.
 bool read_chunk(std::string_view text, Chunk& chunk) {
     // The client's parser is the judge of a padded number; only what has no structure is refused.
-    Cursor cursor(text, Cursor::Numbers::kPadded);
+    Cursor cursor(text, json::Numbers::kPadded);
     if (cursor.peek() != Kind::kObject) return false;
     cursor.enter_object();
     std::size_t before = cursor.offset();

@@ -388,7 +388,7 @@ private:
                 reader_.end(events);
                 continue;
             }
-            auto document = json::Document::parse_in_place(event.data);
+            auto document = json::Document::parse_in_place(event.data, json::Numbers::kPadded);
             if (!document || !document->root().is_object()) {
                 is_broken_ = true;
                 return broken(
@@ -416,7 +416,7 @@ public:
     }
 
     Status finish(std::vector<Event>& events) override {
-        auto document = json::Document::parse(std::move(body_));
+        auto document = json::Document::parse(std::move(body_), json::Numbers::kPadded);
         if (!document || !document->root().is_object())
             return broken("the supplier's reply is not a JSON object",
                 document ? document->text() : std::string_view(document.error().message));

@@ -156,6 +156,15 @@ TEST(ChatReply, TheTierThatServedIsReportedWithTheUsage) {
         "on_demand");
 }
 
+// As the native lane forgives it: a server's clock in its events, printed at a fixed width.
+TEST(ChatReply, ACounterPaddedWithZerosIsNoReasonToBreakAnAnswerOff) {
+    const Carried carried = carry(ReplyForm::kWhole,
+        R"({"t":0007,"choices":[{"index":00,"message":{"content":"a"},"finish_reason":"stop"}],)"
+        R"("usage":{"prompt_tokens":0012,"completion_tokens":3}})");
+    EXPECT_EQ(first_choice(carried)["message"]["content"].string(), "a");
+    EXPECT_EQ(carried.document.root()["usage"]["prompt_tokens"].as_int(), 12);
+}
+
 TEST(ChatReply, AnErrorBodyWithoutErrorIsAnErrorAllTheSame) {
     const auto events = decode(
         ReplyForm::kWhole, R"({"code":400,"message":"Temperature is 100","type":"Bad Request"})");

@@ -205,7 +205,7 @@ canon::Usage read_usage(json::Cursor& cursor, bool* has_counts) {
 }
 
 canon::Usage read_usage(std::string_view object) {
-    json::Cursor cursor(object);
+    json::Cursor cursor(object, json::Numbers::kPadded);
     return read_usage(cursor);
 }
 
