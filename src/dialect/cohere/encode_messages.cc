@@ -129,6 +129,9 @@ private:
         if (call.is_custom)
             return losses_.of_answer(
                 path_of(item) + ".tool_calls", "calls have no free-form input there");
+        if (item.signature)
+            ENTREPOT_TRY_DO(
+                losses_.of_hint(path_of(item) + ".signature", "it is another supplier's proof"));
         std::string out;
         json::Writer writer(out);
         writer.begin_object().member("id", call.id).member("type", "function");

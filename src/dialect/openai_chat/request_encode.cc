@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dialect/losses.h"
 #include "dialect/openai_chat/request.h"
@@ -86,6 +87,7 @@ private:
     void write_tool_choice();
     void write_format();
     void write_sampling();
+    [[nodiscard]] std::string service_tier() const;
     Status write_reasoning();
     void write_stream();
     Status write_request_extras();
@@ -301,7 +303,7 @@ Status RequestEncoder::write_message(std::span<const Item> turn) {
             // What one maker's model thought proves nothing to another's.
             if (is_native())
                 thought = thought.value_or("") + seen->text;
-            else if (!seen->text.empty())
+            else if (!seen->text.empty() || seen->is_redacted || item.signature)
                 ENTREPOT_TRY_DO(losses_.lose("thinking", Weight::kHint));
         } else if (const auto* words = std::get_if<canon::Refusal>(&item.body);
             words != nullptr && item.role == Role::kAssistant && is_plain_part(item)) {
@@ -501,11 +503,19 @@ void RequestEncoder::write_sampling() {
     text("user", request_.user);
     text("prompt_cache_key", request_.prompt_cache_key);
     if (request_.store) writer_.member_bool("store", *request_.store);
-    // Tiers and metadata are each supplier's own words; another's are refused.
-    if (is_native()) {
-        text("service_tier", request_.service_tier);
-        if (!request_.metadata.empty()) writer_.member_raw("metadata", request_.metadata);
-    }
+    text("service_tier", service_tier());
+    // Metadata is for each supplier's own books.
+    if (is_native() && !request_.metadata.empty())
+        writer_.member_raw("metadata", request_.metadata);
+}
+
+/// The tier in OpenAI's words; empty: none, or one that has no word here.
+std::string RequestEncoder::service_tier() const {
+    constexpr std::array<std::string_view, 5> kWords{
+        "auto", "default", "flex", "priority", "scale"};
+    const std::string& tier = request_.service_tier;
+    if (is_native() || std::ranges::find(kWords, tier) != kWords.end()) return tier;
+    return tier == "standard_only" ? "default" : "";
 }
 
 Status RequestEncoder::write_reasoning() {
@@ -558,7 +568,7 @@ Status RequestEncoder::write_request_extras() {
     }
     if (is_native()) return {};
     if (request_.top_k) ENTREPOT_TRY_DO(losses_.lose("top_k", Weight::kMeaning));
-    if (!request_.service_tier.empty())
+    if (!request_.service_tier.empty() && service_tier().empty())
         ENTREPOT_TRY_DO(losses_.lose("service_tier", Weight::kHint));
     if (!request_.metadata.empty()) ENTREPOT_TRY_DO(losses_.lose("metadata", Weight::kHint));
     return {};

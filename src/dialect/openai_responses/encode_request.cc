@@ -186,6 +186,8 @@ private:
                 asked.effort = budget < 4096 ? "low" : budget < 16384 ? "medium" : "high";
                 ENTREPOT_TRY_DO(losses_.of_hint(
                     "thinking.budget_tokens", "effort is a word there, not a number of tokens"));
+            } else if (asked.is_enabled) {
+                ENTREPOT_TRY_DO(losses_.of_hint("thinking", "a model thinks there as it likes"));
             }
         }
         std::string members;
