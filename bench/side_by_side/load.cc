@@ -1,8 +1,12 @@
-// bench_load json PORT CONNECTIONS SECONDS BODY_BYTES   requests one after the other on each
-// connection bench_load sse PORT STREAMS SECONDS                    streams, begun anew when they
-// end bench_load hold PORT STREAMS SECONDS                   as many streams at once, each read to
-// its end once Prints one JSON object. Latencies in microseconds; delays are one-way, from the
-// event's own time stamp.
+// bench_load json PORT CONNECTIONS SECONDS BODY_BYTES [messages]
+//     requests one after the other on each connection
+// bench_load sse PORT STREAMS SECONDS [messages]
+//     streams, begun anew when they end
+// bench_load hold PORT STREAMS SECONDS [messages]
+//     as many streams at once, each read to its end once
+//
+// Chat completions, or Anthropic's Messages. Prints one JSON object. Latencies in microseconds;
+// delays are one-way, from the time stamp in the event's text.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,6 +31,7 @@ struct Run {
     entrepot::net::OriginPool* origin = nullptr;
     entrepot::MonotonicTime until;
     bool repeats = true;
+    std::string target = "/v1/chat/completions";
     std::string body;
     std::vector<std::int64_t> samples_ns;
     std::uint64_t requests = 0, events = 0, bad = 0;
@@ -34,7 +39,7 @@ struct Run {
 
 entrepot::net::ClientRequest request_of(const Run& run) {
     entrepot::net::ClientRequest request;
-    request.target = "/v1/chat/completions";
+    request.target = run.target;
     request.header_lines = "content-type: application/json\r\nauthorization: Bearer sk-bench\r\n";
     request.body = run.body;
     return request;
@@ -58,7 +63,7 @@ Co<void> ask(Run& run) {
 }
 
 void count_events(Run& run, std::string_view bytes, entrepot::MonotonicTime now) {
-    constexpr std::string_view kStamp = "\"t\":";
+    constexpr std::string_view kStamp = " t=";
     for (std::size_t at = bytes.find(kStamp); at != std::string_view::npos;
         at = bytes.find(kStamp, at + 1)) {
         const std::string_view digits = bytes.substr(at + kStamp.size(), 20);
@@ -120,10 +125,12 @@ std::int64_t percentile_us(std::vector<std::int64_t>& samples_ns, std::size_t pe
 
 int main(int argc, char** argv) {
     const std::string_view mode = argc > 1 ? argv[1] : "";
-    if ((mode != "json" || argc != 6) && ((mode != "sse" && mode != "hold") || argc != 5)) {
+    const bool is_messages = argc > 5 && std::string_view(argv[argc - 1]) == "messages";
+    const int given = is_messages ? argc - 1 : argc;
+    if ((mode != "json" || given != 6) && ((mode != "sse" && mode != "hold") || given != 5)) {
         fmt::print(stderr,
-            "usage: bench_load json PORT CONNECTIONS SECONDS BODY_BYTES\n"
-            "       bench_load sse|hold PORT STREAMS SECONDS\n");
+            "usage: bench_load json PORT CONNECTIONS SECONDS BODY_BYTES [messages]\n"
+            "       bench_load sse|hold PORT STREAMS SECONDS [messages]\n");
         return 2;
     }
     entrepot::raise_descriptor_limit();
@@ -138,10 +145,13 @@ int main(int argc, char** argv) {
     run.origin = *pool;
     run.repeats = mode == "sse";
     run.until = entrepot::monotonic_now() + std::chrono::seconds(number(argv[4]));
-    run.body =
-        fmt::format(R"({{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"{}"}}]{}}})",
-            std::string(mode == "json" ? static_cast<std::size_t>(number(argv[5])) : 400, 'x'),
-            mode == "json" ? "" : R"(,"stream":true,"stream_options":{"include_usage":true})");
+    if (is_messages) run.target = "/v1/messages";
+    const std::string_view usage = is_messages ? "" : R"(,"stream_options":{"include_usage":true})";
+    run.body = fmt::format(
+        R"({{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"{}"}}]{}{}{}}})",
+        std::string(mode == "json" ? static_cast<std::size_t>(number(argv[5])) : 400, 'x'),
+        is_messages ? R"(,"max_tokens":1024)" : "", mode == "json" ? "" : R"(,"stream":true)",
+        mode == "json" ? "" : usage);
     const auto began = entrepot::monotonic_now();
     core.run_until_done(drive(run, mode, number(argv[3])));
     const std::int64_t elapsed_us = (entrepot::monotonic_now() - began).count() / 1000;

@@ -2,13 +2,14 @@
 """Entrepot with everything on beside nginx as a plain reverse proxy, on loopback, in one run.
 
     bench/side_by_side/run.py [--build DIR] [--rounds N] [--seconds N] [--streams N] [--hold N]
-                              [--json FILE]
+                              [--only chat|messages] [--json FILE]
 
 Core 0 runs the supplier and the load, core 1 the proxy alone. A proxy's CPU is the scheduler's own
 run time of all its threads (schedstat). Each round measures every target in turn, and what is
 compared is the ratio within a round, because the machine's speed drifts between rounds. `direct` is
-the load on the supplier itself: what the proxies add is their latency less its. Needs nginx; prints
-a table in Markdown.
+the load on the supplier itself: what the proxies add is their latency less its. The rows of Messages
+are the translation lane: Entrepot's client speaks Anthropic's dialect and the supplier Chat
+Completions, while nginx passes Chat Completions on. Needs nginx; prints a table in Markdown.
 """
 import argparse
 import json
@@ -133,12 +134,14 @@ def median(values):
     return statistics.median(values) if values else float("nan")
 
 
-def rounds_of(bench, words):
-    """[{target: result}] with the order of the targets turned round each time."""
+def rounds_of(bench, words, *own):
+    """[{target: result}] with the order of the targets turned round each time. `own`: further words
+    for Entrepot's load."""
     out = []
     for number in range(bench.options.rounds):
         targets = list(PORTS) if number % 2 == 0 else list(PORTS)[::-1]
-        out.append({target: bench.load(target, *words) for target in targets})
+        out.append({target: bench.load(target, *words, *(own if target == "entrepot" else ()))
+                    for target in targets})
     return out
 
 
@@ -170,6 +173,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--hold", type=int, default=5000, help="streams held open at once")
+    parser.add_argument("--only", choices=("chat", "messages"), help="rows of one client dialect")
     parser.add_argument("--json", help="write the figures to this file as well")
     bench = Bench(parser.parse_args())
     options = bench.options
@@ -181,12 +185,15 @@ def main():
         bench.up(50, 20)
         for target in PORTS:
             bench.load(target, "json", 16, 1, 400)
-        for size in (400, 4000, 64000):
-            figures.append(row(f"{size} B prompt, per request",
-                               rounds_of(bench, ("json", 64, options.seconds, size)), "requests"))
-        figures.append(row(f"{options.streams} streams, per event",
-                           rounds_of(bench, ("sse", options.streams, options.seconds * 2)),
-                           "events"))
+        for client in ("chat", "messages"):
+            if options.only not in (None, client):
+                continue
+            own = [] if client == "chat" else [client]
+            for size in (400, 4000, 64000):
+                rounds = rounds_of(bench, ("json", 64, options.seconds, size), *own)
+                figures.append(row(f"{client}, {size} B prompt, per request", rounds, "requests"))
+            rounds = rounds_of(bench, ("sse", options.streams, options.seconds * 2), *own)
+            figures.append(row(f"{client}, {options.streams} streams, per event", rounds, "events"))
         bench.down()
         print("\nRequests: latency added to the supplier's own. Events: one-way delay.\n")
         print("| streams held open | kB of user memory per stream |\n|---|---|")

@@ -1,7 +1,7 @@
 // bench_supplier PORT EVENTS INTERVAL_MS: a supplier that costs as little as it can.
 // A request whose body asks for a stream gets EVENTS events, INTERVAL_MS apart, each bearing the
-// nanosecond of CLOCK_MONOTONIC at which it was written; any other gets one fixed answer of about
-// 600 bytes.
+// nanosecond of CLOCK_MONOTONIC at which it was written in its text; any other gets one fixed
+// answer of about 600 bytes.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -53,7 +53,7 @@ public:
             const std::string event = fmt::format(
                 "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\","
                 "\"created\":1790000000,\"model\":\"gpt-4o-mini\",\"choices\":[{{\"index\":0,"
-                "\"delta\":{{\"content\":\" crate\"}},\"finish_reason\":null}}],\"t\":{:020}}}\n\n",
+                "\"delta\":{{\"content\":\" t={:020}\"}},\"finish_reason\":null}}]}}\n\n",
                 entrepot::monotonic_now().ns);
             if (const auto wrote = co_await response.write(event); !wrote) co_return;
         }

@@ -17,9 +17,9 @@ constexpr char kNothing = '\0';
 
 void append_quoted(std::string& out, std::string_view text) {
     constexpr std::string_view kHex = "0123456789abcdef";
-    // Room for text that needs no escapes: one growth for a long one.
-    if (out.capacity() - out.size() < text.size() + 2)
-        out.reserve(std::max(out.size() + text.size() + 2, 2 * out.capacity()));
+    // One growth for a long text and what closes the document behind it.
+    if (const std::size_t needed = out.size() + text.size() + 2; needed > out.capacity())
+        out.reserve(std::max(needed + text.size() / 16 + 64, 2 * out.capacity()));
     out += '"';
     const char* plain = text.data();  // start of the run not yet copied
     const char* const end = plain + text.size();
