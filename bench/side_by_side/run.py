@@ -8,8 +8,8 @@ Core 0 runs the supplier and the load, core 1 the proxy alone. A proxy's CPU is 
 run time of all its threads (schedstat). Each round measures every target in turn, and what is
 compared is the ratio within a round, because the machine's speed drifts between rounds. `direct` is
 the load on the supplier itself: what the proxies add is their latency less its. The rows of
-Messages are the translation lane: Entrepot's client speaks Anthropic's dialect and the supplier Chat
-Completions, while nginx passes Chat Completions on. Needs nginx; prints a table in Markdown.
+Messages are the translation lane: Entrepot's client speaks Anthropic's dialect and the supplier
+Chat Completions, while nginx passes Chat Completions on. Needs nginx; prints a table in Markdown.
 """
 import argparse
 import json
