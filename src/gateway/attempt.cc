@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "dialect/sealed_signature.h"
 #include "gateway/failure.h"
 #include "gateway/worker.h"
 #include "json/writer.h"
@@ -190,10 +191,11 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
         !x.client->takes_family(offer.model_at_cloud, x.family);
     if (is_other_family) x.voice = &offer.voices.front();
     x.lane = is_other_family ? Lane::kTranslated : lane_between(*x.client, *x.voice->dialect);
-    // A cap of ours is a change that only a dialect's own encoder knows how to make; and suppliers
-    // are asked for events, never for an array.
+    // A cap of ours is a change that only a dialect's own encoder knows how to make; suppliers are
+    // asked for events, never for an array; and what another maker signed is not for this one.
     if (x.lane == Lane::kPassing &&
-        (x.wants_json_array || (must_state && step.inject_output_cap > 0)))
+        (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
+            dialect::may_hold_sealed(x.bench->body)))
         x.lane = Lane::kTranslated;
     // In another dialect, what the supplier would run by itself stays behind.
     if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&

@@ -181,7 +181,7 @@ private:
             keep_rest(block, {"type", "thinking", "signature", "cache_control"}, path, item.extras);
         } else if (type == "redacted_thinking") {
             ENTREPOT_TRY(std::string data, text_of(block, "data", path));
-            if (put_back(data, turn, items)) return {};
+            if (put_back(unseal(data), turn, items)) return {};
             item.body = canon::Thought{.is_redacted = true};
             item.signature = signature_of(std::move(data));
             keep_rest(block, {"type", "data", "cache_control"}, path, item.extras);
@@ -194,36 +194,6 @@ private:
         ENTREPOT_TRY_DO(read_cache(block["cache_control"], path, item.cache));
         items.push_back(std::move(item));
         return {};
-    }
-
-    // What another maker signed and this dialect has no place for was shown to the client as a
-    // block of its own: the signature returns to the call that it names, or to what stands before.
-    static bool put_back(std::string_view data, std::uint32_t turn, std::vector<Item>& items) {
-        auto sealed = unseal(data);
-        if (!sealed || sealed->of == Sealed::Of::kRedacted) return false;
-        if (sealed->of != Sealed::Of::kPart) {
-            const bool is_thought = sealed->of == Sealed::Of::kThought;
-            Item item{.role = Role::kAssistant, .turn = turn};
-            if (is_thought) {
-                item.body = canon::Thought{};
-            } else {
-                item.body = canon::Text{};
-            }
-            item.signature = std::move(sealed->signature);
-            items.push_back(std::move(item));
-            return true;
-        }
-        for (Item& item : std::views::reverse(items)) {
-            if (item.turn != turn) break;
-            const auto* call = std::get_if<canon::ToolCall>(&item.body);
-            const bool is_it = sealed->call_id.empty()
-                ? call == nullptr
-                : call != nullptr && call->id == sealed->call_id;
-            if (!is_it) continue;
-            item.signature = std::move(sealed->signature);
-            return true;
-        }
-        return true;  // what it signed was left out by the client, so it proves nothing
     }
 
     static bool is_known_source(const Value& source) {

@@ -241,6 +241,57 @@ TEST(BedrockConverse, GivesReasoningBackToItsMakerOnly) {
     EXPECT_EQ(result->body.find("hm"), std::string::npos);
 }
 
+// A client of Converse hands back what it was shown: proofs of others reach who made them again.
+TEST(BedrockConverse, ShowsProofsOfOthersSealedAndReadsThemBack) {
+    const auto signed_part = [](std::uint32_t n, canon::PartKind kind, std::string text,
+                                 bool is_redacted = false) {
+        canon::PartStarted start;
+        start.part = n;
+        start.kind = kind;
+        start.is_redacted = is_redacted;
+        if (kind == canon::PartKind::kToolCall) start.call_id = start.name = "f";
+        std::vector<canon::Event> events{start};
+        if (!text.empty()) events.emplace_back(canon::PartDelta{0, n, std::move(text)});
+        events.emplace_back(
+            canon::PartSignature{0, n, canon::Signature{"gemini", fmt::format("s{}", n)}});
+        events.emplace_back(canon::PartEnded{0, n});
+        return events;
+    };
+    std::vector<canon::Event> reply{canon::Started{"id", "m", 0}};
+    for (auto& part : {signed_part(0, canon::PartKind::kThought, "hm"),
+             signed_part(1, canon::PartKind::kThought, "", true),
+             signed_part(2, canon::PartKind::kToolCall, "{}"),
+             signed_part(3, canon::PartKind::kText, "t"),
+             signed_part(4, canon::PartKind::kText, "")})
+        reply.insert(reply.end(), part.begin(), part.end());
+    reply.emplace_back(canon::Finished{0, canon::StopReason::kToolCalls, "", ""});
+    reply.emplace_back(canon::Ended{});
+    for (const ReplyForm form : {ReplyForm::kWhole, ReplyForm::kStream}) {
+        std::string told;
+        const auto encoder = kDialect.reply_encoder(form, {});
+        for (const canon::Event& event : reply) encoder->add(event, told);
+        EXPECT_TRUE(encoder->dropped().empty());
+        // As its client would send it in the next turn.
+        const auto whole = kDialect.reply_encoder(ReplyForm::kWhole, {});
+        std::string text;
+        for (const canon::Event& event : decode(form, told, told.size()).events)
+            whole->add(event, text);
+        const auto body = json::Document::parse(text);
+        ASSERT_TRUE(body) << text;
+        const auto request = kDialect.decode_request(
+            *json::Document::parse(
+                fmt::format(R"({{"messages":[{{"role":"user","content":[{{"text":"q"}}]}},{}]}})",
+                    body->root()["output"]["message"].raw())),
+            {.model = "m"});
+        ASSERT_TRUE(request) << text;
+        std::vector<std::string> proofs;
+        for (const Item& one : request->items)
+            if (one.signature) proofs.push_back(one.signature->origin + one.signature->data);
+        EXPECT_THAT(
+            proofs, ElementsAre("geminis0", "geminis1", "geminis2", "geminis3", "geminis4"));
+    }
+}
+
 TEST(BedrockConverse, BoundsClaudesThinkingByTheCap) {
     canon::Request request = openai({user(0, "q")});
     request.reasoning.emplace().effort = "high";

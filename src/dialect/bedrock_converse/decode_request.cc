@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
+#include "dialect/sealed_signature.h"
 
 namespace entrepot::dialect::bedrock_converse {
 namespace {
@@ -95,6 +97,18 @@ Result<bool> decode_media(
 
 Result<bool> decode_tool_result(const Value& value, const std::string& path, Item& item);
 
+/// Of a client that was shown another maker's: blobs are base64.
+std::optional<Sealed> sealed_in(std::string_view blob) {
+    std::string bytes;
+    return base64_decode(blob, bytes) ? unseal(bytes) : std::nullopt;
+}
+
+/// A proof of another maker comes back in the place where its client was shown it.
+canon::Signature signature_of(std::string_view data, std::optional<Sealed> sealed) {
+    if (sealed) return std::move(sealed->signature);
+    return {std::string(kName), std::string(data)};
+}
+
 /// The block's content into `item`. False when only Converse itself has a place for it.
 Result<bool> decode_block(
     std::string_view key, const Value& value, const std::string& path, Item& item) {
@@ -124,7 +138,7 @@ Result<bool> decode_block(
     if (key == "reasoningContent") {
         if (const Value& redacted = value["redactedContent"]; redacted.is_string()) {
             item.body = canon::Thought{"", true, false};
-            item.signature = canon::Signature{std::string(kName), std::string(redacted.string())};
+            item.signature = signature_of(redacted.string(), sealed_in(redacted.string()));
             return true;
         }
         const Value& text = value["reasoningText"];
@@ -132,7 +146,7 @@ Result<bool> decode_block(
         item.body = canon::Thought{std::string(text["text"].string()), false, false};
         if (text["signature"].is_string())
             item.signature =
-                canon::Signature{std::string(kName), std::string(text["signature"].string())};
+                signature_of(text["signature"].string(), unseal(text["signature"].string()));
         return true;
     }
     if (key == "citationsContent") {
@@ -188,6 +202,9 @@ Status decode_blocks(const Value& blocks, const std::string& path, Role role, st
                 canon::CacheMark{std::string(member->value["ttl"].string())};
             continue;
         }
+        if (const Value& redacted = member->value["redactedContent"];
+            redacted.is_string() && put_back(sealed_in(redacted.string()), turn, request.items))
+            continue;
         Item item;
         item.role = role;
         item.turn = turn;

@@ -7,6 +7,7 @@
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
 #include "dialect/losses.h"
+#include "dialect/sealed_signature.h"
 #include "framing/event_stream.h"
 
 namespace entrepot::dialect::bedrock_converse {
@@ -34,8 +35,26 @@ std::string input_of(std::string_view arguments) {
     return is_object(arguments) ? std::string(arguments) : json::quoted(arguments);
 }
 
-bool is_own(const std::optional<canon::Signature>& signature) {
-    return signature && signature->origin == kName;
+/// What proves a thought: Bedrock's own as it is, another maker's sealed, so that the client hands
+/// it back and it returns to who signed it. A blob is base64. Empty: there is nothing.
+std::string proof_of(const std::optional<canon::Signature>& signature, bool is_blob) {
+    if (!signature) return {};
+    if (signature->origin == kName) return signature->data;
+    const std::string sealed =
+        seal({*signature, is_blob ? Sealed::Of::kRedacted : Sealed::Of::kThought, {}});
+    return is_blob ? base64_encode(sealed) : sealed;
+}
+
+/// What proves another part stands in a block of its own behind it, since only thoughts have a
+/// place for it. `has_block`: the part has one itself. Empty: there is nothing to prove, or nobody
+/// who wants it back.
+std::string proof_behind(PartKind kind, std::string_view call_id, bool has_block,
+    const std::optional<canon::Signature>& signature) {
+    const bool is_text = kind == PartKind::kText || kind == PartKind::kRefusal;
+    const bool is_call = kind == PartKind::kToolCall;
+    if (!signature || signature->origin == kName || (!is_text && !is_call)) return {};
+    const auto of = has_block ? Sealed::Of::kPart : Sealed::Of::kEmptyText;
+    return base64_encode(seal({*signature, of, is_call ? legal_call_id(call_id) : std::string()}));
 }
 
 constexpr std::string_view kMoreFields = "additionalModelResponseFields";
@@ -88,7 +107,10 @@ private:
         writer.key("output").begin_object().key("message").begin_object();
         writer.key("content").begin_array();
         for (const canon::Aside& aside : choice.asides) keep_citations(aside, choice);
-        for (const canon::Reply::Part& part : choice.parts) write_part(part, writer);
+        for (const canon::Reply::Part& part : choice.parts) {
+            write_part(part, writer);
+            write_proof(part, writer);
+        }
         writer.end_array().member("role", "assistant").end_object().end_object();
         writer.member("stopReason",
             choice.finished ? stop_word_of(*choice.finished) : std::string_view("end_turn"));
@@ -156,21 +178,34 @@ private:
     }
 
     void write_thought(const canon::Reply::Part& part, Writer& writer) {
-        if (part.start.is_redacted && !is_own(part.signature)) {
+        const std::string proof = proof_of(part.signature, part.start.is_redacted);
+        if (part.start.is_redacted && proof.empty()) {
             dropped_.add("redacted reasoning");
             return;
         }
-        if (part.signature && !is_own(part.signature)) dropped_.add("reasoning signature");
-        if (part.text.empty() && !is_own(part.signature)) return;  // nothing of it is shown
+        if (part.text.empty() && proof.empty()) return;  // nothing of it is shown
         writer.begin_object().key("reasoningContent").begin_object();
         if (part.start.is_redacted) {
-            writer.member("redactedContent", part.signature->data);
+            writer.member("redactedContent", proof);
         } else {
             writer.key("reasoningText").begin_object().member("text", part.text);
-            if (is_own(part.signature)) writer.member("signature", part.signature->data);
+            if (!proof.empty()) writer.member("signature", proof);
             writer.end_object();
         }
         writer.end_object().end_object();
+    }
+
+    void write_proof(const canon::Reply::Part& part, Writer& writer) {
+        const bool is_shown = part.start.kind == PartKind::kToolCall || !part.text.empty() ||
+            citations_.contains(part.start.part);
+        const std::string proof =
+            proof_behind(part.start.kind, part.start.call_id, is_shown, part.signature);
+        if (proof.empty()) {
+            if (part.signature && part.start.kind != PartKind::kThought) dropped_.add("signature");
+            return;
+        }
+        writer.begin_object().key("reasoningContent").begin_object();
+        writer.member("redactedContent", proof).end_object().end_object();
     }
 
     void write_media(const canon::Reply::Part& part, Writer& writer) {
@@ -205,6 +240,9 @@ private:
         PartKind kind = PartKind::kText;
         bool is_redacted = false;
         bool is_silent = false;  // nothing of it can be shown
+        bool has_content = false;
+        std::string call_id = {};
+        std::optional<canon::Signature> signature = {};  // for a block behind it
     };
 
     static void event(std::string& out, std::string_view type, std::string_view payload) {
@@ -228,7 +266,11 @@ private:
             return;
         }
         name_riders(e, [&](std::string_view name) { dropped_.add(name); });
-        Open open{next_index_, e.kind, e.is_redacted, false};
+        Open open{.index = next_index_,
+            .kind = e.kind,
+            .is_redacted = e.is_redacted,
+            .has_content = e.kind == PartKind::kToolCall,
+            .call_id = e.call_id};
         if (e.kind == PartKind::kToolCall) {
             block_event(out, "contentBlockStart", open.index,
                 fmt::format(R"(,"start":{{"toolUse":{{"toolUseId":{},"name":{}}}}})",
@@ -240,6 +282,12 @@ private:
         }
         if (!open.is_silent) ++next_index_;
         open_[e.part] = open;
+    }
+
+    static void put_proof(
+        std::string& out, std::int64_t index, std::string_view key, const std::string& proof) {
+        delta_event(
+            out, index, fmt::format(R"("reasoningContent":{{"{}":{}}})", key, json::quoted(proof)));
     }
 
     bool put_image(const canon::PartStarted& e, std::int64_t index, std::string& out) {
@@ -291,8 +339,9 @@ private:
     }
 
     void put(const canon::PartDelta& e, std::string& out) {
-        const Open* open = find(e.choice, e.part);
+        Open* open = find(e.choice, e.part);
         if (open == nullptr) return;
+        open->has_content = open->has_content || !e.text.empty();
         const std::string text = json::quoted(e.text);
         switch (open->kind) {
             case PartKind::kToolCall:
@@ -307,21 +356,29 @@ private:
     }
 
     void put(const canon::PartSignature& e, std::string& out) {
-        const Open* open = find(e.choice, e.part);
-        if (open == nullptr || open->kind != PartKind::kThought || e.signature.origin != kName) {
-            dropped_.add(open != nullptr && open->is_redacted ? "redacted reasoning"
-                                                              : "reasoning signature");
-            return;
+        Open* open = find(e.choice, e.part);
+        if (open == nullptr) {
+            dropped_.add("signature");
+        } else if (open->kind == PartKind::kThought) {
+            put_proof(out, open->index, open->is_redacted ? "redactedContent" : "signature",
+                proof_of(e.signature, open->is_redacted));
+        } else {
+            open->signature = e.signature;
         }
-        delta_event(out, open->index,
-            fmt::format(R"("reasoningContent":{{"{}":{}}})",
-                open->is_redacted ? "redactedContent" : "signature",
-                json::quoted(e.signature.data)));
     }
 
     void put(const canon::PartEnded& e, std::string& out) {
-        if (const Open* open = find(e.choice, e.part))
+        if (const Open* open = find(e.choice, e.part)) {
             block_event(out, "contentBlockStop", open->index, "");
+            const std::string proof =
+                proof_behind(open->kind, open->call_id, open->has_content, open->signature);
+            if (!proof.empty()) {
+                put_proof(out, next_index_, "redactedContent", proof);
+                block_event(out, "contentBlockStop", next_index_++, "");
+            } else if (open->signature) {
+                dropped_.add("signature");
+            }
+        }
         if (e.choice == 0) open_.erase(e.part);
     }
 
