@@ -40,6 +40,7 @@ struct Ask {
     std::vector<std::string> stop;
     std::int64_t choices = 1;
     bool has_tool_blocks = false;  ///< calls or results in the history
+    std::int64_t thoughts = 0;     ///< of ours that came back, signed where they were
     /// Bytes of `prompt` up to the last cache mark; 0 for none.
     std::size_t marked_bytes = 0;
     bool is_mark_long = false;

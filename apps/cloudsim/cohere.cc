@@ -320,6 +320,7 @@ private:
             const std::string_view type = block["type"].string();
             if (type == "text" || type == "thinking") {
                 text += block[type].string();
+                if (type == "thinking") ++ask.thoughts;
             } else if (type == "image_url") {
                 if (ask.model.find("vision") == std::string::npos)
                     return std::unexpected(

@@ -16,6 +16,14 @@ using json::Value;
 using json::Writer;
 using Read = std::expected<void, std::string>;
 
+constexpr std::string_view kSignature = "U2ltdWxhdGVk";  // what ours begin with
+
+/// Models that take texts and no more.
+bool is_text_only(std::string_view model) {
+    return model.starts_with("amazon.titan-text") || model.starts_with("meta.llama3-8b") ||
+        model.starts_with("mistral.mistral-7b") || model.starts_with("cohere.command-text");
+}
+
 std::unexpected<std::string> invalid(std::string message) {
     return std::unexpected(std::move(message));
 }
@@ -101,6 +109,14 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
             if (!source["bytes"].is_string() && !source["s3Location"].is_object())
                 return invalid(path + ".image.source must be set.");
             ++ask.images;
+        } else if (const Value& thought = block["reasoningContent"]["reasoningText"];
+            thought.is_object()) {
+            if (!thought["signature"].string().starts_with(kSignature))
+                return invalid(
+                    fmt::format("The model returned the following errors: {}: Invalid "
+                                "`signature` in `thinking` block",
+                        path));
+            ++ask.thoughts;
         } else if (block.find("cachePoint") != nullptr) {
             mark(block, ask);
         } else if (block.members().empty()) {
@@ -192,7 +208,7 @@ Read read_parameters(const Value& root, Ask& ask) {
 }
 
 std::string call_id(const SimCall& call) { return "tooluse_" + call.id; }
-std::string signature_of(const Answer& answer) { return id_of("U2ltdWxhdGVk", answer.serial); }
+std::string signature_of(const Answer& answer) { return id_of(kSignature, answer.serial); }
 
 void write_usage(Writer& writer, const canon::Usage& usage) {
     const std::int64_t read = usage[Meter::kCacheRead];
@@ -219,7 +235,15 @@ void write_usage(Writer& writer, const canon::Usage& usage) {
 Read read(const Value& root, Ask& ask) {
     if (Read read = read_tools(root, ask); !read) return read;
     if (Read read = read_messages(root, ask); !read) return read;
-    return read_parameters(root, ask);
+    if (Read read = read_parameters(root, ask); !read) return read;
+    if (!is_text_only(ask.model)) return {};
+    if (!ask.tools.empty()) return invalid("This model doesn't support tool use.");
+    if (ask.images > 0) return invalid("This model doesn't support the image content block.");
+    if (ask.wants_reasoning || !ask.schema.empty())
+        return invalid(
+            "The model returned the following errors: Malformed input request: #: extraneous key "
+            "is not permitted, please reformat your input and try again.");
+    return {};
 }
 
 std::string_view stop_of(const Answer& answer) {

@@ -150,6 +150,7 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     fresh.is_stream = job.ask.is_stream;
     fresh.fault = fault_name(job.fault);
     fresh.usage = cloud_->reported(job.answer.usage);
+    fresh.thoughts = job.ask.thoughts;
     job.served = world_.served.add(std::move(fresh));
     const Result<void> waited = co_await pause(job.control.first_byte_ms, request);
     if (!waited) {

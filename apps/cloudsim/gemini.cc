@@ -322,6 +322,7 @@ private:
         if (signature.is_string() && signature.string() != kSkip &&
             !signature.string().starts_with(kSignature))
             return std::unexpected(bad("Corrupted thought signature."));
+        if (signature.string().starts_with(kSignature)) ++ask.thoughts;
         if (const Value& call = get(part, "functionCall"); call.is_object()) {
             if (!call["args"].is_null() && !call["args"].is_object())
                 return std::unexpected(bad(fmt::format("contents {}: args is no object", place)));

@@ -15,6 +15,8 @@ using json::Value;
 using json::Writer;
 using Read = std::expected<void, std::string>;
 
+constexpr std::string_view kSignature = "U2ltdWxhdGVk";  // what ours begin with
+
 std::unexpected<std::string> invalid(std::string message) {
     return std::unexpected(std::move(message));
 }
@@ -89,8 +91,11 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
             if (source["type"].string() == "base64" && source["data"].string().empty())
                 return invalid(path + ".image.source.base64.data: required");
             ++ask.images;
-        } else if (type != "thinking" && type != "redacted_thinking" && type != "document" &&
-            type != "search_result") {
+        } else if (type == "thinking") {
+            if (!block["signature"].string().starts_with(kSignature))
+                return invalid(path + ": Invalid `signature` in `thinking` block");
+            ++ask.thoughts;
+        } else if (type != "redacted_thinking" && type != "document" && type != "search_result") {
             return invalid(
                 fmt::format("{}: Input tag '{}' found using 'type' does not match any of "
                             "the expected tags",
@@ -186,7 +191,7 @@ Read read_parameters(const Value& root, Ask& ask) {
 }
 
 std::string call_id(const SimCall& call) { return "toolu_" + call.id; }
-std::string signature_of(const Answer& answer) { return id_of("U2ltdWxhdGVk", answer.serial); }
+std::string signature_of(const Answer& answer) { return id_of(kSignature, answer.serial); }
 
 /// The content blocks; for a stream as its start events hold them.
 std::vector<std::string> blocks(const Answer& answer, bool is_whole) {

@@ -25,6 +25,7 @@ std::string ServedList::to_ndjson() const {
         writer.member("exchange", s->exchange).member("idempotency_key", s->idempotency_key);
         writer.member("status", s->status).member_bool("stream", s->is_stream);
         writer.member("fault", s->fault).member_raw("usage", canon::to_json(s->usage));
+        writer.member("thoughts", s->thoughts);
         writer.member_bool("reported", s->reported).member_bool("completed", s->completed);
         writer.member_bool("client_gone", s->client_gone).member("chunks", s->chunks);
         writer.end_object();

@@ -21,8 +21,9 @@ struct Served {
     bool is_stream = false;
     std::string fault = "none";
     canon::Usage usage;
-    bool reported = false;   ///< the usage left this process
-    bool completed = false;  ///< the answer left whole
+    std::int64_t thoughts = 0;  ///< of earlier answers that the request brought back
+    bool reported = false;      ///< the usage left this process
+    bool completed = false;     ///< the answer left whole
     bool client_gone = false;
     std::int64_t chunks = 0;  ///< events sent of a stream
 };
