@@ -16,7 +16,11 @@ TARGETS = [
     ("e2e-anthropic", "anthropic", "claude-sonnet-4-5-20250929"),
     ("e2e-bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("e2e-bedrock-bearer", "bedrock_bearer", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("e2e-gemini", "gemini", "gemini-2.5-flash"),
+    ("e2e-cohere", "cohere", "command-a-reasoning-08-2025"),
 ]
+# In the matrix only: models that take texts and no more.
+TEXT_TARGETS = [("e2e-llama", "bedrock", "meta.llama3-8b-instruct-v1:0")]
 PRICE = '{input: "1.00", cache_read: "0.10", output: "2.00", currency: USD}'
 
 
@@ -90,7 +94,8 @@ class Stage:
     def __enter__(self):
         self.sim = Cloudsim(self.build, self.folder / "cloudsim.log")
         clouds = self.sim.clouds_yaml()
-        models = {name: {"sim": offer_yaml(kind, model_id)} for name, kind, model_id in TARGETS}
+        models = {name: {"sim": offer_yaml(kind, model_id)}
+                  for name, kind, model_id in TARGETS + TEXT_TARGETS}
         self.gateway = Gateway(self.build, self.folder, clouds, models)
         try:
             self.gateway.start()
@@ -111,7 +116,8 @@ class Stage:
                 "access_key": ACCESS_KEY,
                 "admin_url": self.gateway.admin_url, "admin_token": self.gateway.token,
                 "sim_url": self.sim.url,
-                "targets": [{"kind": kind, "model": name} for name, kind, _ in TARGETS]}
+                "targets": [{"kind": kind, "model": name} for name, kind, _ in TARGETS],
+                "text_targets": [{"kind": kind, "model": name} for name, kind, _ in TEXT_TARGETS]}
 
     def checks(self):
         """What has to hold when the suites are over, as (name, problem or None)."""

@@ -4,12 +4,13 @@
 // `access_key` {id, secret} for clients that sign.
 import assert from "node:assert/strict";
 import { Simulator } from "./simulator.mjs";
-import { Cases } from "./support.mjs";
+import { Cases, exchangeById } from "./support.mjs";
 import { chat, azure } from "./clients/openai_chat.mjs";
 import { genai } from "./clients/gemini.mjs";
 import { responses } from "./clients/openai_responses.mjs";
 import { messages } from "./clients/anthropic_messages.mjs";
 import { converse } from "./clients/bedrock_converse.mjs";
+import { invoke } from "./clients/bedrock_invoke.mjs";
 import { Unsaid } from "./clients/face.mjs";
 
 const plan = JSON.parse(process.env.E2E_PLAN);
@@ -24,8 +25,21 @@ const CLIENTS = [
   converse("bedrock-converse", plan),
   converse("bedrock-converse h2", plan, { http2: true }),
   converse("bedrock-converse signed h2", plan, { isSigned: true, http2: true }),
+  invoke("bedrock-invoke", "claude", plan),
+  invoke("bedrock-invoke signed h2", "claude", plan, { isSigned: true, http2: true }),
+  invoke("bedrock-invoke Nova", "nova", plan, { isSigned: true }),
+  invoke("bedrock-invoke Llama h2", "llama", plan, { http2: true }),
   genai(plan),
 ];
+
+// What the simulated suppliers do by themselves.
+const CACHES_MARKED = new Set(["anthropic", "bedrock", "bedrock_bearer"]);
+const CACHES_UNASKED = new Set(["openai", "openai_compatible", "azure", "gemini"]);
+const TELLS_THOUGHTS =
+  new Set(["openai_compatible", "anthropic", "bedrock", "bedrock_bearer", "cohere"]);
+const TELLS_THOUGHTS_ASKED = new Set(["gemini"]);
+/// They want their thoughts back, signed where they sign them.
+const WANTS_THOUGHTS = new Set(["anthropic", "bedrock", "bedrock_bearer", "gemini"]);
 
 const WEATHER = { name: "get_weather", field: "city" };
 const TIME = { name: "get_time", field: "zone" };
@@ -36,7 +50,8 @@ const LONG = "one two three four five six seven eight nine ten ".repeat(20);
 /// Whether a client's error is a refusal of ours by name, and not a failure.
 function isRefusal(client, error) {
   const { status, message } = client.statusOf(error);
-  return status === 400 && /'[a-z_A-Z0-9.[\]]+'|cannot be carried|not supported/.test(message);
+  return status === 400 &&
+    /extraneous key|'[a-z_A-Z0-9.[\]]+'|cannot be carried|n[o']t support/.test(message);
 }
 
 function complete(out, finish = "stop") {
@@ -45,8 +60,17 @@ function complete(out, finish = "stop") {
 }
 
 function named(calls) {
-  assert.equal(new Set(calls.map((call) => call.id)).size, calls.length);
+  const ids = calls.map((call) => call.id).filter(Boolean); // Google's calls may have none
+  assert.equal(new Set(ids).size, ids.length);
   return calls.map((call) => [call.name, call.args]);
+}
+
+/// What the books say was used is what the suppliers say they sold.
+async function metered(served) {
+  for (const { exchange, usage } of served) {
+    const { attempts } = await exchangeById(plan, exchange);
+    assert.deepEqual(attempts.at(-1).usage, usage, exchange);
+  }
 }
 
 const SCENARIOS = {
@@ -90,16 +114,39 @@ const SCENARIOS = {
     const out = await client.whole({ model, text: "Which city?", schema: WEATHER });
     assert.deepEqual(JSON.parse(out.text), { city: "Oslo" });
   },
-  async reasoning(client, model) {
-    const out = await client.whole(
-      { model, text: "Think.", effort: "low", output_tokens: 4000 });
-    assert.ok(out.text.length > 0);
-    complete(out);
+  async reasoning(client, model, kind) {
+    await sim.answer({ tool_calls: [OSLO] });
+    const ask = { model, text: "Weather?", tools: [WEATHER], effort: "low", output_tokens: 4000 };
+    const first = await client.whole(ask);
+    complete(first, "tools");
+    if (TELLS_THOUGHTS.has(kind) ||
+      (TELLS_THOUGHTS_ASKED.has(kind) && client.asksForThoughts !== false))
+      assert.ok(first.thought.length > 0, "no thought was told");
+    await sim.reset();
+    const second = await client.whole({ ...ask,
+      turns: [{ turn: first.turn, call: first.calls[0], result: "Snow, -3 C" }] });
+    complete(second);
+    const served = await sim.served();
+    assert.equal(served.length, 2);
+    if (WANTS_THOUGHTS.has(kind) && client.returnsThoughts)
+      assert.ok(served[1].thoughts > 0, "the thought did not come back to its maker");
+    await metered(served);
   },
-  async cached(client, model) {
-    const out = await client.whole({ model, text: "And now?", cached: LONG.repeat(6) });
-    assert.ok(out.text.length > 0);
-    complete(out);
+  async cached(client, model, kind) {
+    const ask = { model, text: "And now?",
+      cached: `${client.name} to ${kind}: ${LONG.repeat(6)}` };
+    complete(await client.whole(ask));
+    const again = await client.whole(ask);
+    complete(again);
+    const served = await sim.served();
+    assert.equal(served.length, 2);
+    if (CACHES_UNASKED.has(kind) || (CACHES_MARKED.has(kind) && client.marksCaches)) {
+      assert.ok(served[1].usage.cache_read > 0, "the supplier was shown no mark");
+      assert.equal(again.usage.cached, served[1].usage.cache_read);
+    } else {
+      assert.equal(again.usage.cached, 0);
+    }
+    await metered(served);
   },
   async cut(client, model) {
     await sim.answer({ text: LONG });
@@ -114,8 +161,9 @@ const SCENARIOS = {
     assert.equal(status, 429, String(error));
     assert.match(exception, /RateLimit|Throttl|ApiError/);
   },
-  async broken(client, model) {
-    await sim.truncate({ after_events: 8 }); // past the first bytes
+  async broken(client, model, kind) {
+    // Past the first bytes of the text; who thinks unasked thinks before it.
+    await sim.truncate({ after_events: kind === "cohere" ? 30 : 8 });
     let seen = 0;
     const onPiece = (pieces) => { seen = pieces; };
     await assert.rejects(client.stream({ model, text: "Count to fifty.", onPiece }));
@@ -132,25 +180,36 @@ const SCENARIOS = {
 };
 
 const table = new Map();
+const codes = new Map(); // of a refusal, by its words
+function codeOf({ message }) {
+  // The words without what differs from request to request.
+  const words = message.replace(/e2e-[a-z-]+/g, "MODEL")
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID").replace(/\s+/g, " ").slice(0, 150);
+  if (!codes.has(words)) codes.set(words, `r${codes.size + 1}`);
+  return codes.get(words);
+}
+
 for (const client of CLIENTS) {
-  for (const { kind, model } of plan.targets) {
+  for (const { kind, model } of [...plan.targets, ...plan.text_targets]) {
+    const name = model.replace("e2e-", "");
     const row = [];
     for (const [scenario, play] of Object.entries(SCENARIOS)) {
       let cell = "FAIL";
-      await cases.run(`${client.name} to ${kind}: ${scenario}`, async () => {
+      await cases.run(`${client.name} to ${name}: ${scenario}`, async () => {
         await sim.reset();
+        await sim.forget();
         try {
-          await play(client, model);
+          await play(client, model, kind);
           cell = "ok";
         } catch (error) {
           if (error instanceof Unsaid) cell = "-";
-          else if (isRefusal(client, error)) cell = "refused";
+          else if (isRefusal(client, error)) cell = codeOf(client.statusOf(error));
           else throw error;
         }
       });
       row.push(cell);
     }
-    table.set(`${client.name} to ${kind}`, row);
+    table.set(`${client.name} to ${name}`, row);
   }
 }
 
@@ -160,4 +219,11 @@ console.log(`\n# ${"client to supplier".padEnd(width - 2)} ${Object.keys(SCENARI
 for (const [name, row] of table) {
   console.log(`# ${name.padEnd(width)} ${row.map((cell) => cell.padEnd(10)).join("")}`);
 }
+for (const [words, code] of codes) console.log(`# ${code.padStart(4)}: ${words}`);
+const cells = [...table.values()].flat();
+const count = (test) => cells.filter(test).length;
+console.log(`# ${table.size} rows x ${Object.keys(SCENARIOS).length} columns: ` +
+  `${count((cell) => cell === "ok")} ok, ${count((cell) => /^r\d/.test(cell))} refused by name, ` +
+  `${count((cell) => cell === "-")} that the client has no words for, ` +
+  `${count((cell) => cell === "FAIL")} failed`);
 cases.finish();

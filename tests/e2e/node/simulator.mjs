@@ -12,6 +12,14 @@ export class Simulator {
   reset() {
     return this.#put({});
   }
+  /// What was answered since `forget`, in order.
+  async served() {
+    const reply = await fetch(`${this.#url}/_sim/served`);
+    return (await reply.text()).trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+  forget() {
+    return fetch(`${this.#url}/_sim/served`, { method: "DELETE" });
+  }
   answer(answer) {
     return this.#put({ all: { answer } });
   }

@@ -69,8 +69,10 @@ export function tokensAddUp(usage) {
 }
 
 // What the books say of the exchange that answered, once it is closed.
-export async function exchangeOf(plan, response) {
-  const id = response.headers.get("x-entrepot-exchange");
+export const exchangeOf = (plan, response) =>
+  exchangeById(plan, response.headers.get("x-entrepot-exchange"));
+
+export async function exchangeById(plan, id) {
   let last = null;
   for (let tries = 0; tries < 100; tries += 1) {
     const reply = await fetch(`${plan.admin_url}/api/exchanges/${id}`, {

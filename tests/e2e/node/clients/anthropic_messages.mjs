@@ -5,7 +5,7 @@ import { answer, PIXEL_BASE64, schemaOf } from "./face.mjs";
 const FINISH = { end_turn: "stop", stop_sequence: "stop", max_tokens: "length", tool_use: "tools" };
 const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
 
-function bodyOf(ask) {
+export function bodyOf(ask) {
   const content = [{ type: "text", text: ask.text }];
   if (ask.image) {
     content.push({ type: "image",
@@ -17,9 +17,9 @@ function bodyOf(ask) {
     system: ask.cached
       ? [{ type: "text", text: ask.cached, cache_control: { type: "ephemeral" } }]
       : "Be brief.",
-    messages: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
-      { role: "assistant",
-        content: [{ type: "tool_use", id: call.id, name: call.name, input: call.args }] },
+    messages: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ turn, call, result }) => [
+      { role: "assistant", content: turn ??
+        [{ type: "tool_use", id: call.id, name: call.name, input: call.args }] },
       { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: result }] },
     ])],
   };
@@ -33,7 +33,7 @@ function bodyOf(ask) {
   return body;
 }
 
-function fold(message, pieces) {
+export function fold(message, pieces) {
   const of = (type) => message.content.filter((block) => block.type === type);
   const { usage } = message;
   const cached = usage.cache_read_input_tokens ?? 0;
@@ -46,6 +46,7 @@ function fold(message, pieces) {
     usage: { input: usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0),
       output: usage.output_tokens, cached },
     pieces,
+    turn: message.content,
   };
 }
 
@@ -53,6 +54,8 @@ export function messages({ base_url: base, api_key: apiKey }) {
   const client = new Anthropic({ baseURL: base.replace(/\/v1$/, ""), apiKey, maxRetries: 0 });
   return {
     name: "anthropic-messages",
+    marksCaches: true,
+    returnsThoughts: true,
     async whole(ask) {
       return fold(await client.messages.create(bodyOf(ask), { signal: ask.signal }), 0);
     },

@@ -19,9 +19,9 @@ function inputOf(ask) {
     system: ask.cached
       ? [{ text: ask.cached }, { cachePoint: { type: "default" } }]
       : [{ text: "Be brief." }],
-    messages: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
-      { role: "assistant",
-        content: [{ toolUse: { toolUseId: call.id, name: call.name, input: call.args } }] },
+    messages: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ turn, call, result }) => [
+      { role: "assistant", content: turn ??
+        [{ toolUse: { toolUseId: call.id, name: call.name, input: call.args } }] },
       { role: "user",
         content: [{ toolResult: { toolUseId: call.id, content: [{ text: result }] } }] },
     ])],
@@ -44,9 +44,10 @@ const usageOf = (usage) => ({
   cached: usage.cacheReadInputTokens ?? 0,
 });
 
-export function converse(name, { base_url: base, api_key: apiKey, access_key: pair },
-  { http2 = false, isSigned = false } = {}) {
-  const client = new BedrockRuntimeClient({
+/// The SDK's client: over HTTP/1.1 or HTTP/2, with a bearer token or signed.
+export function runtimeClient({ base_url: base, api_key: apiKey, access_key: pair },
+  { http2 = false, isSigned = false }) {
+  return new BedrockRuntimeClient({
     endpoint: base.replace(/\/v1$/, ""),
     region: "us-east-1",
     maxAttempts: 1,
@@ -55,8 +56,14 @@ export function converse(name, { base_url: base, api_key: apiKey, access_key: pa
       : { token: { token: apiKey }, authSchemePreference: ["httpBearerAuth"] }),
     ...(http2 ? {} : { requestHandler: new NodeHttpHandler() }),
   });
+}
+
+export function converse(name, plan, how = {}) {
+  const client = runtimeClient(plan, how);
   return {
     name,
+    marksCaches: true,
+    returnsThoughts: true,
     async whole(ask) {
       const reply = await client.send(new ConverseCommand(inputOf(ask)),
         { abortSignal: ask.signal });
@@ -69,6 +76,7 @@ export function converse(name, { base_url: base, api_key: apiKey, access_key: pa
         calls: blocks.filter((block) => block.toolUse).map(({ toolUse }) => ({
           id: toolUse.toolUseId, name: toolUse.name, args: toolUse.input })),
         usage: usageOf(reply.usage),
+        turn: blocks,
       };
     },
     async stream(ask) {

@@ -10,6 +10,7 @@ export const schemaOf = ({ field }) => ({
   additionalProperties: false,
 });
 
+/// An answer. `turn`: as the client sends it back when the conversation goes on.
 export const answer = () => ({
   text: "",
   thought: "",
@@ -17,6 +18,7 @@ export const answer = () => ({
   calls: [],
   usage: { input: 0, output: 0, cached: 0 },
   pieces: 0,
+  turn: null,
 });
 
 export const PIXEL_BASE64 =

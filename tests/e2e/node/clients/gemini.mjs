@@ -7,7 +7,7 @@ const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
 function requestOf(ask) {
   const parts = [{ text: ask.text }];
   if (ask.image) parts.push({ inlineData: { mimeType: "image/png", data: PIXEL_BASE64 } });
-  const config = { systemInstruction: "Be brief.", abortSignal: ask.signal };
+  const config = { systemInstruction: ask.cached ?? "Be brief.", abortSignal: ask.signal };
   if (ask.output_tokens) config.maxOutputTokens = ask.output_tokens;
   if (ask.tools) {
     config.tools = [{ functionDeclarations: ask.tools.map((tool) => ({
@@ -22,8 +22,8 @@ function requestOf(ask) {
   }
   return {
     model: ask.model,
-    contents: [{ role: "user", parts }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
-      { role: "model",
+    contents: [{ role: "user", parts }, ...(ask.turns ?? []).flatMap(({ turn, call, result }) => [
+      turn ?? { role: "model",
         parts: [{ functionCall: { id: call.id, name: call.name, args: call.args } }] },
       { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name,
         response: { output: result } } }] },
@@ -64,9 +64,12 @@ export function genai({ base_url: base, api_key: apiKey }) {
     httpOptions: { baseUrl: base.replace(/\/v1$/, ""), retryOptions: { attempts: 1 } } });
   return {
     name: "gemini",
+    returnsThoughts: true,
     async whole(ask) {
       const out = answer();
-      take(out, await client.models.generateContent(requestOf(ask)));
+      const reply = await client.models.generateContent(requestOf(ask));
+      take(out, reply);
+      out.turn = reply.candidates?.[0]?.content;
       return out;
     },
     async stream(ask) {

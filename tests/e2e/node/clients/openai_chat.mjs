@@ -4,14 +4,14 @@ import { answer, PIXEL_BASE64, schemaOf } from "./face.mjs";
 
 const FINISH = { stop: "stop", length: "length", tool_calls: "tools" };
 
-function messagesOf({ text, image, turns = [] }) {
+function messagesOf({ text, image, cached, turns = [] }) {
   const content = image
     ? [{ type: "text", text },
       { type: "image_url", image_url: { url: `data:image/png;base64,${PIXEL_BASE64}` } }]
     : text;
-  return [{ role: "system", content: "Be brief." }, { role: "user", content },
-    ...turns.flatMap(({ call, result }) => [
-      { role: "assistant", content: null, tool_calls: [{ id: call.id, type: "function",
+  return [{ role: "system", content: cached ?? "Be brief." }, { role: "user", content },
+    ...turns.flatMap(({ turn, call, result }) => [
+      turn ?? { role: "assistant", content: null, tool_calls: [{ id: call.id, type: "function",
         function: { name: call.name, arguments: JSON.stringify(call.args) } }] },
       { role: "tool", tool_call_id: call.id, content: result },
     ])];
@@ -45,12 +45,14 @@ function fold(completion, pieces) {
     usage: { input: usage.prompt_tokens, output: usage.completion_tokens,
       cached: usage.prompt_tokens_details?.cached_tokens ?? 0 },
     pieces,
+    turn: message,
   };
 }
 
 function adapter(name, client) {
   return {
     name,
+    asksForThoughts: false, // some come all the same
     async whole(ask) {
       return fold(await client.chat.completions.create(bodyOf(ask), { signal: ask.signal }), 0);
     },

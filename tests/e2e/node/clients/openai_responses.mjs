@@ -10,16 +10,19 @@ function bodyOf(ask) {
   }
   const body = {
     model: ask.model,
-    instructions: "Be brief.",
+    instructions: ask.cached ?? "Be brief.",
     store: false,
-    input: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ call, result }) => [
-      { type: "function_call", call_id: call.id, name: call.name,
-        arguments: JSON.stringify(call.args) },
+    input: [{ role: "user", content }, ...(ask.turns ?? []).flatMap(({ turn, call, result }) => [
+      ...(turn ?? [{ type: "function_call", call_id: call.id, name: call.name,
+        arguments: JSON.stringify(call.args) }]),
       { type: "function_call_output", call_id: call.id, output: result },
     ])],
   };
   if (ask.output_tokens) body.max_output_tokens = ask.output_tokens;
-  if (ask.effort) body.reasoning = { effort: ask.effort, summary: "auto" };
+  if (ask.effort) {
+    body.reasoning = { effort: ask.effort, summary: "auto" };
+    body.include = ["reasoning.encrypted_content"];
+  }
   if (ask.tools) {
     body.tools = ask.tools.map((tool) => ({
       type: "function", name: tool.name, parameters: schemaOf(tool), strict: true }));
@@ -46,6 +49,7 @@ function fold(response, pieces) {
     usage: { input: usage.input_tokens, output: usage.output_tokens,
       cached: usage.input_tokens_details?.cached_tokens ?? 0 },
     pieces,
+    turn: response.output,
   };
 }
 
@@ -53,6 +57,7 @@ export function responses({ base_url: baseURL, api_key: apiKey }) {
   const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
   return {
     name: "openai-responses",
+    returnsThoughts: true,
     async whole(ask) {
       return fold(await client.responses.create(bodyOf(ask), { signal: ask.signal }), 0);
     },
