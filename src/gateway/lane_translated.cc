@@ -98,6 +98,7 @@ WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect
     if (reply.status) reply.status = decoder->finish(events);
     const auto encoder = to.reply_encoder(dialect::ReplyForm::kWhole, context);
     std::string& out = reply.made.emplace();
+    out.reserve(body.size() + 256);  // the dialects say the same in about as many words
     for (const canon::Event& event : events) {
         seen.add(event);
         encoder->add(event, out);

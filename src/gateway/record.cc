@@ -7,6 +7,7 @@
 namespace entrepot::gateway {
 
 void Worker::append_headers(const Exchange& x, bool with_cost, std::string& lines) const {
+    lines.reserve(lines.size() + 256);  // one growth for all of them
     char id[36];
     x.id.write(id);
     const std::string_view id_text(id, sizeof id);

@@ -123,5 +123,20 @@ TEST(Json, TheWriterPlacesCommasAndEscapes) {
     EXPECT_EQ(out, R"({"a":"x\"\n\u0001","b":[1,false,null,{}],"c":-5})");
 }
 
+TEST(Json, KeysAndWordsOfEveryLengthAreWrittenAsLongTextsAre) {
+    for (std::size_t size = 0; size <= 70; ++size) {
+        for (std::size_t at = 0; at <= size; ++at) {
+            for (const char c : {'"', '\\', '\n', '\x1f', '\x7f', '\xff', 'y'}) {
+                std::string text(size, 'x');
+                if (at < size) text[at] = c;
+                std::string out;
+                Writer(out).begin_object().member("a", 1).member(text, text).end_object();
+                const std::string spelled = json::quoted(text);
+                ASSERT_EQ(out, "{\"a\":1," + spelled + ":" + spelled + "}");
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace entrepot::json

@@ -14,6 +14,17 @@ inline bool is_special(char c) {
     return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
 }
 
+/// Eight bytes of text at once: not 0 when one of them is special; the lowest byte that is marked
+/// (its high bit) is the first in memory of a little-endian machine.
+inline std::uint64_t specials_in(std::uint64_t word) {
+    // What is taken away borrows from above a byte that is found, so the lowest one found is right.
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    constexpr std::uint64_t kHigh = 0x80 * kOnes;
+    const auto zeros = [](std::uint64_t w) { return (w - kOnes) & ~w & kHigh; };
+    return ((word - 0x20 * kOnes) & ~word & kHigh) | zeros(word ^ ('"' * kOnes)) |
+        zeros(word ^ ('\\' * kOnes));
+}
+
 /// The first quote, backslash or control character at or after `at`. Notes bytes of 0x80 and above
 /// before it (now and then also some behind it, which costs a look and no more).
 inline const char* find_special(const char* at, const char* end, bool& has_high_bytes) {
@@ -34,17 +45,11 @@ inline const char* find_special(const char* at, const char* end, bool& has_high_
     }
 #endif
     if constexpr (std::endian::native == std::endian::little) {
-        // Eight bytes in a word: what is taken away borrows from above a byte that is found, so the
-        // lowest one found is right.
-        constexpr std::uint64_t kOnes = 0x0101010101010101;
-        constexpr std::uint64_t kHigh = 0x80 * kOnes;
-        const auto zeros = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
         while (end - at >= 8) {
             std::uint64_t word = 0;
             std::memcpy(&word, at, sizeof word);
-            const std::uint64_t found = ((word - 0x20 * kOnes) & ~word & kHigh) |
-                zeros(word ^ ('"' * kOnes)) | zeros(word ^ ('\\' * kOnes));
-            if ((word & kHigh) != 0) has_high_bytes = true;
+            const std::uint64_t found = specials_in(word);
+            if ((word & 0x8080808080808080) != 0) has_high_bytes = true;
             if (found != 0) return at + std::countr_zero(found) / 8;
             at += 8;
         }

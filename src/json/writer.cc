@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "json/special.h"
@@ -12,6 +13,43 @@ namespace {
 
 constexpr std::size_t kShort = 60;
 constexpr char kNothing = '\0';
+
+template <typename Word>
+Word load(const char* at) {
+    Word word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/// Copies a short text and says whether every byte of it may stand in a JSON string as it is. Whole
+/// words, the last one over the one before: a call of `memcpy` costs more than the copy.
+bool copy_plain(char* to, std::string_view text) {
+    const char* const from = text.data();
+    const std::size_t size = text.size();
+    if (size >= 8) {
+        std::uint64_t found = 0;
+        const auto copy = [&](std::size_t at) {
+            const auto word = load<std::uint64_t>(from + at);
+            found |= specials_in(word);
+            std::memcpy(to + at, &word, sizeof word);
+        };
+        for (std::size_t at = 0; at + 8 < size; at += 8) copy(at);
+        copy(size - 8);
+        return found == 0;
+    }
+    if (size >= 4) {
+        const auto first = load<std::uint32_t>(from);
+        const auto last = load<std::uint32_t>(from + size - 4);
+        std::memcpy(to, &first, sizeof first);
+        std::memcpy(to + size - 4, &last, sizeof last);
+        return specials_in(first | std::uint64_t{last} << 32) == 0;
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+        if (is_special(from[i])) return false;
+        to[i] = from[i];
+    }
+    return true;
+}
 
 }  // namespace
 
@@ -76,25 +114,34 @@ Writer& Writer::string(std::string_view text) {
 }
 
 void Writer::put(std::string_view text, char behind) {
-    bool has_high_bytes = false;
-    const char* const end = text.data() + text.size();
-    if (text.size() > kShort || find_special(text.data(), end, has_high_bytes) != end)
-        [[unlikely]] {
-        comma();
-        append_quoted(out_, text);
-        if (behind != kNothing) out_ += behind;
-        return;
-    }
+    if (text.size() > kShort) [[unlikely]]
+        return put_slowly(text, behind);
     // In one piece: a reply has dozens of keys and words, and little else.
-    char piece[kShort + 4];
-    char* at = piece;
-    if (needs_comma()) *at++ = ',';
-    *at++ = '"';
-    std::memcpy(at, text.data(), text.size());
-    at += text.size();
-    *at++ = '"';
-    if (behind != kNothing) *at++ = behind;
-    out_.append(piece, static_cast<std::size_t>(at - piece));
+    const bool has_comma = needs_comma();
+    const std::size_t before = out_.size();
+    bool is_plain = false;
+    out_.resize_and_overwrite(before + text.size() + 4, [&](char* bytes, std::size_t) {
+        char* at = bytes + before;
+        if (has_comma) *at++ = ',';
+        *at++ = '"';
+        is_plain = copy_plain(at, text);
+        if (!is_plain) return before;
+        at += text.size();
+        *at++ = '"';
+        if (behind != kNothing) *at++ = behind;
+        return static_cast<std::size_t>(at - bytes);
+    });
+    if (is_plain) [[likely]]
+        return;
+    if (has_comma) out_ += ',';
+    append_quoted(out_, text);
+    if (behind != kNothing) out_ += behind;
+}
+
+void Writer::put_slowly(std::string_view text, char behind) {
+    comma();
+    append_quoted(out_, text);
+    if (behind != kNothing) out_ += behind;
 }
 
 Writer& Writer::raw(std::string_view json) {

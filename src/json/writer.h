@@ -42,6 +42,7 @@ private:
     bool needs_comma();
     void comma();
     void put(std::string_view text, char behind);  // NUL: nothing stands behind it
+    void put_slowly(std::string_view text, char behind);
 
     std::string& out_;
     std::uint64_t has_items_ = 0;  // bit d: something was written at depth d

@@ -33,6 +33,7 @@ bool Headers::has_token(std::string_view name, std::string_view token) const {
 }
 
 HeaderLines& HeaderLines::add(std::string_view name, std::string_view value) {
+    text_.reserve(text_.size() + name.size() + value.size() + 4);
     text_.append(name).append(": ");
     const std::size_t at = text_.size();
     text_.append(value);

@@ -26,12 +26,54 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
     return std::ranges::find(words, word) != words.end();
 }
 
+/// The members of a chunk that are read by name, found in one walk; of two alike the last.
+struct Chunk {
+    Value id, object, created, model, choices, usage, service_tier, x_groq, error, detail;
+
+    Value* slot_of(std::string_view key) {
+        switch (key.size()) {
+            case 2: return key == "id" ? &id : nullptr;
+            case 5:
+                return key == "model" ? &model
+                    : key == "usage"  ? &usage
+                    : key == "error"  ? &error
+                                      : nullptr;
+            case 6:
+                return key == "object" ? &object
+                    : key == "x_groq"  ? &x_groq
+                    : key == "detail"  ? &detail
+                                       : nullptr;
+            case 7: return key == "choices" ? &choices : key == "created" ? &created : nullptr;
+            case 12: return key == "service_tier" ? &service_tier : nullptr;
+            default: return nullptr;
+        }
+    }
+    /// False: `failure_in` finds none at status 200.
+    [[nodiscard]] bool may_be_failure() const {
+        return !error.is_null() || !detail.is_null() || choices.is_null() ||
+            object.string() == "error";
+    }
+    /// What goes beside the answer: all that has no place of its own in it.
+    static bool is_aside(std::string_view key) {
+        switch (key.size()) {
+            case 1: return key != "p";
+            case 2: return key != "id";
+            case 5: return key != "model" && key != "usage" && key != "error";
+            case 6: return key != "object" && key != "detail";
+            case 7: return key != "choices" && key != "created";
+            case 11: return key != "obfuscation";
+            case 14: return key != "stream_options";
+            default: return true;
+        }
+    }
+};
+
 /// Chunks, or one whole reply, to events. A whole reply is one chunk whose deltas are messages.
 class ReplyReader {
 public:
     explicit ReplyReader(bool is_whole) : is_whole_(is_whole) {}
 
-    void read(const Value& chunk, std::vector<Event>& events);
+    void read(const Value& value, std::vector<Event>& events);
     /// The supplier said that the reply is complete.
     void end(std::vector<Event>& events);
     [[nodiscard]] bool has_failed() const { return has_failed_; }
@@ -64,7 +106,7 @@ private:
         bool is_finished = false;
     };
 
-    void start(const Value& chunk, std::vector<Event>& events);
+    void start(const Chunk& chunk, std::vector<Event>& events);
     void read_choice(const Value& value, std::uint32_t position, std::vector<Event>& events);
     void read_message(
         std::uint32_t index, Choice& choice, const Value& message, std::vector<Event>& events);
@@ -83,7 +125,7 @@ private:
     void close_all(std::uint32_t index, Choice& choice, std::vector<Event>& events);
     void add_aside(std::string key, const Value& value, std::optional<std::uint32_t> choice,
         std::vector<Event>& events);
-    void report_usage(const Value& chunk, std::vector<Event>& events);
+    void report_usage(const Chunk& chunk, std::vector<Event>& events);
 
     bool is_whole_;
     std::string id_;
@@ -108,43 +150,44 @@ void ReplyReader::add_aside(std::string key, const Value& value,
     (is_started_ ? events : waiting_asides_).emplace_back(std::move(aside));
 }
 
-void ReplyReader::start(const Value& chunk, std::vector<Event>& events) {
+void ReplyReader::start(const Chunk& chunk, std::vector<Event>& events) {
     is_started_ = true;
     canon::Started started;
-    started.id = chunk["id"].string();
-    started.model = chunk["model"].string();
-    started.created_s = chunk["created"].as_int().value_or(0);
+    started.id = chunk.id.string();
+    started.model = chunk.model.string();
+    started.created_s = chunk.created.as_int().value_or(0);
     id_ = started.id;
     events.emplace_back(std::move(started));
     for (Event& aside : waiting_asides_) events.push_back(std::move(aside));
     waiting_asides_.clear();
 }
 
-void ReplyReader::report_usage(const Value& chunk, std::vector<Event>& events) {
-    if (const Value& tier = chunk["service_tier"]; !tier.string().empty())
-        service_tier_ = tier.string();
-    for (const Value* usage : {&chunk["usage"], &chunk["x_groq"]["usage"]}) {
-        if (!usage->is_object() || usage->members().empty()) continue;
-        events.emplace_back(canon::UsageReported{read_usage(usage->raw()), service_tier_,
-            canon::Opaque{std::string(kName), "usage", std::string(usage->raw())}});
+void ReplyReader::report_usage(const Chunk& chunk, std::vector<Event>& events) {
+    if (!chunk.service_tier.string().empty()) service_tier_ = chunk.service_tier.string();
+    for (const Value& usage : {chunk.usage, chunk.x_groq["usage"]}) {
+        if (!usage.is_object() || usage.members().empty()) continue;
+        events.emplace_back(canon::UsageReported{read_usage(usage.raw()), service_tier_,
+            canon::Opaque{std::string(kName), "usage", std::string(usage.raw())}});
         return;
     }
 }
 
-void ReplyReader::read(const Value& chunk, std::vector<Event>& events) {
+void ReplyReader::read(const Value& value, std::vector<Event>& events) {
     if (has_failed_ || has_ended_) return;
+    Chunk chunk;
+    for (const json::Member& member : value.members())
+        if (Value* slot = chunk.slot_of(member.key)) *slot = member.value;
     // Azure's first chunk has filter results and nothing else: no id, no model, no choices.
-    const bool says_something = !chunk["id"].string().empty() ||
-        !chunk["choices"].items().empty() || chunk["usage"].is_object();
-    const auto failure = failure_in(chunk, 200);
+    const bool says_something =
+        !chunk.id.string().empty() || !chunk.choices.items().empty() || chunk.usage.is_object();
+    std::optional<canon::Failure> failure;
+    if (chunk.may_be_failure()) failure = failure_in(value, 200);
     if (!is_started_ && says_something && !failure) start(chunk, events);
-    for (const json::Member& member : chunk.members())
-        if (!is_one_of(member.key,
-                {"id", "object", "created", "model", "choices", "usage", "obfuscation", "p",
-                    "error", "stream_options", "detail"}))
+    for (const json::Member& member : value.members())
+        if (Chunk::is_aside(member.key))
             add_aside(std::string(member.key), member.value, std::nullopt, events);
     std::uint32_t position = 0;
-    for (const Value& choice : chunk["choices"].items()) read_choice(choice, position++, events);
+    for (const Value& choice : chunk.choices.items()) read_choice(choice, position++, events);
     report_usage(chunk, events);
     if (failure) fail_with(*failure, events);
 }

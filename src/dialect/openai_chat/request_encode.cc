@@ -64,7 +64,9 @@ Weight weight_of(const canon::Extra& extra) {
 class RequestEncoder {
 public:
     RequestEncoder(const canon::Request& request, const EncodeTarget& target)
-        : request_(request), target_(target), losses_(target.on_lossy), writer_(body_) {}
+        : request_(request), target_(target), losses_(target.on_lossy), writer_(body_) {
+        body_.reserve(512);
+    }
 
     Result<EncodedRequest> encode();
 
