@@ -417,7 +417,7 @@ private:
     }
 
     void put(const canon::Failed& e, std::string& out) {
-        framing::append_event_stream_exception(out, exception_type(e.failure.kind),
+        framing::append_event_stream_exception(out, exception_type(e.failure),
             fmt::format(R"({{"message":{}}})", json::quoted(e.failure.message)));
     }
 

@@ -67,14 +67,18 @@ std::string_view error_type(FailureKind kind) {
     return found == kTypes.end() ? "InternalServerException" : found->name;
 }
 
-std::string exception_type(FailureKind kind) {
+std::string exception_type(const Failure& failure) {
     // A stream's union has these five and no others.
     std::string_view name = "internalServerException";
-    switch (kind) {
+    switch (failure.kind) {
         case FailureKind::kRateLimited:
         case FailureKind::kQuotaExhausted: name = "throttlingException"; break;
         case FailureKind::kOverloaded: name = "serviceUnavailableException"; break;
-        case FailureKind::kServer: name = "internalServerException"; break;
+        case FailureKind::kServer:
+            // The model's own failure is told apart from the service's.
+            name = failure.code == "ModelStreamErrorException" ? "modelStreamErrorException"
+                                                               : "internalServerException";
+            break;
         case FailureKind::kTimeout: name = "modelStreamErrorException"; break;
         default: name = "validationException"; break;
     }

@@ -34,7 +34,7 @@ namespace entrepot::dialect::bedrock_converse {
 [[nodiscard]] canon::Failure failure_of(
     std::string_view type, std::string_view message, int status = 0);
 /// The name of the exception frame for a failure: `throttlingException`.
-[[nodiscard]] std::string exception_type(canon::FailureKind kind);
+[[nodiscard]] std::string exception_type(const canon::Failure& failure);
 
 [[nodiscard]] canon::StopReason stop_reason(std::string_view word);
 [[nodiscard]] std::string_view stop_word(canon::StopReason reason);

@@ -91,8 +91,10 @@ public:
 
 private:
     void keep(const canon::Aside& aside) {
-        // Our own counts are stated in their place.
-        if (aside.key == kMetrics) return;
+        if (aside.key == kMetrics) {
+            metrics_ = aside.json;
+            return;
+        }
         if (aside.key == kGuardrailAction && aside.json == R"("INTERVENED")") text_.keep_words();
         kept_.emplace_back(aside.key, aside.json);
     }
@@ -161,7 +163,7 @@ private:
         if (is_over_) {
             if (documents_.empty()) documents_.emplace_back("{}");
             for (const auto& [name, json] : kept_) append_member(documents_.back(), name, json);
-            append_member(documents_.back(), kMetrics, metrics_of(usage_));
+            append_member(documents_.back(), kMetrics, metrics_of(usage_, metrics_));
         }
         for (const std::string& document : documents_)
             framing::append_event_stream_event(
@@ -183,6 +185,7 @@ private:
     std::vector<std::pair<std::string, std::string>> kept_;
     std::vector<std::string> documents_;
     canon::Usage usage_;
+    std::string metrics_;  ///< as the supplier stated them
     bool is_over_ = false;
     bool has_written_ = false;
 };

@@ -78,7 +78,7 @@ canon::Usage usage_of(std::span<const Counts> by_rank) {
     return usage;
 }
 
-std::string metrics_of(const canon::Usage& usage) {
+std::string metrics_of(const canon::Usage& usage, const std::string& stated) {
     const Counts counts = counts_of(usage);
     std::string out;
     json::Writer writer(out);
@@ -88,6 +88,10 @@ std::string metrics_of(const canon::Usage& usage) {
         writer.member("cacheReadInputTokenCount", *counts.cache_read);
         writer.member("cacheWriteInputTokenCount", *counts.cache_write);
     }
+    if (const auto document = json::Document::parse(stated))
+        for (const json::Member& member : document->root().members())
+            if (!member.key.ends_with("TokenCount"))
+                writer.member_raw(member.key, member.value.raw());
     writer.end_object();
     return out;
 }

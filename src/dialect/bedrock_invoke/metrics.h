@@ -34,8 +34,9 @@ struct Counts {
 /// The first that states one, meter by meter.
 [[nodiscard]] canon::Usage usage_of(std::span<const Counts> by_rank);
 
-/// `{"inputTokenCount":..}` for the last event of a stream. Latencies are not ours to state.
-[[nodiscard]] std::string metrics_of(const canon::Usage& usage);
+/// `{"inputTokenCount":..}` for the last event of a stream. Latencies are not ours to state: they
+/// are those of the supplier's own metrics (`stated`, JSON; empty: it stated none).
+[[nodiscard]] std::string metrics_of(const canon::Usage& usage, const std::string& stated);
 [[nodiscard]] std::vector<Header> headers_of(const canon::Usage& usage);
 
 /// A model's reply and what Bedrock laid into it.
