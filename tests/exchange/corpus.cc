@@ -20,6 +20,13 @@ struct Overloaded : F... {
     using F::operator()...;
 };
 
+std::vector<dialect::Header> headers_of(const json::Value& message) {
+    std::vector<dialect::Header> headers;
+    for (const json::Member& header : message["headers"].members())
+        headers.push_back({std::string(header.key), std::string(header.value.string())});
+    return headers;
+}
+
 /// The bodies of one answer as bytes. Events that a source kept decoded are framed again; some
 /// recordings of Messages and Responses hold the events of several replies, one after the other.
 std::vector<std::string> bodies_of(std::string_view name, const json::Value& response) {
@@ -87,9 +94,9 @@ std::vector<Exchange> read_corpus(
         exchange.model = root["model"].string();
         exchange.is_stream = root["stream"].as_bool().value_or(false);
         exchange.status = static_cast<int>(root["response"]["status"].as_int().value_or(0));
-        for (const json::Member& header : root["request"]["headers"].members())
-            exchange.headers.push_back(
-                {std::string(header.key), std::string(header.value.string())});
+        exchange.path = root["request"]["path"].string();
+        exchange.headers = headers_of(root["request"]);
+        exchange.reply_headers = headers_of(root["response"]);
         if (const json::Value& body = root["request"]["body"]; body.is_object())
             exchange.request = body.raw();
         const std::string id = exchange.id;

@@ -20,10 +20,12 @@ struct Exchange {
     std::string fidelity;
     std::string operation;
     std::string model;  ///< asked for, where the exchange says so
+    std::string path;   ///< as it was sent
     bool is_stream = false;
     int status = 0;
     std::vector<dialect::Header> headers;  ///< of the request, names in lower case
     std::string request;                   ///< JSON, empty when the source kept none
+    std::vector<dialect::Header> reply_headers;
     std::string response;  ///< bytes as on the wire; `sdk` event lists are framed again
 };
 

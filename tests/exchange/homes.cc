@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/text.h"
+#include "dialect/bedrock_invoke/family.h"
+
 namespace entrepot::exchange {
 namespace {
 
@@ -170,13 +173,110 @@ void spell_gemini_reply(Tree& tree) {
     tree.absent("candidates", "[]");
 }
 
+void spell_responses_request(Tree& tree) {
+    tree.absent("stream", "false");
+    tree.absent("background", "false");
+    tree.absent("truncation", R"("disabled")");
+    tree.absent("reasoning", "{}");
+    for (const char* list : {"tools", "include"}) tree.absent(list, "[]");
+    for (const char* list : {"annotations", "logprobs"})
+        tree.absent(std::string("input[].content[].") + list, "[]");
+    tree.absent("tools[].description", R"("")");
+    tree.renamed("user", "safety_identifier");
+    tree.text_as_part("input", "content", R"({"role":"user"})");
+    tree.absent("input[].type", R"("message")");
+    tree.absent("input[].content", "[]");
+    tree.each("input[]", [](Tree::Node& item) {
+        // One text is a string, and it is the user's and the model's by its role.
+        for (const char* key : {"content", "output"}) {
+            const auto list = item.members.find(key);
+            if (list == item.members.end() || list->second.items.size() != 1) continue;
+            Tree::Node& part = list->second.items[0];
+            const Tree::Node* type = part.find("type");
+            if (type == nullptr || part.members.size() != 2 || part.find("text") == nullptr ||
+                (type->text != "input_text" && type->text != "output_text"))
+                continue;
+            Tree::Node text = part.members["text"];
+            list->second = std::move(text);
+        }
+    });
+    // In no order.
+    tree.each("", [](Tree::Node& root) {
+        const auto include = root.members.find("include");
+        if (include != root.members.end())
+            std::ranges::sort(include->second.items, {}, &Tree::Node::text);
+    });
+}
+
+void spell_responses_reply(Tree& tree) {
+    tree.absent("output[].content", "[]");
+    for (const char* list : {"annotations", "logprobs"})
+        tree.absent(std::string("output[].content[].") + list, "[]");
+    tree.absent("output[].arguments", R"("")");
+    tree.absent("usage.*", "0");
+    tree.absent("usage.*", "{}");
+    // When it was completed no event says, and the text over all of it only SDKs write.
+    tree.each("", [](Tree::Node& root) {
+        root.members.erase("completed_at");
+        root.members.erase("output_text");
+    });
+}
+
+void spell_invoke_request(Tree& tree) {
+    for (const char* text : {"system", "messages[].content", "messages[].content[].content"})
+        tree.text_as_part(text, "text", R"({"type":"text"})");
+    for (const char* list : {"tools", "stop_sequences", "stopSequences", "chat_history"})
+        tree.absent(std::string("*") + list, "[]");
+    tree.absent("*.is_error", "false");
+    tree.absent("schemaVersion", R"("messages-v1")");
+    tree.renamed("inferenceConfig.max_new_tokens", "maxTokens");
+    tree.renamed("inferenceConfig.top_p", "topP");
+    tree.absent("*Penalty", R"({"scale":0})");
+    for (const char* empty : {"inferenceConfig", "textGenerationConfig"}) tree.absent(empty, "{}");
+    tree.absent("stream", "false");
+}
+
+void spell_cohere_request(Tree& tree) {
+    tree.absent("stream", "false");
+    tree.text_as_part("messages[].content", "text", R"({"type":"text"})");
+    for (const char* list : {"tools", "documents", "stop_sequences", "messages[].content",
+             "messages[].tool_calls", "messages[].citations"})
+        tree.absent(list, "[]");
+}
+
+void spell_cohere_reply(Tree& tree) {
+    for (const char* list : {"content", "tool_calls", "citations"})
+        tree.absent(std::string("message.") + list, "[]");
+}
+
 void spell_nothing(Tree&) {}
+
+/// The id between `/model/` and the operation.
+std::string invoked_model(const Exchange& exchange) {
+    const std::string path = percent_decode(exchange.path);
+    const std::size_t begin = path.find("/model/") + 7;
+    const std::string model = path.substr(begin, path.rfind('/') - begin);
+    // Names of a gateway's own say nothing of the family.
+    return model == "unknown" ? "anthropic." + exchange.model + "-v1:0" : model;
+}
+
+std::string invoked_family(const Exchange& exchange) {
+    namespace invoke = dialect::bedrock_invoke;
+    const std::string model = invoked_model(exchange);
+    invoke::Family family = invoke::family_of_model(model);
+    if (const auto body = json::Document::parse(exchange.request); body)
+        family = invoke::family_of_request(model, body->root());
+    else if (exchange.response.find("\"completion\":") != std::string::npos)
+        family = invoke::Family::kClaudeText;
+    return std::string(invoke::family_name(family));
+}
 
 }  // namespace
 
 std::span<const Home> homes() {
     static const std::vector<Home> kHomes{
-        {.file = "openai-chat",
+        {.name = "openai-chat",
+            .file = "openai-chat",
             .dialect = "openai-chat",
             .operations = {"chat.completions"},
             .verbatim = {"parameters", "schema"},
@@ -186,7 +286,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_chat_request,
             .spell_reply = &spell_chat_reply,
             .spell_error = &spell_nothing},
-        {.file = "openai-compatible",
+        {.name = "openai-compatible",
+            .file = "openai-compatible",
             .dialect = "openai-chat",
             .operations = {"chat.completions"},
             .verbatim = {"parameters", "schema"},
@@ -196,7 +297,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_chat_request,
             .spell_reply = &spell_chat_reply,
             .spell_error = &spell_nothing},
-        {.file = "azure-openai",
+        {.name = "azure-openai",
+            .file = "azure-openai",
             .dialect = "azure-openai",
             .operations = {"chat.completions"},
             .verbatim = {"parameters", "schema"},
@@ -206,7 +308,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_chat_request,
             .spell_reply = &spell_chat_reply,
             .spell_error = &spell_nothing},
-        {.file = "anthropic-messages",
+        {.name = "anthropic-messages",
+            .file = "anthropic-messages",
             .dialect = "anthropic-messages",
             .operations = {"messages"},
             .verbatim = {"input_schema", "schema", "input"},
@@ -216,7 +319,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_anthropic_request,
             .spell_reply = &spell_anthropic_reply,
             .spell_error = &spell_nothing},
-        {.file = "bedrock-converse",
+        {.name = "bedrock-converse",
+            .file = "bedrock-converse",
             .dialect = "bedrock-converse",
             .operations = {"converse", "converse-stream"},
             .is_stream_in_path = true,
@@ -227,7 +331,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_converse_request,
             .spell_reply = &spell_converse_reply,
             .spell_error = &spell_converse_error},
-        {.file = "vertex-anthropic",
+        {.name = "vertex-anthropic",
+            .file = "vertex-anthropic",
             .dialect = "vertex-anthropic",
             .operations = {"rawpredict", "streamrawpredict"},
             .is_stream_in_path = true,
@@ -238,7 +343,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_anthropic_request,
             .spell_reply = &spell_anthropic_reply,
             .spell_error = &spell_nothing},
-        {.file = "gemini",
+        {.name = "gemini",
+            .file = "gemini",
             .dialect = "gemini",
             .operations = {"generateContent", "streamGenerateContent"},
             .is_stream_in_path = true,
@@ -251,7 +357,8 @@ std::span<const Home> homes() {
             .spell_request = &spell_gemini_request,
             .spell_reply = &spell_gemini_reply,
             .spell_error = &spell_nothing},
-        {.file = "vertex",
+        {.name = "vertex",
+            .file = "vertex",
             .dialect = "vertex",
             .operations = {"generateContent", "streamGenerateContent"},
             .is_stream_in_path = true,
@@ -263,6 +370,53 @@ std::span<const Home> homes() {
             .errors = 14,
             .spell_request = &spell_gemini_request,
             .spell_reply = &spell_gemini_reply,
+            .spell_error = &spell_nothing},
+        {.name = "openai-responses",
+            .file = "openai-responses",
+            .dialect = "openai-responses",
+            .operations = {"responses"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 305,
+            .replies = 317,
+            .errors = 17,
+            .spell_request = &spell_responses_request,
+            .spell_reply = &spell_responses_reply,
+            .spell_error = &spell_nothing},
+        {.name = "azure-responses",
+            .file = "azure-openai",
+            .dialect = "openai-responses",
+            .operations = {"responses"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 20,
+            .replies = 33,
+            .errors = 0,
+            .spell_request = &spell_responses_request,
+            .spell_reply = &spell_responses_reply,
+            .spell_error = &spell_nothing},
+        {.name = "bedrock-invoke",
+            .file = "bedrock-invoke",
+            .dialect = "bedrock-invoke",
+            .operations = {"invoke", "invoke-with-response-stream"},
+            .is_stream_in_path = true,
+            .verbatim = {"input_schema", "json", "input", "parameters"},
+            .requests = 179,
+            .replies = 180,
+            .errors = 20,
+            .spell_request = &spell_invoke_request,
+            .spell_reply = &spell_nothing,
+            .spell_error = &spell_converse_error,
+            .model_of = &invoked_model,
+            .family_of = &invoked_family},
+        {.name = "cohere",
+            .file = "cohere",
+            .dialect = "cohere",
+            .operations = {"v2/chat"},
+            .verbatim = {"parameters", "schema"},
+            .requests = 67,
+            .replies = 74,
+            .errors = 0,
+            .spell_request = &spell_cohere_request,
+            .spell_reply = &spell_cohere_reply,
             .spell_error = &spell_nothing},
     };
     return kHomes;
@@ -288,6 +442,8 @@ std::span<const Exception> exceptions() {
     constexpr std::string_view kConverse = "bedrock-converse";
     constexpr std::string_view kGemini = "gemini";
     constexpr std::string_view kVertex = "vertex";
+    constexpr std::string_view kResponses = "openai-responses";
+    constexpr std::string_view kInvoke = "bedrock-invoke";
     static constexpr Exception kExceptions[]{
         {kChat, kRequest, "refused max_tokens", 1, "is 0: the supplier refuses it too"},
         {kChat, kRequest, "function*", 11,
@@ -367,6 +523,32 @@ std::span<const Exception> exceptions() {
         {kVertex, kForms, "* part", 7, "no id of the reply, as in whole ones"},
         {kVertex, kForms, "new finished", 1, "where there was none"},
         {kVertex, kError, "error.details", 8, "L7: the reason, the delay and the field are kept"},
+
+        {kResponses, kReply, "* part", 3, "a program's call, whole but in progress; a call's id"},
+        {kResponses, kReply, "output[].*", 3, "the same"},
+        {kResponses, kReply, "*", 2, "what OpenAI's types demand and the server left out"},
+        {kResponses, kStream, "* part", 1, "two lists of tools are whole in the other order"},
+        {kResponses, kForms, "* part", 5, "that an item was cut is known at its end"},
+        {kResponses, kForms, "* started", 5, "what the server left out, or repeats at the end"},
+        {kResponses, kForms, "lost aside tools", 2, "the same: it stands in the whole reply once"},
+        {kResponses, kError, "*", 2, "xAI's own shape of an error gets OpenAI's"},
+
+        {kInvoke, kRequest, "refused model", 26, "no conversations; names that say no family"},
+        {kInvoke, kRequest, "header x-amzn-bedrock-accept", 11, "JSON, and there is nothing else"},
+        {kInvoke, kRequest, "stream", 1, "Command's word for what the path says"},
+        {kInvoke, kReply, "unreadable", 23, "embeddings and rerankings"},
+        {kInvoke, kReply, "*finish*", 3, "made by hand, with another family's word for the end"},
+        {kInvoke, kReply, "stop_reason", 2, "the same"},
+        {kInvoke, kReply, "*", 12,
+            "made by hand: without an id, a date, counts; one is a text completion for Messages"},
+        {kInvoke, kStream, "*", 1, "Command's stream has no place for its id and the prompt"},
+        {kInvoke, kForms, "* started", 11, "the same"},
+        {kInvoke, kForms, "*aside prompt", 8, "the same"},
+        {kInvoke, kForms, "*id", 10, "the same"},
+        {kInvoke, kForms, "* finished", 3, "another family's word for the end"},
+        {kInvoke, kForms, "lost aside amazon-bedrock-invocationMetrics", 73,
+            "whole replies have headers instead, without latencies"},
+        {kInvoke, kForms, "*", 1, "what failed in the middle is an error as a whole"},
     };
     return kExceptions;
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "corpus.h"
 #include "meaning.h"
 
 namespace entrepot::exchange {
@@ -16,6 +17,7 @@ namespace entrepot::exchange {
 /// `spell_` functions; what cannot be kept gets a line in `exceptions()`, with its reason and the
 /// number of exchanges that show it.
 struct Home {
+    std::string_view name;  ///< as `exceptions` and the tests call it
     std::string_view file;
     std::string_view dialect;
     std::vector<std::string_view> operations;
@@ -30,6 +32,10 @@ struct Home {
     void (*spell_request)(Tree& tree) = nullptr;
     void (*spell_reply)(Tree& tree) = nullptr;
     void (*spell_error)(Tree& tree) = nullptr;
+    /// The model that the path names; null: what the exchange says.
+    std::string (*model_of)(const Exchange& exchange) = nullptr;
+    /// ReplyContext::family; null: the dialect has no families.
+    std::string (*family_of)(const Exchange& exchange) = nullptr;
 };
 
 [[nodiscard]] std::span<const Home> homes();
@@ -45,7 +51,7 @@ enum class Side : std::uint8_t {
 
 /// What does not come home, and why.
 struct Exception {
-    std::string_view file;
+    std::string_view home;  ///< Home::name
     Side side;
     std::string_view path;  ///< a pattern, see `matches`
     std::size_t exchanges;  ///< of the corpus show it; more or fewer fail the test
