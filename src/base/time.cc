@@ -5,7 +5,11 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include <algorithm>
+#include <array>
 #include <limits>
+
+#include "base/text.h"
 
 namespace entrepot {
 namespace {
@@ -46,6 +50,35 @@ std::string to_rfc3339(Instant at) {
 }
 
 std::string to_date(Instant at) { return to_rfc3339(at).substr(0, 10); }
+
+namespace {
+constexpr std::array<std::string_view, 12> kMonths{
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::array<std::string_view, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+}  // namespace
+
+std::string to_http_date(Instant at) {
+    const auto second = date::floor<seconds>(to_sys(at));
+    const auto day = date::floor<date::days>(second);
+    const date::year_month_day ymd(day);
+    const auto in_day = (second - day).count();
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+        kDays[date::weekday(day).c_encoding()], unsigned(ymd.day()),
+        kMonths[unsigned(ymd.month()) - 1], int(ymd.year()), in_day / 3600, in_day / 60 % 60,
+        in_day % 60);
+}
+
+std::optional<Instant> parse_http_date(std::string_view text) {
+    text = trim(text);
+    if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT"))
+        return std::nullopt;
+    const auto* month = std::ranges::find(kMonths, text.substr(8, 3));
+    if (month == kMonths.end()) return std::nullopt;
+    const Result<Instant> at = parse_instant(fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4),
+        month - kMonths.begin() + 1, text.substr(5, 2), text.substr(17, 8)));
+    if (!at) return std::nullopt;
+    return *at;
+}
 
 Result<Instant> parse_instant(std::string_view text) {
     const auto bad = [&] {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,11 @@ struct MonotonicTime {
 [[nodiscard]] Result<Instant> parse_instant(std::string_view text);
 /// `2026-11-23` in UTC.
 [[nodiscard]] std::string to_date(Instant at);
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of a date that HTTP lets anybody send; without the
+/// fraction of the second.
+[[nodiscard]] std::string to_http_date(Instant at);
+/// Nothing for another form.
+[[nodiscard]] std::optional<Instant> parse_http_date(std::string_view text);
 
 enum class PeriodKind : std::uint8_t { kDay, kWeek, kMonth, kQuarter, kYear, kTotal };
 

@@ -68,5 +68,15 @@ TEST(Instant, RefusesYearsBeyondItsReach) {
         EXPECT_TRUE(parse_instant(text)) << text;
 }
 
+TEST(Instant, HttpDatesGoBothWays) {
+    const auto at = parse_instant("1994-11-06T08:49:37Z");
+    ASSERT_TRUE(at);
+    EXPECT_EQ(to_http_date(*at + milliseconds(999)), "Sun, 06 Nov 1994 08:49:37 GMT");
+    EXPECT_EQ(parse_http_date(" Sun, 06 Nov 1994 08:49:37 GMT"), *at);
+    for (const char* text : {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+             "Sun, 06 Nox 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"})
+        EXPECT_FALSE(parse_http_date(text)) << text;
+}
+
 }  // namespace
 }  // namespace entrepot

@@ -8,6 +8,9 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/check.h"
 
 namespace entrepot::crypto {
@@ -34,19 +37,32 @@ std::string written(BIO* bio) {
 // A key behind a passphrase must not make OpenSSL ask for it on the terminal.
 int no_passphrase(char*, int, int, void*) { return 0; }
 
+int give_passphrase(char* into, int size, int, void* held) {
+    const auto& passphrase = *static_cast<const std::string_view*>(held);
+    if (passphrase.size() > static_cast<std::size_t>(size)) return 0;
+    std::ranges::copy(passphrase, into);
+    return static_cast<int>(passphrase.size());
+}
+
 using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
 }  // namespace
 
-Result<RsaPrivateKey> RsaPrivateKey::parse(std::string_view pem) {
-    if (pem.find("-----BEGIN ENCRYPTED PRIVATE KEY") != std::string_view::npos ||
-        pem.find("Proc-Type: 4,ENCRYPTED") != std::string_view::npos)
+Result<RsaPrivateKey> RsaPrivateKey::parse(std::string_view pem, std::string_view passphrase) {
+    const bool is_encrypted =
+        pem.find("-----BEGIN ENCRYPTED PRIVATE KEY") != std::string_view::npos ||
+        pem.find("Proc-Type: 4,ENCRYPTED") != std::string_view::npos;
+    if (is_encrypted && passphrase.empty())
         return fail(ErrorCode::kBadConfiguration,
             "the private key is encrypted; write it without a passphrase "
             "(openssl pkey -in KEY -out PLAIN)");
     const Bio bio = reader_of(pem);
-    EVP_PKEY* read = PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr);
+    EVP_PKEY* read = is_encrypted
+        ? PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase, &passphrase)
+        : PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr);
     ERR_clear_error();
+    if (read == nullptr && is_encrypted)
+        return fail(ErrorCode::kBadConfiguration, "the passphrase does not open the private key");
     if (read == nullptr)
         return fail(ErrorCode::kBadConfiguration,
             "it holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
@@ -99,6 +115,22 @@ bool RsaPublicKey::verify_sha256(std::string_view bytes, std::string_view signat
             bytes.size()) == 1;
     ERR_clear_error();
     return is_right;
+}
+
+std::string RsaPublicKey::md5_fingerprint() const {
+    unsigned char* der = nullptr;
+    const int der_bytes = i2d_PUBKEY(raw(key_), &der);
+    ENTREPOT_CHECK(der_bytes > 0);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    const int digested = EVP_Digest(
+        der, static_cast<std::size_t>(der_bytes), digest.data(), &size, EVP_md5(), nullptr);
+    OPENSSL_free(der);
+    ENTREPOT_CHECK(digested == 1);
+    std::string text;
+    for (unsigned i = 0; i < size; ++i)
+        text += fmt::format("{}{:02x}", i > 0 ? ":" : "", digest[i]);
+    return text;
 }
 
 bool operator==(const RsaPublicKey& a, const RsaPublicKey& b) {

@@ -19,9 +19,11 @@ public:
     static constexpr int kBitsMin = 2048;
     static constexpr int kBitsMax = 8192;  ///< a signature's time grows with the cube
 
-    /// From PEM, PKCS#8 or PKCS#1, not encrypted. Errors: kBadConfiguration; the message tells what
-    /// is wrong with it and nothing of its content.
-    [[nodiscard]] static Result<RsaPrivateKey> parse(std::string_view pem);
+    /// From PEM, PKCS#8 or PKCS#1; encrypted where `passphrase` is not empty, though it need not
+    /// be. Errors: kBadConfiguration; the message tells what is wrong with it and nothing of its
+    /// content.
+    [[nodiscard]] static Result<RsaPrivateKey> parse(
+        std::string_view pem, std::string_view passphrase = {});
     /// A new one, for simulated clouds and tests. Takes a tenth of a second or more.
     [[nodiscard]] static RsaPrivateKey generate(int bits = kBitsMin);
 
@@ -41,6 +43,8 @@ private:
 class RsaPublicKey {
 public:
     [[nodiscard]] bool verify_sha256(std::string_view bytes, std::string_view signature) const;
+    /// MD5 of its DER form as 16 pairs of hex digits with colons: the name that Oracle gives a key.
+    [[nodiscard]] std::string md5_fingerprint() const;
     friend bool operator==(const RsaPublicKey& a, const RsaPublicKey& b);
 
 private:

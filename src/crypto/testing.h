@@ -37,6 +37,18 @@ ydy5cY7YIBi87w93IKLEdfnbJtoOPLUW0ITrJReOgo1cq9SbsxYawBgfp/gh6A56
 -----END PRIVATE KEY-----
 )";
 
+/// The fingerprint of its public half, as `openssl md5 -c` gave it, and a profile of Oracle's tools
+/// that names it.
+inline constexpr std::string_view kPublishedFingerprint =
+    "84:2f:04:4a:e9:15:e3:62:09:c5:a7:2e:1e:98:3b:72";
+inline constexpr std::string_view kOciConfig =
+    "[DEFAULT]\n"
+    "user=ocid1.user.oc1..bbbb\n"
+    "fingerprint=84:2f:04:4a:e9:15:e3:62:09:c5:a7:2e:1e:98:3b:72\n"
+    "tenancy=ocid1.tenancy.oc1..aaaa\n"
+    "region=eu-frankfurt-1\n"
+    "key_file=/keys/oci.pem\n";
+
 /// A certificate of that key, made with `openssl req -x509`, and its thumbprint as
 /// `openssl x509 -outform DER | openssl dgst -sha256` gave it, in base64url.
 inline constexpr std::string_view kPublishedKeysCertificate = R"(-----BEGIN CERTIFICATE-----

@@ -1,7 +1,6 @@
 #include "routing/retry.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.h"
 
@@ -101,27 +100,6 @@ std::optional<nanoseconds> parse_duration(std::string_view text, nanoseconds uni
     if (!has_digit) return std::nullopt;
     const nanoseconds wait = unit * whole + unit * fraction / scale;
     return std::min<nanoseconds>(wait, seconds(kDay));
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of a date that HTTP lets a server send.
-std::optional<Instant> parse_http_date(std::string_view text) {
-    constexpr std::array<std::string_view, 12> kMonths{
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    text = trim(text);
-    if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT"))
-        return std::nullopt;
-    const auto* month = std::ranges::find(kMonths, text.substr(8, 3));
-    if (month == kMonths.end()) return std::nullopt;
-    std::string iso(text.substr(12, 4));
-    const auto number = static_cast<int>(month - kMonths.begin()) + 1;
-    iso += {'-', static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10), '-'};
-    iso += text.substr(5, 2);
-    iso += 'T';
-    iso += text.substr(17, 8);
-    iso += 'Z';
-    const Result<Instant> at = parse_instant(iso);
-    if (!at) return std::nullopt;
-    return *at;
 }
 
 }  // namespace
