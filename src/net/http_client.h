@@ -17,7 +17,8 @@ struct Origin {
     bool secure = false;
     std::string host;  ///< name or literal address, without brackets
     std::uint16_t port = 0;
-    std::string ca_file;  ///< PEM bundle; empty: the system's
+    std::string ca_file;                            ///< PEM bundle; empty: the system's
+    std::string client_cert_file, client_key_file;  ///< presented to who asks; empty: none
     std::string
         proxy;  ///< `http://egress:3128`: reached by CONNECT (TLS) or CONNECT too for clear text
     friend bool operator==(const Origin&, const Origin&) = default;

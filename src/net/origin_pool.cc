@@ -19,7 +19,8 @@ OriginPool::~OriginPool() {
 Status OriginPool::prepare() {
     authority_ = origin_.authority();
     if (origin_.secure) {
-        Result<TlsClientContext> made = TlsClientContext::make({origin_.ca_file});
+        Result<TlsClientContext> made = TlsClientContext::make(
+            {origin_.ca_file, origin_.client_cert_file, origin_.client_key_file});
         if (!made) return std::unexpected(std::move(made).error());
         tls_.emplace(std::move(*made));
     }

@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <fmt/format.h>
 
@@ -63,6 +64,29 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes,
     return SSL_TLSEXT_ERR_OK;
 }
 
+Status present(SSL_CTX* context, const std::string& cert_file, const std::string& key_file) {
+    if (SSL_CTX_use_certificate_chain_file(context, cert_file.c_str()) != 1)
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("cannot use the certificate '{}': {}", cert_file, last_reason()));
+    // A key behind a passphrase must not make OpenSSL ask for it on the terminal.
+    SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
+    // Of one algorithm the two are compared when the key is read, of two only when asked.
+    const bool is_read =
+        SSL_CTX_use_PrivateKey_file(context, key_file.c_str(), SSL_FILETYPE_PEM) == 1;
+    const bool is_strange = is_read
+        ? SSL_CTX_check_private_key(context) != 1
+        : ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH;
+    if (is_strange) {
+        ERR_clear_error();
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("the private key '{}' does not belong to '{}'", key_file, cert_file));
+    }
+    if (!is_read)
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("cannot use the private key '{}': {}", key_file, last_reason()));
+    return {};
+}
+
 }  // namespace
 
 void TlsContextDeleter::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -73,16 +97,7 @@ Result<TlsServerContext> TlsServerContext::make(const Options& options) {
     SSL_CTX* context = made.context_.get();
     if (context == nullptr) return fail(ErrorCode::kInternal, "no TLS context");
     set_common(context);
-    if (SSL_CTX_use_certificate_chain_file(context, options.cert_file.c_str()) != 1)
-        return fail(ErrorCode::kBadConfiguration,
-            fmt::format("cannot use the certificate '{}': {}", options.cert_file, last_reason()));
-    if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-        return fail(ErrorCode::kBadConfiguration,
-            fmt::format("cannot use the private key '{}': {}", options.key_file, last_reason()));
-    if (SSL_CTX_check_private_key(context) != 1)
-        return fail(ErrorCode::kBadConfiguration,
-            fmt::format("the private key '{}' does not belong to '{}'", options.key_file,
-                options.cert_file));
+    ENTREPOT_TRY_DO(present(context, options.cert_file, options.key_file));
     if (!options.client_ca_file.empty()) {
         if (SSL_CTX_load_verify_locations(context, options.client_ca_file.c_str(), nullptr) != 1)
             return fail(ErrorCode::kBadConfiguration,
@@ -114,6 +129,8 @@ Result<TlsClientContext> TlsClientContext::make(const Options& options) {
             fmt::format("cannot use the authorities '{}': {}", options.ca_file, last_reason()));
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    if (!options.client_cert_file.empty())
+        ENTREPOT_TRY_DO(present(context, options.client_cert_file, options.client_key_file));
     static constexpr unsigned char kProtocols[] = "\x08http/1.1";
     SSL_CTX_set_alpn_protos(context, kProtocols, sizeof kProtocols - 1);
     return made;

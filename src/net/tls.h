@@ -35,7 +35,9 @@ private:
 class TlsClientContext {
 public:
     struct Options {
-        std::string ca_file;  ///< PEM bundle instead of the system's
+        std::string ca_file;           ///< PEM bundle instead of the system's
+        std::string client_cert_file;  ///< PEM chain that is presented to who asks; empty: none
+        std::string client_key_file;   ///< PEM
     };
     /// Errors: kBadConfiguration, naming the file.
     [[nodiscard]] static Result<TlsClientContext> make(const Options& options);
