@@ -38,6 +38,8 @@ struct EncodeTarget {
     std::string_view
         model_id;  ///< the offer's own id; written into the body where the dialect has a place
     OnLossy on_lossy = OnLossy::kMeaning;
+    /// Whose account a body has to name, where a dialect has that in it (OCI's compartment).
+    std::string_view account = {};
     /// The cap to state when the client gave none and the dialect demands one (Anthropic's
     /// `max_tokens`).
     std::int64_t output_tokens_default = 4096;
@@ -77,6 +79,9 @@ public:
     /// The body has ended. Appends what was waiting for the end. Errors: kUpstreamProtocol when the
     /// reply is incomplete (a stream without its end, half an event, half a body).
     [[nodiscard]] virtual Status finish(std::vector<canon::Event>& events) = 0;
+    /// The answer is whole, and though something about it may still come (its usage), the supplier
+    /// may as well say nothing more and keep the connection: wait briefly, then `finish`.
+    [[nodiscard]] virtual bool may_end_here() const { return false; }
 };
 
 /// How the client asked, as far as its reply depends on it.

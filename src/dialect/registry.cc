@@ -12,15 +12,17 @@
 #include "dialect/cohere/cohere.h"
 #include "dialect/composed.h"
 #include "dialect/gemini/gemini.h"
+#include "dialect/oci/oci.h"
 #include "dialect/openai_chat/openai_chat.h"
 #include "dialect/openai_responses/openai_responses.h"
 
 namespace entrepot::dialect {
 namespace {
 
-constexpr std::array<std::string_view, 13> kNames{"openai-chat", "openai-responses",
+constexpr std::array<std::string_view, 15> kNames{"openai-chat", "openai-responses",
     "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse", "bedrock-invoke",
-    "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "ollama"};
+    "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "oci-cohere", "oci-cohere-v2",
+    "ollama"};
 
 std::vector<std::string> built_in_names() {
     std::vector<std::string> names;
@@ -35,8 +37,15 @@ bool has_failure(const std::vector<canon::Event>& events) {
         [](const canon::Event& event) { return std::holds_alternative<canon::Failed>(event); });
 }
 
+std::unexpected<Error> upstream_only(const Dialect& dialect, std::string_view why) {
+    return fail_field(ErrorCode::kUnsupported, "dialect",
+        fmt::format("'{}' is spoken to suppliers alone: {}", dialect.name, why));
+}
+
 Result<Translated> translate_request(const Dialect& from, const Dialect& to, std::string_view bytes,
     const TranslateOptions& options) {
+    if (from.decode_request == nullptr)
+        return upstream_only(from, "its requests are written, not read");
     ENTREPOT_TRY(const json::Document document, json::Document::parse(std::string(bytes)));
     RequestContext context;
     if (from.has_model_in_path) context.model = options.model_id;
@@ -50,6 +59,7 @@ Result<Translated> translate_request(const Dialect& from, const Dialect& to, std
 
 Result<Translated> translate_reply(
     const Dialect& from, const Dialect& to, ReplyForm form, std::string_view bytes) {
+    if (to.reply_encoder == nullptr) return upstream_only(to, "its replies are read, not written");
     const auto decoder = from.reply_decoder(form);
     const auto encoder = to.reply_encoder(form, ReplyContext{});
     std::vector<canon::Event> events;
@@ -76,7 +86,7 @@ const Dialect* find_dialect(std::string_view name) {
     const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
         &openai_responses::dialect(), &anthropic_messages::dialect(), &anthropic_messages::vertex(),
         &bedrock_converse::kDialect, &invoke_dialect(), &gemini::gemini(), &gemini::vertex(),
-        &cohere::dialect()};
+        &cohere::dialect(), &oci::generic(), &oci::cohere(), &oci::cohere_v2()};
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

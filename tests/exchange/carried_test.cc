@@ -27,7 +27,9 @@ struct Target {
 constexpr std::array kTargets{Target{"openai-chat", "gpt-4.1"}, Target{"openai-responses", "gpt-5"},
     Target{"anthropic-messages", "claude-sonnet-4-5"},
     Target{"bedrock-converse", "anthropic.claude-sonnet-4-5-20250929-v1:0"},
-    Target{"gemini", "gemini-2.5-pro"}, Target{"cohere", "command-a-03-2025"}};
+    Target{"gemini", "gemini-2.5-pro"}, Target{"cohere", "command-a-03-2025"},
+    Target{"oci", "xai.grok-4"}, Target{"oci-cohere", "cohere.command-r-08-2024"},
+    Target{"oci-cohere-v2", "cohere.command-a-reasoning-08-2025"}};
 
 constexpr std::array kClients{
     "openai-chat", "openai-responses", "anthropic-messages", "bedrock-converse", "gemini"};
@@ -116,6 +118,11 @@ public:
             out += fmt::format("| {} |", field);
             for (const Target& target : kTargets) {
                 const Sent base = send(from_, target, without);
+                // What the field belongs to is refused there.
+                if (base.is_refused && root["refused_with"][field][target.dialect].is_string()) {
+                    out += " refused |";
+                    continue;
+                }
                 if (base.is_refused) {
                     wrong.push_back(fmt::format("{} to {}: without '{}' it is refused: {}", client_,
                         target.dialect, field, base.reason));
