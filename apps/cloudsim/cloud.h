@@ -88,6 +88,10 @@ enum class OpenAiKind : std::uint8_t { kOpenAi, kCompatible, kAzure };
 [[nodiscard]] std::unique_ptr<Cloud> make_bedrock();
 [[nodiscard]] std::unique_ptr<Cloud> make_gemini();
 [[nodiscard]] std::unique_ptr<Cloud> make_cohere();
+[[nodiscard]] std::unique_ptr<Cloud> make_oci();
+[[nodiscard]] std::unique_ptr<Cloud> make_mantle();
+/// A copy of OpenAI's API behind another cloud's gate, which asks no key: its models, under `/v1`.
+[[nodiscard]] std::unique_ptr<Cloud> make_openai_behind(CloudAddress address);
 
 /// Whether the request presents `key` under that header, or as a bearer token.
 [[nodiscard]] bool has_key(const Incoming& incoming, std::string_view header, std::string_view key);

@@ -57,6 +57,8 @@ Result<std::unique_ptr<Cloudsim>> Cloudsim::start(Core& core, const Options& opt
     state->fronts.push_back(std::make_unique<Front>(state->world, make_bedrock()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_gemini()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_cohere()));
+    state->fronts.push_back(std::make_unique<Front>(state->world, make_oci()));
+    state->fronts.push_back(std::make_unique<Front>(state->world, make_mantle()));
 
     int next = address.second;
     const auto serve = [&](net::Handler& handler) -> Result<std::string> {
@@ -95,6 +97,8 @@ std::string Cloudsim::to_json() const {
         writer.member("kind", cloud.kind).member("endpoint", cloud.endpoint);
         writer.member("api_key", cloud.api_key);
         if (!cloud.region.empty()) writer.member("region", cloud.region);
+        if (!cloud.service.empty()) writer.member("service", cloud.service);
+        if (!cloud.compartment.empty()) writer.member("compartment", cloud.compartment);
         if (!cloud.access_key_id.empty())
             writer.member("access_key_id", cloud.access_key_id)
                 .member("secret_access_key", cloud.secret_access_key);

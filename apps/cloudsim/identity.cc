@@ -27,6 +27,8 @@ constexpr std::string_view kSession = "simulated-imds-session";
 constexpr std::string_view kGoogleEmail = "sim@simulated.iam.gserviceaccount.com";
 constexpr std::string_view kGoogleKeyId = "simulated-key-1";
 constexpr std::string_view kGoogleScope = "https://www.googleapis.com/auth/cloud-platform";
+constexpr std::string_view kOciTenancy = "ocid1.tenancy.oc1..simulated";
+constexpr std::string_view kOciUser = "ocid1.user.oc1..simulated";
 constexpr std::string_view kRoles = "/latest/meta-data/iam/security-credentials/";
 constexpr std::string_view kRole = "simulated-role";
 constexpr std::string_view kBearer = "Bearer ";
@@ -81,6 +83,11 @@ struct Identity::Material {
     crypto::RsaPrivateKey entra = crypto::RsaPrivateKey::generate();
     std::string certificate = crypto::self_signed_certificate(entra, "simulated application");
     crypto::RsaPrivateKey google = crypto::RsaPrivateKey::generate();
+    crypto::RsaPrivateKey oci = crypto::RsaPrivateKey::generate();
+    crypto::RsaPublicKey oci_public = oci.public_key();
+    std::string oci_key_id =
+        fmt::format("{}/{}/{}", kOciTenancy, kOciUser, oci_public.md5_fingerprint());
+    std::string oci_session;  // a token that Oracle has signed for the same key
 };
 
 Identity::Identity() = default;
@@ -97,6 +104,14 @@ bool Identity::knows_bearer(const Incoming& in, Issuer issuer) const {
     const auto found = tokens_.find(given->substr(kBearer.size()));
     return found != tokens_.end() && found->second.issuer == issuer &&
         in.now < found->second.expires;
+}
+
+const crypto::RsaPublicKey* Identity::find_oci_key(std::string_view key_id, Instant now) const {
+    if (material_ == nullptr) return nullptr;  // nobody was given one
+    constexpr std::string_view kSessionPrefix = "ST$";
+    const bool is_session = key_id.starts_with(kSessionPrefix) && now < oci_session_end_ &&
+        key_id.substr(kSessionPrefix.size()) == material_->oci_session;
+    return is_session || key_id == material_->oci_key_id ? &material_->oci_public : nullptr;
 }
 
 const Identity::Keys* Identity::find_keys(std::string_view access_key_id) const {
@@ -330,6 +345,12 @@ Refusal Identity::google_metadata(const Incoming& in) {
 
 std::string Identity::to_json() {
     Material& keys = material();
+    if (wall_now() >= oci_session_end_) {
+        oci_session_end_ = end(wall_now());
+        keys.oci_session = crypto::sign_jwt(R"({"alg":"RS256","typ":"JWT"})",
+            fmt::format(R"({{"sub":"{}","exp":{}}})", kOciUser, epoch_s(oci_session_end_)),
+            keys.oci);
+    }
     std::string google_key;
     Writer(google_key)
         .begin_object()
@@ -353,6 +374,11 @@ std::string Identity::to_json() {
     writer.member("private_key", keys.entra.to_pem().reveal());
     writer.member("federated_token", kWebIdentityToken).end_object();
     writer.key("google").begin_object().member("key_file", google_key).end_object();
+    writer.key("oci").begin_object();
+    writer.member("tenancy", kOciTenancy).member("user", kOciUser);
+    writer.member("fingerprint", keys.oci_public.md5_fingerprint());
+    writer.member("private_key", keys.oci.to_pem().reveal());
+    writer.member("session_token", keys.oci_session).end_object();
     writer.key("asked").begin_object();
     for (const auto& [name, count] : asked_) writer.member(name, count);
     writer.end_object().end_object();

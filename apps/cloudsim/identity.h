@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "crypto/rsa.h"
 #include "net/message.h"
 #include "net/server.h"
 
@@ -40,6 +41,10 @@ public:
     };
     /// The keys that were issued under that id; null when none were.
     [[nodiscard]] const Keys* find_keys(std::string_view access_key_id) const;
+
+    /// The public half of Oracle's key of that id; null when there is none, or its session is over.
+    [[nodiscard]] const crypto::RsaPublicKey* find_oci_key(
+        std::string_view key_id, Instant now) const;
 
     /// One request to the listener; the answer, whatever it says, is a Refusal's shape.
     [[nodiscard]] Refusal answer(const Incoming& incoming);
@@ -82,6 +87,7 @@ private:
     std::map<std::string, Keys, std::less<>> keys_;
     std::map<std::string, std::int64_t, std::less<>> asked_;  // by endpoint, answered or refused
     std::unique_ptr<Material> material_;
+    Instant oci_session_end_;
 };
 
 }  // namespace entrepot::cloudsim

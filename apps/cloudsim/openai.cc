@@ -53,6 +53,9 @@ public:
         address_.kind = address_.name;
     }
 
+    explicit OpenAi(CloudAddress behind)
+        : kind_(OpenAiKind::kCompatible), is_behind_(true), address_(std::move(behind)) {}
+
     const CloudAddress& address() const override { return address_; }
 
     Answered<Ask> read(const Incoming& in) override {
@@ -68,14 +71,15 @@ public:
                     "", "", "401"));
             if (!route_azure(path, in.query, deployment))
                 return std::unexpected(error(404, "Resource not found", "", "", "404"));
-        } else if (!has_key(in, "", address_.api_key) && !is_issued(in)) {
+        } else if (!is_behind_ && !has_key(in, "", address_.api_key) && !is_issued(in)) {
             return std::unexpected(error(401,
                 "Incorrect API key provided. You can find your API key at "
                 "https://platform.openai.com/account/api-keys.",
                 "invalid_request_error", "", "invalid_api_key"));
         }
         if (path.ends_with("/models") && in.method == "GET") return std::unexpected(models());
-        const bool is_responses = kind_ != OpenAiKind::kCompatible && path.ends_with("/responses");
+        const bool is_responses =
+            (kind_ != OpenAiKind::kCompatible || is_behind_) && path.ends_with("/responses");
         if (!is_azure() && path != "/v1/chat/completions" &&
             !(is_responses && path == "/v1/responses"))
             return std::unexpected(error(404,
@@ -625,11 +629,15 @@ private:
     }
 
     OpenAiKind kind_;
+    bool is_behind_ = false;  // another cloud has asked for credentials
     CloudAddress address_;
 };
 
 }  // namespace
 
 std::unique_ptr<Cloud> make_openai(OpenAiKind kind) { return std::make_unique<OpenAi>(kind); }
+std::unique_ptr<Cloud> make_openai_behind(CloudAddress address) {
+    return std::make_unique<OpenAi>(std::move(address));
+}
 
 }  // namespace entrepot::cloudsim
