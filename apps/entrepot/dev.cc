@@ -69,6 +69,8 @@ public:
                 .access_key_id = cloud.access_key_id,
                 .secret_access_key = cloud.secret_access_key,
                 .session_token = {},
+                .compartment = cloud.compartment,
+                .service = cloud.service,
                 .models = cloud.models});
         return all;
     }

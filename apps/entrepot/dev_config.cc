@@ -59,6 +59,8 @@ std::string text_of(const DevOptions& options, const Needs& needs) {
         };
         member("endpoint", cloud.endpoint);
         member("region", cloud.region);
+        member("compartment", cloud.compartment);
+        member("service", cloud.service);
         const bool pair = cloud.kind == "bedrock" && !cloud.access_key_id.empty();
         if (!pair) member("api_key", cloud.api_key);
         if (pair) {

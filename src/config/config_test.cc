@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <sstream>
 
 #include "config/load.h"
+#include "crypto/testing.h"
 
 namespace entrepot::config {
 namespace {
@@ -19,6 +21,8 @@ Environment fixed_environment() {
         return "value-of-" + name;
     };
     environment.file = [](const std::string& path) -> Result<std::string> {
+        if (path.ends_with("/.oci/config")) return std::string(crypto::testing::kOciConfig);
+        if (path == "/keys/oci.pem") return std::string(crypto::testing::kPublishedKey);
         if (path.ends_with("missing")) return fail(ErrorCode::kIo, "cannot read '" + path + "'");
         return "content-of-" + path;
     };
@@ -96,7 +100,7 @@ TEST(Load, ReadsTheExampleOfTheDesign) {
 // Kinds that this build cannot call are told, and do not stop the others.
 TEST(Load, WarnsOfCloudsThatTheBuildCannotCall) {
     const Loaded loaded = load(kDesignExample);
-    ASSERT_EQ(loaded.problems.size(), 2U);
+    ASSERT_EQ(loaded.problems.size(), 1U);
     for (const Problem& problem : loaded.problems) {
         EXPECT_EQ(problem.severity, Problem::Severity::kWarning);
         EXPECT_NE(problem.cause.find("not supported yet by this build"), std::string::npos);
@@ -356,10 +360,22 @@ TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
 // What an offer cannot have is an error there, not a surprise at the first request.
 TEST(Load, RefusesAnOfferAtACloudThatTheBuildCannotCall) {
     const Loaded loaded =
-        load("clouds: {g: {kind: oci, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
+        load("clouds: {g: {kind: vertex, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
     EXPECT_FALSE(loaded.ok());
     ASSERT_EQ(loaded.problems.size(), 2U);
     EXPECT_EQ(loaded.problems[1].at, (Location{2, 34}));
+}
+
+TEST(Load, AClientCertificateStandsWithItsKeyAndBothCanBeRead) {
+    const auto told = [](std::string_view more) {
+        return format_problems(
+            load(fmt::format("clouds: {{c: {{kind: openai, api_key: k, {}}}}}\n", more)).problems);
+    };
+    EXPECT_EQ(told("ca_file: ca.pem, client_cert: c.pem, client_key: k.pem"), "");
+    EXPECT_NE(told("client_cert: c.pem").find("'client_key' is missing"), std::string::npos);
+    EXPECT_NE(told("client_key: k.pem").find("'client_cert' is missing"), std::string::npos);
+    EXPECT_NE(told("ca_file: missing").find("clouds.c.ca_file: cannot read 'missing'"),
+        std::string::npos);
 }
 
 TEST(Load, NeverShowsASecret) {

@@ -187,6 +187,9 @@ TEST_F(Credentials, OfTheReferencePageAreValid) {
         {"AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"}};
     files = {{"/t", "jwt"}, {"/var/run/token", "jwt"}, {"/run/secrets/gcp.json", key_file()},
         {"/home/x/.aws/config", "[profile prod]\naws_access_key_id=A\naws_secret_access_key=B\n"},
+        {"/home/x/.oci/config", std::string(crypto::testing::kOciConfig) + "[prod]\n"},
+        {"/keys/oci.pem", std::string(crypto::testing::kPublishedKey)},
+        {"/run/secrets/oci.pem", std::string(crypto::testing::kPublishedKey)},
         {"/run/secrets/entra.pem",
             std::string(crypto::testing::kPublishedKeysCertificate) +
                 std::string(crypto::testing::kPublishedKey)}};
@@ -208,7 +211,7 @@ TEST_F(Credentials, OfTheReferencePageAreValid) {
             block += line + "\n";
         }
     }
-    EXPECT_EQ(blocks, 3);
+    EXPECT_EQ(blocks, 4);
 }
 
 // Commands that only look need no secrets: something stands in for them.
@@ -232,6 +235,90 @@ TEST_F(Credentials, NeverGoInTheClearBeyondThisMachine) {
     EXPECT_EQ(problems(azure + "\"http://127.0.0.1:9\"}"), "");
     EXPECT_EQ(problems(azure + "\"http://[::1]:9\"}"), "");
     EXPECT_EQ(problems(azure + "\"https://login.microsoftonline.us\"}"), "");
+}
+
+TEST_F(Credentials, OfOracleComeFromAProfileOrFromAKeyOfTheFile) {
+    const std::string oci = "oci, region: eu-frankfurt-1, compartment: ocid1.compartment.oc1..c, ";
+    EXPECT_THAT(problems(oci + "config_file: ~/.oci/config"),
+        HasSubstr("config_file: cannot read '/home/x/.oci/config'"));
+    files["/home/x/.oci/config"] = crypto::testing::kOciConfig;
+    EXPECT_THAT(problems(oci + "config_file: ~/.oci/config"),
+        HasSubstr("its 'key_file': cannot read '/keys/oci.pem'"));
+    files["/keys/oci.pem"] = crypto::testing::kPublishedKey;
+    EXPECT_EQ(problems(oci + "config_file: ~/.oci/config"), "");
+    EXPECT_EQ(cloud().credentials.from, CredentialsFrom::kProfile);
+    EXPECT_EQ(cloud().credentials.profile, "DEFAULT");
+    EXPECT_EQ(problems(oci + "credentials: {from: profile}"), "");
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: prod}"),
+        HasSubstr("there is no profile [prod]"));
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, credentials_file: /x}"),
+        HasSubstr("'credentials_file' means nothing to from: profile"));
+    // What a profile leaves out is the default's.
+    files["/home/x/.oci/config"] +=
+        "[prod]\nfingerprint=00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff\n";
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: prod}"),
+        HasSubstr("its 'fingerprint' is not that of its key, which is 84:2f"));
+    files["/home/x/.oci/config"] += "[away]\ndelegation_token_file=/x\n";
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: away}"),
+        HasSubstr("'delegation_token_file', which is not supported here"));
+    files["/home/x/.oci/config"] += "[session]\nsecurity_token_file=/keys/token\n";
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: session}"),
+        HasSubstr("its 'security_token_file': cannot read '/keys/token'"));
+    files["/keys/token"] = "a.b.c";
+    EXPECT_EQ(problems(oci + "credentials: {from: profile, profile: session}"), "");
+}
+
+TEST_F(Credentials, OfOraclesSigningKeyAreJudgedWhenTheFileIsRead) {
+    files["/keys/oci.pem"] = crypto::testing::kPublishedKey;
+    const auto with = [&](std::string_view more) {
+        return problems(fmt::format(
+            "oci, region: eu-frankfurt-1, compartment: ocid1.compartment.oc1..c, credentials: "
+            "{{from: signing_key, tenancy: ocid1.tenancy.oc1..a, user: ocid1.user.oc1..b{}}}",
+            more));
+    };
+    EXPECT_THAT(with(""), HasSubstr("'fingerprint' is missing"));
+    EXPECT_THAT(with(""), HasSubstr("'private_key' is missing"));
+    const std::string fingerprint =
+        fmt::format(", fingerprint: \"{}\"", crypto::testing::kPublishedFingerprint);
+    EXPECT_EQ(with(fingerprint + ", private_key: \"${file:/keys/oci.pem}\""), "");
+    EXPECT_THAT(with(", fingerprint: \"00:11\", private_key: \"${file:/keys/oci.pem}\""),
+        HasSubstr("'00:11' is not the fingerprint of the private key, which is 84:2f"));
+    EXPECT_THAT(with(fingerprint + ", private_key: hush"), HasSubstr("no private key in PEM form"));
+    EXPECT_THAT(problems("oci, region: r, compartment: c, credentials: {from: signing_key, "
+                         "tenancy: t, user: ocid1.tenancy.oc1..b, fingerprint: f, private_key: k}"),
+        HasSubstr("'t' is no OCID of a tenancy"));
+}
+
+TEST_F(Credentials, OracleNeedsARegionACompartmentAndOneWayIn) {
+    EXPECT_THAT(problems("oci"), HasSubstr("'region' is missing"));
+    EXPECT_THAT(problems("oci, region: r"), HasSubstr("'config_file' is missing"));
+    EXPECT_THAT(problems("oci, region: r"), HasSubstr("'compartment' is missing"));
+    EXPECT_EQ(problems("oci, region: r, api_key: k"), "");
+    EXPECT_THAT(problems("oci, region: r, api_key: k, config_file: /c"),
+        HasSubstr("both 'config_file' and 'api_key' are given"));
+    // Native chat names the compartment in its body.
+    const std::string models =
+        "models: {m: {offers: {a: {cloud: c, id: cohere.command-r-08-2024}, b: {cloud: c, id: "
+        "xai.grok-4}, d: {cloud: c, id: xai.grok-4, api_format: generic}}}}\n";
+    const std::string said =
+        problems_of("clouds: {c: {kind: oci, region: r, api_key: k}}\n" + models);
+    EXPECT_THAT(said, HasSubstr("models.m.offers.a.cloud: native chat of oci names a compartment"));
+    EXPECT_THAT(said, Not(HasSubstr("offers.b")));
+    EXPECT_THAT(said, HasSubstr("models.m.offers.d.cloud: native chat"));
+    EXPECT_EQ(problems_of("clouds: {c: {kind: oci, region: r, api_key: k, compartment: "
+                          "ocid1.compartment.oc1..c}}\n" +
+                  models),
+        "");
+    EXPECT_THAT(problems_of("clouds: {c: {kind: openai, api_key: k}}\nmodels: {m: {offers: {a: "
+                            "{cloud: c, api_format: generic}}}}\n"),
+        HasSubstr("'generic' means nothing to kind openai"));
+    EXPECT_EQ(oci_format(ApiFormat::kByModel, "cohere.command-a-vision"), ApiFormat::kCohereV2);
+    EXPECT_EQ(oci_format(ApiFormat::kByModel, "cohere.command-r-plus"), ApiFormat::kCohere);
+    EXPECT_EQ(
+        oci_format(ApiFormat::kByModel, "ocid1.generativeaiendpoint.oc1.x"), ApiFormat::kGeneric);
+    EXPECT_EQ(oci_format(ApiFormat::kByModel, "meta.llama-3.3-70b-instruct"), ApiFormat::kOpenai);
+    EXPECT_EQ(
+        oci_format(ApiFormat::kCohere, "ocid1.generativeaiendpoint.oc1.x"), ApiFormat::kCohere);
 }
 
 }  // namespace

@@ -119,7 +119,11 @@ Loaded load_file(const std::string& path, const Environment& environment) {
         listen->tls->key_file = beside(listen->tls->key_file);
         listen->tls->client_ca_file = beside(listen->tls->client_ca_file);
     }
-    for (CloudSettings& cloud : settings.clouds) cloud.ca_file = beside(cloud.ca_file);
+    for (CloudSettings& cloud : settings.clouds)
+        for (std::string* file : {&cloud.ca_file, &cloud.client_cert_file, &cloud.client_key_file,
+                 &cloud.credentials.ca_file, &cloud.credentials.credentials_file,
+                 &cloud.credentials.config_file, &cloud.credentials.token_file})
+            *file = beside(*file);
     return loaded;
 }
 

@@ -88,6 +88,23 @@ private:
                 need(false, path, "api_key", fmt::format("{} refuses requests without one", kind),
                     "add api_key: \"${env:NAME}\"");
         };
+        if (reader_.environment().is_whole)
+            for (const auto& [name, file] : {std::pair("ca_file", &cloud.ca_file),
+                     std::pair("client_cert", &cloud.client_cert_file),
+                     std::pair("client_key", &cloud.client_key_file)}) {
+                if (file->empty()) continue;
+                if (const auto text = reader_.environment().file(*file); !text)
+                    reader_.error_at(fmt::format("{}.{}", path, name), text.error().message,
+                        "check the path and that this user may read the file");
+            }
+        for (const auto& [given, missing] :
+            {std::pair("client_cert", "client_key"), std::pair("client_key", "client_cert")})
+            if (was_given(fmt::format("{}.{}", path, given)))
+                need(was_given(fmt::format("{}.{}", path, missing)), path, missing,
+                    "a certificate is shown with its key", fmt::format("add {}: <path>", missing));
+        if (was_given(path + ".service") && cloud.kind != CloudKind::kBedrock)
+            reader_.error_at(path + ".service",
+                fmt::format("'service' means nothing to kind {}", kind), "remove it");
         switch (cloud.kind) {
             case CloudKind::kOpenai:
             case CloudKind::kAnthropic:
@@ -105,8 +122,8 @@ private:
                 needs_key();
                 break;
             case CloudKind::kBedrock: check_bedrock(cloud, path); break;
+            case CloudKind::kOci: check_oci(cloud, path); break;
             case CloudKind::kVertex:
-            case CloudKind::kOci:
                 reader_.warning_at(path + ".kind",
                     fmt::format("kind '{}' is not supported yet by this build", kind),
                     "the cloud is read and left alone; offers cannot name it yet");
@@ -135,6 +152,54 @@ private:
                 "add secret_access_key: \"${env:AWS_SECRET_ACCESS_KEY}\"");
     }
 
+    void check_oci(const CloudSettings& cloud, const std::string& path) {
+        need(!cloud.region.empty() || was_given(path + ".region"), path, "region",
+            "keys and endpoints of oci belong to one",
+            "add region: eu-frankfurt-1 (or where you buy)");
+        const bool has_key = was_given(path + ".api_key");
+        const bool has_profile = was_given(path + ".config_file");
+        const bool has_credentials = was_given(path + ".credentials");
+        if (!has_key && !has_profile && !has_credentials)
+            need(false, path, "config_file", "oci refuses requests without a signature or a key",
+                "add config_file: \"~/.oci/config\", or credentials: {from: ...}, or api_key: a "
+                "Generative AI API key");
+        if (has_profile && (has_key || has_credentials))
+            reader_.error_at(path + ".config_file",
+                fmt::format(
+                    "both 'config_file' and '{}' are given", has_key ? "api_key" : "credentials"),
+                "keep one of them");
+        if (!has_key)
+            need(was_given(path + ".compartment"), path, "compartment",
+                "a signed request is made under one",
+                "add compartment: ocid1.compartment.oc1..<id>");
+    }
+
+    void check_api_format(
+        const std::string& path, const OfferSettings& offer, const CloudSettings& cloud) {
+        if (offer.api_format == ApiFormat::kByModel) return;
+        const bool is_known = cloud.kind == CloudKind::kOci ||
+            (cloud.kind == CloudKind::kBedrock && offer.api_format == ApiFormat::kOpenai);
+        if (!is_known)
+            reader_.error_at(path + ".api_format",
+                fmt::format("'{}' means nothing to kind {}", api_format_name(offer.api_format),
+                    cloud_kind_name(cloud.kind)),
+                "remove it");
+    }
+
+    // Native chat has a place for the compartment that must not be empty.
+    void check_native(
+        const std::string& path, const OfferSettings& offer, const CloudSettings& cloud) {
+        if (cloud.kind != CloudKind::kOci || !cloud.compartment.empty() ||
+            was_given(fmt::format("clouds.{}.compartment", excerpt(cloud.id.view()))) ||
+            oci_format(offer.api_format, offer.model_at_cloud) == ApiFormat::kOpenai)
+            return;
+        reader_.error_at(path + ".cloud",
+            fmt::format("native chat of oci names a compartment, and the cloud '{}' has none",
+                excerpt(cloud.id.view())),
+            "add compartment to the cloud, or api_format: openai to the offer where the model is "
+            "served so");
+    }
+
     [[nodiscard]] bool was_given(const std::string& path) const { return reader_.was_given(path); }
 
     void check_offer(const ModelSettings& model, OfferSettings& offer) {
@@ -153,8 +218,9 @@ private:
                         fmt::format("the cloud '{}' is of kind '{}', which is not supported yet by "
                                     "this build",
                             cloud.id.view(), cloud_kind_name(cloud.kind)),
-                        "name a cloud of kind openai, openai_compatible, azure, anthropic or "
-                        "bedrock, or remove the offer");
+                        "name a cloud of another kind, or remove the offer");
+                check_api_format(path, offer, cloud);
+                check_native(path, offer, cloud);
                 if (offer.region.empty()) offer.region = region_of(offer, cloud);
             }
         }

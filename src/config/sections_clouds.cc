@@ -144,22 +144,28 @@ void read_connections_max(Reader& reader, const Node& node, CloudSettings& out) 
     if (const auto value = reader.integer(node, 1, 1'000'000)) out.connections_max = *value;
 }
 
+void read_service(Reader& reader, const Node& node, CloudSettings& out) {
+    static const std::vector<std::string> names{"bedrock", "bedrock-mantle"};
+    if (const auto index = reader.choice(node, names)) out.service = names[*index];
+}
+
 constexpr Field<CloudSettings> kCloudFields[] = {
     {"kind", "openai, openai_compatible, azure, anthropic, bedrock, vertex, gemini, oci or cohere",
         "required",
         "Who sells, and so which code speaks to it. This build calls openai, openai_compatible, "
-        "azure, anthropic, bedrock, gemini and cohere; the others are read and reported.",
+        "azure, anthropic, bedrock, gemini, oci and cohere; the others are read and reported.",
         read_kind},
     {"endpoint", "URL", "the kind's own; required for azure and openai_compatible",
         "Proxies, private links, tests. No query, no user name.",
         read_url<&CloudSettings::endpoint, true>},
     {"region", "text", "unknown",
-        "Where requests are processed. Required for bedrock and vertex. A key that is limited to "
-        "regions never reaches a cloud whose region is unknown.",
+        "Where requests are processed. Required for bedrock, vertex and oci. A key that is limited "
+        "to regions never reaches a cloud whose region is unknown.",
         read_word<&CloudSettings::region>},
     {"api_key", "secret",
         "required but for openai_compatible, bedrock, vertex, oci, and with `credentials`",
-        "The supplier's key. For bedrock a bearer token.", read_secret<&CloudSettings::api_key>},
+        "The supplier's key. For bedrock a bearer token, for oci a Generative AI API key.",
+        read_secret<&CloudSettings::api_key>},
     {"access_key_id", "secret", "none",
         "AWS access key, for bedrock without `api_key` and `credentials`.",
         read_secret<&CloudSettings::access_key_id>},
@@ -167,9 +173,13 @@ constexpr Field<CloudSettings> kCloudFields[] = {
         read_secret<&CloudSettings::secret_access_key>},
     {"session_token", "secret", "none", "Of temporary AWS credentials.",
         read_secret<&CloudSettings::session_token>},
+    {"service", "bedrock or bedrock-mantle", "by the endpoint's host, else bedrock",
+        "bedrock: the service that is called and signed for. `bedrock-mantle` speaks OpenAI's and "
+        "Anthropic's own formats.",
+        read_service},
     {"organization", "text", "none", "OpenAI's organization header.",
         read_word<&CloudSettings::organization>},
-    {"project", "text", "none", "OpenAI's project header; Vertex's project.",
+    {"project", "text", "none", "OpenAI's project header, also OCI's; Vertex's project.",
         read_word<&CloudSettings::project>},
     {"api_version", "text", "the v1 API", "Azure's dated API.",
         read_word<&CloudSettings::api_version>},
@@ -179,10 +189,19 @@ constexpr Field<CloudSettings> kCloudFields[] = {
     {"credentials", "map: [credentials](#cloudsnamecredentials)", "none",
         "Credentials that are fetched, and fetched anew ahead of their end, in place of constants.",
         read_credentials},
-    {"compartment", "text", "none", "OCI.", read_text<&CloudSettings::compartment>},
-    {"config_file", "path", "none", "OCI.", read_text<&CloudSettings::config_file>},
+    {"compartment", "text", "required for oci but with `api_key`",
+        "OCI: the compartment's OCID, under which requests are made. Native chat needs it always.",
+        read_word<&CloudSettings::compartment>},
+    {"config_file", "path", "none",
+        "OCI: short for `credentials: {from: profile, config_file: ...}`.",
+        read_text<&CloudSettings::config_file>},
     {"ca_file", "path", "the system's authorities", "Authorities that sign this endpoint, PEM.",
         read_text<&CloudSettings::ca_file>},
+    {"client_cert", "path", "none",
+        "Certificate chain, PEM, for endpoints that ask for one. With `client_key`.",
+        read_text<&CloudSettings::client_cert_file>},
+    {"client_key", "path", "none", "Its private key, PEM, without a passphrase.",
+        read_text<&CloudSettings::client_key_file>},
     {"proxy", "URL", "none", "An HTTP proxy that is asked to CONNECT.", read_proxy},
     {"timeouts", "map: [cloud timeouts](#cloudsnametimeouts)", "see there", "Bounds of an attempt.",
         read_timeouts},
@@ -270,10 +289,31 @@ void read_offer_price(Reader& reader, const Node& node, OfferSettings& out) {
     out.price = std::move(price);
 }
 
+void read_api_format(Reader& reader, const Node& node, OfferSettings& out) {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> all;
+        for (const ApiFormat format :
+            {ApiFormat::kOpenai, ApiFormat::kGeneric, ApiFormat::kCohere, ApiFormat::kCohereV2})
+            all.emplace_back(api_format_name(format));
+        return all;
+    }();
+    if (const auto index = reader.choice(node, names))
+        out.api_format = static_cast<ApiFormat>(*index + 1);
+}
+
 constexpr Field<OfferSettings> kOfferFields[] = {
     {"cloud", "name of a cloud", "required", "Where it is sold.", read_offer_cloud},
-    {"id", "text", "the model's name", "The cloud's own id: for azure the deployment.",
+    {"id", "text", "the model's name",
+        "The cloud's own id: for azure the deployment, for oci also the OCID of a dedicated "
+        "endpoint.",
         read_offer_id},
+    {"api_format", "openai, generic, cohere or cohere_v2", "by the id",
+        "oci: the wire format in which it is asked. By the id: Command A Reasoning and Vision in "
+        "cohere_v2, other `cohere.*` in cohere, OCIDs in generic, all others in openai. The native "
+        "formats "
+        "(all but openai) name the compartment. bedrock: `openai` asks the runtime's chat "
+        "completions in place of Converse; by the id both, for `openai.gpt-oss*`.",
+        read_api_format},
     {"region", "text", "the id's profile (`us.`, `eu.`, `global.`), else the cloud's",
         "Where requests to this offer are processed. Write `global` for a deployment that may "
         "process anywhere.",

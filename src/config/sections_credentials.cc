@@ -6,6 +6,7 @@
 
 #include "config/aws_profile.h"
 #include "config/google_key.h"
+#include "config/oci_profile.h"
 #include "config/schema.h"
 #include "config/sections.h"
 #include "crypto/rsa.h"
@@ -21,16 +22,16 @@ struct Origin {
     std::vector<std::string_view> takes;
 };
 
-const std::array<Origin, 12>& origins() {
+const std::array<Origin, 13>& origins() {
     using enum CloudKind;
     static const std::vector<CloudKind> aws{kBedrock};
     static const std::vector<CloudKind> entra{kAzure, kOpenaiCompatible};
     static const std::vector<CloudKind> google{kVertex, kOpenaiCompatible};
     // In the order of CredentialsFrom.
-    static const std::array<Origin, 12> rows{
+    static const std::array<Origin, 13> rows{
         Origin{"", {}, {}, {}},
         Origin{"environment", aws, {}, {}},
-        Origin{"profile", aws, {}, {"profile", "credentials_file", "config_file"}},
+        Origin{"profile", {kBedrock, kOci}, {}, {"profile", "credentials_file", "config_file"}},
         Origin{"web_identity", aws, {"role_arn", "token_file"},
             {"session_name", "endpoint", "ca_file"}},
         Origin{"instance", aws, {}, {"endpoint"}},
@@ -44,6 +45,8 @@ const std::array<Origin, 12>& origins() {
             {"scope", "endpoint", "ca_file"}},
         Origin{"service_account", google, {}, {"scope", "endpoint", "ca_file"}},
         Origin{"metadata", google, {}, {"scope", "endpoint"}},
+        Origin{"signing_key", {kOci}, {"tenancy", "user", "fingerprint", "private_key"},
+            {"pass_phrase"}},
     };
     return rows;
 }
@@ -102,7 +105,7 @@ constexpr Field<CredentialSettings> kFields[] = {
     {"from",
         "environment, profile, web_identity, instance, container (AWS); client_secret, "
         "client_certificate, managed_identity, workload_identity (Entra); service_account, "
-        "metadata (Google)",
+        "metadata (Google); profile, signing_key (Oracle)",
         "required", "Who issues them. [Cloud credentials](credentials.md) tells each.", read_from},
     {"endpoint", "URL", "the address that the supplier documents; for container required",
         "Who is asked: a private link, another national cloud, a test. Plain http only to this "
@@ -110,12 +113,14 @@ constexpr Field<CredentialSettings> kFields[] = {
         read_endpoint},
     {"ca_file", "path", "the system's authorities", "Authorities that sign `endpoint`, PEM.",
         read_path<&CredentialSettings::ca_file>},
-    {"profile", "text", "$AWS_PROFILE, else default", "profile: its name.",
+    {"profile", "text", "$AWS_PROFILE, else default; for oci DEFAULT", "profile: its name.",
         read_name<&CredentialSettings::profile>},
     {"credentials_file", "path", "$AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials",
         "profile: AWS's credentials file. Read again every minute.",
         read_path<&CredentialSettings::credentials_file>},
-    {"config_file", "path", "$AWS_CONFIG_FILE, else ~/.aws/config", "profile: AWS's config file.",
+    {"config_file", "path",
+        "$AWS_CONFIG_FILE, else ~/.aws/config; for oci $OCI_CONFIG_FILE, else ~/.oci/config",
+        "profile: AWS's config file; Oracle's, read again every minute with its key and token.",
         read_path<&CredentialSettings::config_file>},
     {"role_arn", "text", "$AWS_ROLE_ARN", "web_identity: the role to assume.",
         read_name<&CredentialSettings::role_arn>},
@@ -138,9 +143,18 @@ constexpr Field<CredentialSettings> kFields[] = {
     {"certificate", "secret", "none",
         "client_certificate: the certificate, PEM; may hold the private key as well.",
         read_material<&CredentialSettings::certificate>},
-    {"private_key", "secret", "beside the certificate",
-        "client_certificate: its RSA key, PEM, without a passphrase.",
+    {"private_key", "secret", "beside the certificate; for signing_key required",
+        "client_certificate: its RSA key, PEM, without a passphrase; signing_key: the key, PEM.",
         read_material<&CredentialSettings::private_key>},
+    {"tenancy", "text", "required for signing_key", "signing_key: the tenancy's OCID.",
+        read_name<&CredentialSettings::tenancy>},
+    {"user", "text", "required for signing_key", "signing_key: the user's OCID.",
+        read_name<&CredentialSettings::user>},
+    {"fingerprint", "text", "required for signing_key",
+        "signing_key: of the key, as the console shows it.",
+        read_name<&CredentialSettings::fingerprint>},
+    {"pass_phrase", "secret", "none", "signing_key: of the key, when it is encrypted.",
+        read_material<&CredentialSettings::pass_phrase>},
     {"scope", "text",
         "https://cognitiveservices.azure.com/.default, or "
         "https://www.googleapis.com/auth/cloud-platform",
@@ -176,7 +190,7 @@ public:
           path_(cloud_path_ + ".credentials") {}
 
     void run() {
-        if (!reader_.was_given(path_)) return check_account_alone();
+        if (!reader_.was_given(path_)) return check_short_forms();
         if (out_.from == CredentialsFrom::kNowhere) return;  // told already
         const Origin& origin = origins()[static_cast<std::size_t>(out_.from)];
         if (std::ranges::find(origin.kinds, cloud_.kind) == origin.kinds.end()) {
@@ -193,7 +207,7 @@ public:
                     fmt::format("both '{}' and `credentials` are given", constant),
                     "keep one of them");
         for (const Field<CredentialSettings>& field : credentials_section().fields)
-            if (field.name != "from" && given(field.name) && !is_of(origin, field.name))
+            if (field.name != "from" && given(field.name) && !takes(origin, field.name))
                 reader_.error_at(fmt::format("{}.{}", path_, field.name),
                     fmt::format("'{}' means nothing to from: {}", field.name, origin.name),
                     "remove it, or choose another `from`");
@@ -219,6 +233,12 @@ private:
             std::ranges::find(origin.takes, name) != origin.takes.end();
     }
 
+    // Oracle keeps everything in one file.
+    [[nodiscard]] bool takes(const Origin& origin, std::string_view name) const {
+        return is_of(origin, name) &&
+            !(cloud_.kind == CloudKind::kOci && name == "credentials_file");
+    }
+
     [[nodiscard]] std::string choices() const {
         std::vector<std::string_view> names;
         for (const Origin& origin : origins())
@@ -235,6 +255,10 @@ private:
         if (name == "tenant") return out_.tenant.empty();
         if (name == "client_id") return out_.client_id.empty();
         if (name == "client_secret") return out_.client_secret.empty();
+        if (name == "tenancy") return out_.tenancy.empty();
+        if (name == "user") return out_.user.empty();
+        if (name == "fingerprint") return out_.fingerprint.empty();
+        if (name == "private_key") return out_.private_key.empty();
         return out_.certificate.empty();
     }
 
@@ -248,7 +272,8 @@ private:
             variable = name == "tenant" ? "AZURE_TENANT_ID"
                 : name == "client_id"   ? "AZURE_CLIENT_ID"
                                         : "AZURE_FEDERATED_TOKEN_FILE";
-        const bool is_secret = name == "client_secret" || name == "certificate";
+        const bool is_secret =
+            name == "client_secret" || name == "certificate" || name == "private_key";
         std::string text = fmt::format(
             "add {}: {}", name, is_secret ? "\"${env:NAME}\" or \"${file:/path}\"" : "<value>");
         if (!variable.empty()) text += fmt::format(", or let the platform set ${}", variable);
@@ -267,6 +292,7 @@ private:
         switch (out_.from) {
             case CredentialsFrom::kEnvironment: take_environment(); break;
             case CredentialsFrom::kProfile:
+                if (cloud_.kind == CloudKind::kOci) return take_oci_profile();
                 take(out_.profile, "AWS_PROFILE");
                 if (out_.profile.empty()) out_.profile = "default";
                 take(out_.credentials_file, "AWS_SHARED_CREDENTIALS_FILE");
@@ -292,6 +318,14 @@ private:
                 break;
             default: break;
         }
+    }
+
+    void take_oci_profile() {
+        if (out_.profile.empty()) out_.profile = "DEFAULT";
+        take(out_.config_file, "OCI_CONFIG_FILE");
+        if (out_.config_file.empty()) out_.config_file = "~/.oci/config";
+        out_.home = variable("HOME");
+        out_.config_file = expand_home(out_.config_file, out_.home);
     }
 
     // They cannot change while the process runs, so they are constants from here on.
@@ -358,7 +392,9 @@ private:
 
     void check_material() {
         switch (out_.from) {
-            case CredentialsFrom::kProfile: return check_profile();
+            case CredentialsFrom::kProfile:
+                return cloud_.kind == CloudKind::kOci ? check_oci_profile() : check_profile();
+            case CredentialsFrom::kSigningKey: return check_signing_key();
             case CredentialsFrom::kClientCertificate: return check_certificate();
             case CredentialsFrom::kServiceAccount: return check_service_account(true);
             case CredentialsFrom::kMetadata:
@@ -394,6 +430,63 @@ private:
                 "check the profile, or choose another `from`");
     }
 
+    void check_oci_profile() {
+        const bool is_short = !reader_.was_given(path_);
+        const std::string place = is_short ? cloud_path_ + ".config_file"
+            : given("config_file")         ? path_ + ".config_file"
+                                           : path_ + ".from";
+        const auto text = reader_.environment().file(out_.config_file);
+        if (!text)
+            return reader_.error_at(
+                place, text.error().message, "check the path and that this user may read the file");
+        const auto wrong = [&](const std::string& why) {
+            reader_.error_at(given("profile") ? path_ + ".profile" : place,
+                fmt::format("'{}' [{}]: {}", excerpt(out_.config_file), excerpt(out_.profile), why),
+                "check the profile, or choose another `from`");
+        };
+        const auto profile = parse_oci_profile(*text, out_.profile);
+        if (!profile) return wrong(profile.error().message);
+        const std::string key_file = expand_home(profile->key_file, out_.home);
+        const auto pem = reader_.environment().file(key_file);
+        if (!pem) return wrong(fmt::format("its 'key_file': {}", pem.error().message));
+        const auto key = crypto::RsaPrivateKey::parse(*pem, profile->pass_phrase.reveal());
+        if (!key) return wrong(fmt::format("its 'key_file': {}", key.error().message));
+        if (!profile->security_token_file.empty()) {
+            const auto token =
+                reader_.environment().file(expand_home(profile->security_token_file, out_.home));
+            if (!token) wrong(fmt::format("its 'security_token_file': {}", token.error().message));
+            return;
+        }
+        if (key->public_key().md5_fingerprint() != profile->fingerprint)
+            wrong(fmt::format("its 'fingerprint' is not that of its key, which is {}",
+                key->public_key().md5_fingerprint()));
+    }
+
+    void check_signing_key() {
+        const auto check_ocid = [&](std::string_view name, std::string_view text) {
+            const std::string fault = text.empty() ? "" : ocid_fault(text, name);
+            if (!fault.empty())
+                reader_.error_at(fmt::format("{}.{}", path_, name),
+                    fmt::format("'{}' is no OCID of a {}: {}", excerpt(text), name, fault),
+                    "write it as Oracle's console shows it");
+        };
+        check_ocid("tenancy", out_.tenancy);
+        check_ocid("user", out_.user);
+        if (out_.private_key.empty()) return;
+        const auto key =
+            crypto::RsaPrivateKey::parse(out_.private_key.reveal(), out_.pass_phrase.reveal());
+        if (!key) {
+            reader_.error_at(path_ + ".private_key", key.error().message,
+                "give the PEM of the API signing key: \"${file:/path/to/key.pem}\"");
+        } else if (!out_.fingerprint.empty() &&
+            key->public_key().md5_fingerprint() != out_.fingerprint) {
+            reader_.error_at(path_ + ".fingerprint",
+                fmt::format("'{}' is not the fingerprint of the private key, which is {}",
+                    excerpt(out_.fingerprint), key->public_key().md5_fingerprint()),
+                "give the key and the fingerprint of one API key");
+        }
+    }
+
     void check_certificate() {
         if (out_.certificate.empty()) return;
         const auto certificate = crypto::Certificate::parse(out_.certificate.reveal());
@@ -426,8 +519,16 @@ private:
                 "give the JSON file that Google made for the account");
     }
 
-    // A key file says by itself what is to be done with it.
-    void check_account_alone() {
+    // A key file, and Oracle's config file, say by themselves what is to be done with them.
+    void check_short_forms() {
+        if (cloud_.kind == CloudKind::kOci && !cloud_.config_file.empty()) {
+            out_.from = CredentialsFrom::kProfile;
+            out_.config_file = cloud_.config_file;
+            if (!reader_.environment().is_whole) return;
+            take_oci_profile();
+            check_oci_profile();
+            return;
+        }
         if (cloud_.service_account.empty()) return;
         const bool is_ours =
             cloud_.kind == CloudKind::kVertex || cloud_.kind == CloudKind::kOpenaiCompatible;

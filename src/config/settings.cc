@@ -4,6 +4,27 @@
 
 namespace entrepot::config {
 
+std::string_view api_format_name(ApiFormat format) {
+    switch (format) {
+        case ApiFormat::kByModel: break;
+        case ApiFormat::kOpenai: return "openai";
+        case ApiFormat::kGeneric: return "generic";
+        case ApiFormat::kCohere: return "cohere";
+        case ApiFormat::kCohereV2: return "cohere_v2";
+    }
+    return "by model";
+}
+
+ApiFormat oci_format(ApiFormat stated, std::string_view model_at_cloud) {
+    if (stated != ApiFormat::kByModel) return stated;
+    // The second version came with these.
+    for (const std::string_view name : {"cohere.command-a-reasoning", "cohere.command-a-vision"})
+        if (model_at_cloud.starts_with(name)) return ApiFormat::kCohereV2;
+    if (model_at_cloud.starts_with("cohere.")) return ApiFormat::kCohere;
+    if (model_at_cloud.starts_with("ocid1.")) return ApiFormat::kGeneric;
+    return ApiFormat::kOpenai;
+}
+
 bool is_supported(CloudKind kind) {
     switch (kind) {
         case CloudKind::kOpenai:
@@ -12,9 +33,9 @@ bool is_supported(CloudKind kind) {
         case CloudKind::kAnthropic:
         case CloudKind::kBedrock:
         case CloudKind::kGemini:
-        case CloudKind::kCohere: return true;
-        case CloudKind::kVertex:
-        case CloudKind::kOci: break;
+        case CloudKind::kCohere:
+        case CloudKind::kOci: return true;
+        case CloudKind::kVertex: break;
     }
     return false;
 }

@@ -56,7 +56,7 @@ struct UpstreamTimeouts {
 enum class CredentialsFrom : std::uint8_t {
     kNowhere,            ///< constants: `api_key`, or an access key pair
     kEnvironment,        ///< AWS's variables, read with the file: they are constants by then
-    kProfile,            ///< AWS's shared files
+    kProfile,            ///< AWS's shared files, Oracle's config file
     kWebIdentity,        ///< AWS STS takes a token file's content
     kInstance,           ///< AWS's instance metadata, version 2
     kContainer,          ///< AWS's endpoint within ECS and EKS
@@ -66,6 +66,7 @@ enum class CredentialsFrom : std::uint8_t {
     kWorkloadIdentity,   ///< Entra takes a token file's content
     kServiceAccount,     ///< Google takes a text signed with the account's key
     kMetadata,           ///< Google's metadata server
+    kSigningKey,         ///< Oracle's API signing key, of this file
 };
 
 /// What is needed to fetch a cloud's credentials. What `from` does not need is empty; what the file
@@ -74,15 +75,18 @@ struct CredentialSettings {
     CredentialsFrom from = CredentialsFrom::kNowhere;
     std::string endpoint;  ///< who is asked; empty: the address that the supplier documents
     std::string ca_file;
-    std::string profile, credentials_file, config_file;  ///< AWS profile
+    std::string profile, credentials_file, config_file;  ///< AWS and OCI profile
+    std::string home;                                    ///< OCI profile: what `~` stands for
     std::string role_arn, session_name;                  ///< web identity
     std::string token_file;  ///< its content is read at every fetch: the platform replaces it
     Secret authorization;    ///< AWS container, when it is no file's
     std::string tenant, client_id;  ///< Entra; a managed identity's may be absent
     Secret client_secret;
-    Secret certificate;  ///< PEM
-    Secret private_key;  ///< PEM; empty: it stands beside the certificate
-    std::string scope;   ///< of an OAuth token; empty: the cloud's own
+    Secret certificate;                      ///< PEM
+    Secret private_key;                      ///< PEM; empty: it stands beside the certificate
+    std::string tenancy, user, fingerprint;  ///< OCI signing key
+    Secret pass_phrase;                      ///< of the signing key; may be empty
+    std::string scope;                       ///< of an OAuth token; empty: the cloud's own
 };
 
 struct CloudSettings {
@@ -93,13 +97,16 @@ struct CloudSettings {
     std::string region;  ///< where requests are processed; empty: unknown, so only `*` reaches it
     Secret api_key;      ///< Bedrock: a bearer token
     Secret access_key_id, secret_access_key, session_token;  ///< Bedrock
-    std::string organization, project;                       ///< OpenAI headers; Vertex's project
-    std::string api_version;                                 ///< Azure; empty: the v1 API
-    Secret service_account;                                  ///< Google: the key file's content
+    std::string service;                ///< Bedrock: `bedrock-mantle`; empty: as the endpoint says
+    std::string organization, project;  ///< OpenAI headers; Vertex's project
+    std::string api_version;            ///< Azure; empty: the v1 API
+    Secret service_account;             ///< Google: the key file's content
     CredentialSettings credentials;
-    std::string compartment, config_file;  ///< OCI
+    std::string compartment;  ///< OCI: whose budget and policies a request falls under
+    std::string config_file;  ///< OCI: short for credentials from its profile
     std::string ca_file;
-    std::string proxy;  ///< `http://host:port`, reached by CONNECT
+    std::string client_cert_file, client_key_file;  ///< shown to who asks for a certificate
+    std::string proxy;                              ///< `http://host:port`, reached by CONNECT
     UpstreamTimeouts timeouts;
     std::int64_t connections_max = 1024;  ///< per core
     Location at;
@@ -110,6 +117,19 @@ struct CloudSettings {
             credentials.from != CredentialsFrom::kEnvironment;
     }
 };
+
+/// The wire format in which an offer is asked, where a cloud has several.
+enum class ApiFormat : std::uint8_t {
+    kByModel,   ///< the kind knows by the model's id
+    kOpenai,    ///< OpenAI's own, at an endpoint that copies it
+    kGeneric,   ///< OCI: native chat for all makers but Cohere
+    kCohere,    ///< OCI: native chat after Cohere's first version
+    kCohereV2,  ///< OCI: native chat after Cohere's second version
+};
+[[nodiscard]] std::string_view api_format_name(ApiFormat format);
+/// How OCI is asked for a model: as stated, else by its id. Cohere's are not served in OpenAI's
+/// format; an OCID hides its maker, and native chat takes all but Cohere's.
+[[nodiscard]] ApiFormat oci_format(ApiFormat stated, std::string_view model_at_cloud);
 
 /// Prices of one offer that take the place of the price book's.
 struct PriceOverride {
@@ -123,7 +143,8 @@ struct OfferSettings {
     CloudId cloud;
     std::string model_at_cloud;  ///< `id` in the file; the model's own name when absent
     std::string region;          ///< overrides the cloud's
-    std::string catalog;         ///< catalogue model (`author/model`) or offer id; empty: by the id
+    ApiFormat api_format = ApiFormat::kByModel;
+    std::string catalog;  ///< catalogue model (`author/model`) or offer id; empty: by the id
     std::int64_t context_tokens = 0;     ///< 0: the catalogue's
     std::int64_t max_output_tokens = 0;  ///< 0: the catalogue's
     std::optional<PriceOverride> price;

@@ -280,6 +280,7 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
         x.echo = x.client->echo_of(*bench.canonical);
     dialect::EncodeTarget target;
     target.model_id = offer.model_at_cloud;
+    target.account = x.voice->account;
     target.on_lossy = on_lossy_of(x.principal->policy.on_lossy);
     if (limits.output_tokens_max > 0) target.output_tokens_default = limits.output_tokens_max;
     if (step.inject_output_cap > 0) target.output_tokens_default = step.inject_output_cap;
@@ -324,6 +325,11 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
         Status is_signed = signer->sign(target, body, core_.wall(), signature);
         if (!is_signed) co_return failed_with(std::move(is_signed).error());
         lines += signature.text();
+        if (upstream::Signer::Rest rest = signer->take_rest()) {
+            Result<std::string> line = co_await side_.run(core_, std::move(rest));
+            if (!line) co_return failed_with(std::move(line).error());
+            lines += *line;
+        }
     }
     // Lets a supplier's log, or our simulated cloud, be matched with the books.
     const std::size_t id_at = lines.size() + std::string_view("x-entrepot-exchange: ").size();
@@ -341,8 +347,12 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     limits.idle_timeout = milliseconds(timeouts.idle_ms);
 
     x.phase = ledger::Phase::kFirstByte;
-    Result<net::ClientExchange> exchanged = co_await client_.exchange(
-        *x.core->pools[offer.cloud], upstream_request, limits, &x.attempt.report);
+    net::OriginPool* pool = x.core->pools[offer.cloud];
+    if (pool == nullptr)  // its files have gone since they were checked; the log has the reason
+        co_return failed_with(Error{ErrorCode::kUpstreamUnreachable,
+            "the gateway has no way to this supplier at present", {}, {}});
+    Result<net::ClientExchange> exchanged =
+        co_await client_.exchange(*pool, upstream_request, limits, &x.attempt.report);
     if (!exchanged) co_return failed_with(std::move(exchanged).error());
     net::ClientExchange upstream = std::move(*exchanged);
     x.attempt.upstream_status = static_cast<std::uint16_t>(upstream.status());

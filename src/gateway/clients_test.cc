@@ -1,6 +1,11 @@
 // Clients of every dialect before suppliers of their own and of another one.
+#include "base/text.h"
+#include "crypto/http_signature.h"
+#include "crypto/rsa.h"
+#include "crypto/testing.h"
 #include "dialect/registry.h"
 #include "gateway/testing.h"
+#include "json/writer.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -364,6 +369,78 @@ TEST_F(ClientsTest, AClientOfChatCompletionsReachesCohere) {
     EXPECT_NE(answer.body.find(R"("content":"hello")"), std::string::npos);
     EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
     EXPECT_EQ(report_of(answer).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+// Oracle's Cohere formats have no end but the finish, after which the connection may stay open; and
+// where the answer is whole, nobody waits for the end of a body.
+TEST_F(ClientsTest, AStreamThatIsKeptOpenBehindItsFinishEndsAllTheSame) {
+    std::string target;
+    first.on_request = [&](const net::ServerRequest& request) { target = request.target; };
+    serve("oci",
+        fmt::format(R"(endpoint: "http://127.0.0.1:{}", region: eu-frankfurt-1, api_key: sk-up, )"
+                    R"(compartment: ocid1.compartment.oc1..c)",
+            first.port),
+        "cohere.command-r-08-2024");
+    for (const std::string_view usage :
+        {R"()", R"(,"usage":{"promptTokens":9,"completionTokens":2,"totalTokens":11})"}) {
+        Script script =
+            stream_of({fmt::format("data: {{\"apiFormat\":\"COHERE\",\"text\":\"hel\"}}\n\n"
+                                   "data: {{\"apiFormat\":\"COHERE\",\"text\":\"lo\"}}\n\n"
+                                   "data: {{\"apiFormat\":\"COHERE\",\"text\":\"hello\","
+                                   "\"finishReason\":\"COMPLETE\"{}}}\n\n",
+                           usage),
+                ": nothing more comes\n\n"});
+        script.between = 8'000ms;
+        first.plan(script);
+        const auto began = std::chrono::steady_clock::now();
+        const Reply answer = post("/v1/chat/completions",
+            R"({"model":"tiny","max_tokens":50,"stream":true,)"
+            R"("messages":[{"role":"user","content":"hi"}]})");
+        EXPECT_LT(std::chrono::steady_clock::now() - began, 6s) << usage;
+        EXPECT_EQ(target, "/20231130/actions/chat");
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        EXPECT_FALSE(answer.truncated) << usage;
+        EXPECT_NE(answer.body.find(R"("finish_reason":"stop")"), std::string::npos) << answer.body;
+        EXPECT_TRUE(answer.body.ends_with(kDone)) << answer.body;
+        EXPECT_EQ(answer.body.find("hello"), std::string::npos);  // said once, in two pieces
+        EXPECT_NE(first.last_body().find(R"("compartmentId":"ocid1.compartment.oc1..c")"),
+            std::string::npos);
+        expect_books_in_order();
+    }
+}
+
+TEST_F(ClientsTest, ARequestToOracleIsSignedOverWhatIsSent) {
+    std::map<std::string, std::string> headers;
+    first.on_request = [&](const net::ServerRequest& request) {
+        for (std::size_t i = 0; i < request.headers.size(); ++i)
+            headers[to_lower(request.headers[i].name)] = request.headers[i].value;
+    };
+    serve("oci",
+        fmt::format(R"(endpoint: "http://127.0.0.1:{}", region: eu-frankfurt-1, compartment: )"
+                    R"(ocid1.compartment.oc1..c, credentials: {{from: signing_key, tenancy: )"
+                    R"(ocid1.tenancy.oc1..a, user: ocid1.user.oc1..b, fingerprint: "{}", )"
+                    R"(private_key: {}}})",
+            first.port, crypto::testing::kPublishedFingerprint,
+            json::quoted(crypto::testing::kPublishedKey)),
+        "xai.grok-4");
+    const Reply answer = post("/v1/chat/completions",
+        R"({"model":"tiny","max_tokens":50,"messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    namespace http_signature = crypto::http_signature;
+    const auto claim = http_signature::parse_authorization(headers["authorization"]);
+    ASSERT_TRUE(claim) << claim.error().message;
+    const auto text = http_signature::claimed_string(*claim, "POST", "/openai/v1/chat/completions",
+        true, [&](std::string_view name) -> std::optional<std::string_view> {
+            const auto found = headers.find(std::string(name));
+            if (found == headers.end()) return std::nullopt;
+            return found->second;
+        });
+    ASSERT_TRUE(text) << text.error().message;
+    const auto key = crypto::RsaPrivateKey::parse(crypto::testing::kPublishedKey);
+    EXPECT_TRUE(key->public_key().verify_sha256(*text, claim->signature)) << *text;
+    EXPECT_EQ(headers["x-content-sha256"], http_signature::content_sha256(first.last_body()));
+    EXPECT_EQ(headers["opc-compartment-id"], "ocid1.compartment.oc1..c");
     expect_books_in_order();
 }
 

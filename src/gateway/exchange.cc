@@ -10,6 +10,9 @@ OpenStream::OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> t
     : upstream(std::move(from)), lane(std::move(through)) {}
 OpenStream::~OpenStream() = default;
 
+// Usage follows the finish within the same write where it follows at all.
+constexpr milliseconds kTailTimeout{1'000};
+
 bool OpenStream::take(Wake wake) {
     Result<std::optional<std::string_view>> chunk = upstream.try_read_body(wake);
     if (chunk && !*chunk) return false;
@@ -17,6 +20,10 @@ bool OpenStream::take(Wake wake) {
     if (chunk) {
         is_over = (*chunk)->empty() || upstream.body_ended();
         broken = lane->feed(**chunk, is_over, out);
+        if (broken && !is_over && lane->may_end_here()) upstream.set_idle_timeout(kTailTimeout);
+    } else if (chunk.error().code == ErrorCode::kUpstreamTimeout && lane->may_end_here()) {
+        is_over = true;
+        broken = lane->feed({}, true, out);
     } else {
         broken = std::unexpected(std::move(chunk).error());
     }

@@ -32,6 +32,9 @@ public:
     [[nodiscard]] virtual bool has_begun() const = 0;
     /// The answer is complete, whatever becomes of what follows.
     [[nodiscard]] virtual bool is_complete() const = 0;
+    /// What is missing is the end of the supplier's body alone, or what may as well not come
+    /// (dialect::ReplyDecoder::may_end_here): wait briefly, then end.
+    [[nodiscard]] virtual bool may_end_here() const { return is_complete(); }
     /// The supplier's own failure, when it ended its stream with one.
     [[nodiscard]] virtual const canon::Failure* failure() const = 0;
     /// What was consumed so far. `is_over`: the stream ended as it should.

@@ -59,6 +59,7 @@ public:
     }
     bool has_begun() const override { return seen_.has_content; }
     bool is_complete() const override { return seen_.has_ended; }
+    bool may_end_here() const override { return seen_.has_ended || decoder_->may_end_here(); }
     const canon::Failure* failure() const override {
         return seen_.failure ? &*seen_.failure : nullptr;
     }

@@ -164,6 +164,17 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
     return routing::OfferTable(std::move(offers));
 }
 
+namespace {
+
+config::ApiFormat api_format_of(const config::Settings& settings, const routing::Offer& offer) {
+    const config::ModelSettings* model = settings.find_model(offer.model.view());
+    if (model == nullptr) return config::ApiFormat::kByModel;
+    const auto found = std::ranges::find(model->offers, offer.id, &config::OfferSettings::id);
+    return found == model->offers.end() ? config::ApiFormat::kByModel : found->api_format;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const State>> compile_state(const config::Settings& settings,
     std::span<const config::KeySettings> stored_keys, store::Books& books,
     upstream::CredentialKeeper& credentials) {
@@ -204,7 +215,8 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         while (state->clouds[compiled.cloud].settings.id != offer.cloud) ++compiled.cloud;
         compiled.name = offer.id.str();
         compiled.model_at_cloud = offer.provider_model_id;
-        compiled.voices = state->clouds[compiled.cloud].supplier->voices(offer.provider_model_id);
+        compiled.voices = state->clouds[compiled.cloud].supplier->voices_in(
+            offer.provider_model_id, api_format_of(settings, offer));
         // Who asks for nothing may be sent anything; what is compressed cannot be metered.
         for (upstream::Voice& voice : compiled.voices)
             voice.header_lines += "accept-encoding: identity\r\n";

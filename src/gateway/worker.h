@@ -17,6 +17,7 @@
 #include "net/server.h"
 #include "routing/health.h"
 #include "routing/memory.h"
+#include "runtime/side_thread.h"
 #include "runtime/snapshot.h"
 #include "telemetry/access_log.h"
 
@@ -179,6 +180,7 @@ private:
     upstream::CredentialKeeper& credentials_;
     TakeOut take_out_everywhere_;
     net::HttpClient client_;
+    SideThread side_;  // for signatures that would hold up the core
     std::shared_ptr<CoreState> core_state_;
     crypto::sigv4::KeyCache signing_keys_;
     routing::OutputLengths lengths_;

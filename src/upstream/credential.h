@@ -9,16 +9,20 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "crypto/rsa.h"
 #include "runtime/snapshot.h"
 
 namespace entrepot::upstream {
 
-/// What a cloud is shown in place of constants: AWS's keys, or an OAuth token.
+/// What a cloud is shown in place of constants: AWS's keys, an OAuth token, or Oracle's key.
 struct Credential {
     static constexpr Instant kNever{std::numeric_limits<std::int64_t>::max()};
 
     Secret access_key_id, secret_access_key, session_token;  ///< AWS; the last may be empty
     Secret bearer;                                           ///< OAuth
+    /// Oracle: what signs, and what a signature calls it.
+    std::optional<crypto::RsaPrivateKey> signing_key = std::nullopt;
+    std::string key_id = {};
     Instant expires = kNever;
 
     [[nodiscard]] bool is_live(Instant now) const { return now < expires; }

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "net/tls.h"
 #include "upstream/anthropic/anthropic.h"
 #include "upstream/azure/azure.h"
 #include "upstream/bedrock/bedrock.h"
 #include "upstream/cohere/cohere.h"
 #include "upstream/gemini/gemini.h"
+#include "upstream/oci/oci.h"
 #include "upstream/openai/openai.h"
 
 namespace entrepot::upstream {
@@ -44,7 +46,17 @@ Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_vie
     Endpoint endpoint;
     ENTREPOT_TRY(endpoint.origin, net::Origin::parse(url, &endpoint.base_path));
     endpoint.origin.ca_file = cloud.ca_file;
+    endpoint.origin.client_cert_file = cloud.client_cert_file;
+    endpoint.origin.client_key_file = cloud.client_key_file;
     endpoint.origin.proxy = cloud.proxy;
+    // Files that cannot be used are a matter of the configuration, not of the first request.
+    if (endpoint.origin.secure && !(cloud.ca_file.empty() && cloud.client_cert_file.empty())) {
+        const auto usable = net::TlsClientContext::make(
+            {cloud.ca_file, cloud.client_cert_file, cloud.client_key_file});
+        if (!usable)
+            return fail(ErrorCode::kBadConfiguration,
+                fmt::format("clouds.{}: {}", cloud.id.view(), usable.error().message));
+    }
     return endpoint;
 }
 
@@ -63,12 +75,13 @@ Result<std::unique_ptr<const Supplier>> make_supplier(const config::CloudSetting
         case config::CloudKind::kBedrock: return make_bedrock(cloud);
         case config::CloudKind::kGemini: return make_gemini(cloud);
         case config::CloudKind::kCohere: return make_cohere(cloud);
+        case config::CloudKind::kOci: return make_oci(cloud);
         default: break;
     }
     return fail(ErrorCode::kUnsupported,
         fmt::format("clouds.{}: kind {} is not supported yet by this build; use openai, "
                     "openai_compatible, azure, "
-                    "anthropic, bedrock, gemini or cohere",
+                    "anthropic, bedrock, gemini, oci or cohere",
             cloud.id.view(), config::cloud_kind_name(cloud.kind)));
 }
 

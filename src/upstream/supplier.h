@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,10 @@ public:
     /// Errors: as `ready`.
     [[nodiscard]] virtual Status sign(
         std::string_view target, std::string_view body, Instant now, net::HeaderLines& lines) = 0;
+    /// What is left of the last `sign` where it takes too long for an event loop (RSA): a header
+    /// line that any thread may compute, while this signer goes on with others. Empty: nothing is.
+    using Rest = std::function<Result<std::string>()>;
+    [[nodiscard]] virtual Rest take_rest() { return {}; }
 };
 
 /// What a request to one offer looks like in one of its dialects, made once per configuration.
@@ -36,6 +41,8 @@ struct Voice {
     std::string target_whole;   ///< path and query as sent, for an answer in one body
     std::string target_stream;  ///< likewise, for a stream
     std::string header_lines;   ///< content type, accept and static credentials
+    /// dialect::EncodeTarget::account.
+    std::string account = {};
 };
 
 /// How a server differs from its dialect's specification. Data, so that a new server is a row.
@@ -53,6 +60,11 @@ public:
     /// The ways to ask for that model, at least one. A client that speaks the dialect of one of
     /// them is served through it; everybody else is translated to the first.
     [[nodiscard]] virtual std::vector<Voice> voices(std::string_view model_at_cloud) const = 0;
+    /// The same where an offer states how its model is to be asked.
+    [[nodiscard]] virtual std::vector<Voice> voices_in(
+        std::string_view model_at_cloud, config::ApiFormat) const {
+        return voices(model_at_cloud);
+    }
     /// Null when the static headers suffice. `credentials` is where the cloud's are published, null
     /// when they are constants.
     [[nodiscard]] virtual std::unique_ptr<Signer> make_signer(

@@ -31,22 +31,35 @@ class Cloudsim:
         self.program.stop(10)
 
     def clouds_yaml(self, timeouts=None):
-        """Entries of `clouds:` by name; bedrock twice, signed and by bearer token."""
+        """Entries of `clouds:` by name; bedrock and oci twice, signed and by a key."""
         entries = {}
         for name, cloud in self.clouds.items():
             common = f'kind: {cloud["kind"]}, endpoint: "{cloud["endpoint"]}"'
             common += f', timeouts: {timeouts}' if timeouts else ""
             key = f', api_key: "{cloud["api_key"]}"'
             region = f', region: {cloud["region"]}' if cloud.get("region") else ""
-            if name == "bedrock":
-                entries["bedrock_bearer"] = f"{{{common}{region}{key}}}"
+            if cloud.get("service"):
+                region += f', service: {cloud["service"]}'
+            if cloud["kind"] == "bedrock":
+                if name == "bedrock":
+                    entries["bedrock_bearer"] = f"{{{common}{region}{key}}}"
                 key = (f', access_key_id: "{cloud["access_key_id"]}", '
                        f'secret_access_key: "{cloud["secret_access_key"]}"')
+            if name == "oci":
+                region += f', compartment: {cloud["compartment"]}'
+                entries["oci_signed"] = f"{{{common}{region}{self.oci_credentials()}}}"
             entries[name] = f"{{{common}{region}{key}}}"
         return entries
 
+    def oci_credentials(self):
+        oci = harness.get_json(self.url + "/_sim/identity")["oci"]
+        # A JSON text is one of YAML.
+        return (f', credentials: {{from: signing_key, tenancy: {oci["tenancy"]}, '
+                f'user: {oci["user"]}, fingerprint: "{oci["fingerprint"]}", '
+                f'private_key: {json.dumps(oci["private_key"])}}}')
+
     def model_of(self, cloud):
-        return self.clouds[cloud.removesuffix("_bearer")]["models"][0]
+        return self.clouds[cloud.removesuffix("_bearer").removesuffix("_signed")]["models"][0]
 
     def served(self):
         entries = []

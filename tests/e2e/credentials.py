@@ -61,6 +61,14 @@ class Sim:
         federated = self.file("federated-token", entra["federated_token"])
         pem = self.file("entra.pem", entra["certificate"] + entra["private_key"])
         key = self.file("gcp.json", google["key_file"])
+        oci = self.facts["oci"]
+        oci_pem = self.file("oci.pem", oci["private_key"])
+        oci_token = self.file("oci-token", oci["session_token"])
+        oci_config = self.file("oci-config", f"[DEFAULT]\ntenancy={oci['tenancy']}\n"
+                               f"user={oci['user']}\nfingerprint={oci['fingerprint']}\n"
+                               f"key_file={oci_pem}\nregion=eu-frankfurt-1\n"
+                               f"[session]\nsecurity_token_file={oci_token}\n")
+        compartment = f", compartment: {self.cloudsim.clouds['oci']['compartment']}"
         app = f"tenant: {entra['tenant']}, client_id: {entra['client_id']}"
 
         def entry(kind, credentials, more=""):
@@ -89,6 +97,12 @@ class Sim:
                                     f"endpoint: \"{at}/token\"",
                                     f", service_account: \"${{file:{key}}}\""),
             "google-metadata": entry("openai_compatible", f"from: metadata, endpoint: \"{at}\""),
+            "oci-key": entry("oci", f"from: signing_key, tenancy: {oci['tenancy']}, "
+                             f"user: {oci['user']}, fingerprint: \"{oci['fingerprint']}\", "
+                             f"private_key: \"${{file:{oci_pem}}}\"", compartment),
+            "oci-profile": entry("oci", f"from: profile, config_file: {oci_config}", compartment),
+            "oci-session": entry("oci", f"from: profile, profile: session, "
+                                 f"config_file: {oci_config}", compartment),
         }
 
     def environment(self):
@@ -101,6 +115,8 @@ class Sim:
 def model_at(name):
     if name.startswith("aws"):
         return BEDROCK_MODEL
+    if name.startswith("oci"):
+        return "meta.llama-3.3-70b-instruct"
     return "gpt-4o-mini" if name.startswith("entra") else "llama-3.3-70b"
 
 

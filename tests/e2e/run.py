@@ -54,10 +54,10 @@ def node_modules():
     stamp.write_text(wanted)
 
 
-def python_program():
+def python_program(name="e2e-venv", listed="requirements.txt"):
     """A Python with the SDK in a venv under build/, or None where PyPI cannot be reached."""
-    folder = ROOT / "build/e2e-venv"
-    requirements = HERE / "python/requirements.txt"
+    folder = ROOT / "build" / name
+    requirements = HERE / "python" / listed
     stamp = folder / ".entrepot-stamp"
     python = folder / "bin/python"
     if stamp.exists() and stamp.read_text() == digest(requirements):
@@ -119,6 +119,10 @@ def main():
     ok, bad = suite([sys.executable, str(HERE / "credentials.py"), "--build",
                      str(options.build.resolve()), "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
+    print("# proxies, private authorities, client certificates")
+    ok, bad = suite([sys.executable, str(HERE / "egress.py"), "--build",
+                     str(options.build.resolve()), "-k", options.k], {})
+    passed, failed = passed + ok, failed + bad
     print("# coding agents")
     ok, bad = suite([sys.executable, str(HERE / "agents.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
@@ -128,6 +132,11 @@ def main():
             ok, bad = suite([python, str(HERE / check), "--build", str(options.build.resolve())],
                             {})
             passed, failed = passed + ok, failed + bad
+    oracle = None if options.k else python_program("e2e-venv-oci", "requirements_oci.txt")
+    if oracle:
+        ok, bad = suite([oracle, str(HERE / "corpus_sdk/oci_types.py"), "--build",
+                         str(options.build.resolve())], {})
+        passed, failed = passed + ok, failed + bad
     if not options.k:
         ok, bad = suite([sys.executable, str(HERE / "corpus_sdk/clients.py"), "--build",
                          str(options.build.resolve()), "--node", node], {})

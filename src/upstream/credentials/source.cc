@@ -14,11 +14,12 @@ namespace {
 /// A digest of everything that a source is made of, with lengths, so that no two settings meet.
 std::string identity_of(const config::CloudSettings& cloud) {
     const config::CredentialSettings& c = cloud.credentials;
-    const std::array<std::string_view, 19> parts{cloud.region, cloud.proxy,
+    const std::array<std::string_view, 24> parts{cloud.region, cloud.proxy,
         cloud.service_account.reveal(), c.endpoint, c.ca_file, c.profile, c.credentials_file,
         c.config_file, c.role_arn, c.session_name, c.token_file, c.authorization.reveal(), c.tenant,
         c.client_id, c.client_secret.reveal(), c.certificate.reveal(), c.private_key.reveal(),
-        c.scope, config::cloud_kind_name(cloud.kind)};
+        c.scope, c.home, c.tenancy, c.user, c.fingerprint, c.pass_phrase.reveal(),
+        config::cloud_kind_name(cloud.kind)};
     crypto::Sha256Stream digest;
     digest.add(fmt::format("{}|", static_cast<int>(c.from)));
     for (const std::string_view part : parts) {
@@ -81,6 +82,10 @@ Result<std::shared_ptr<const CredentialSource>> make_credential_source(
         case kNowhere:
         case kEnvironment: return nullptr;
         case kProfile:
+            if (cloud.kind == config::CloudKind::kOci)
+                return make_oci_source(cloud, identity_of(cloud));
+            return make_aws_source(cloud, identity_of(cloud));
+        case kSigningKey: return make_oci_source(cloud, identity_of(cloud));
         case kWebIdentity:
         case kInstance:
         case kContainer: return make_aws_source(cloud, identity_of(cloud));

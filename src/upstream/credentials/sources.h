@@ -14,6 +14,8 @@ namespace entrepot::upstream {
     const config::CloudSettings& cloud, std::string identity);
 [[nodiscard]] Result<std::shared_ptr<const CredentialSource>> make_google_source(
     const config::CloudSettings& cloud, std::string identity);
+[[nodiscard]] Result<std::shared_ptr<const CredentialSource>> make_oci_source(
+    const config::CloudSettings& cloud, std::string identity);
 
 /// Where a source asks: of the settings' `endpoint`, else `documented`.
 struct Asked {

@@ -336,5 +336,55 @@ TEST_F(Sources, AnIdentityChangesWithEverySettingAndNamesNone) {
     EXPECT_EQ(*make_credential_source(cloud), nullptr);
 }
 
+// The keys and tokens of Oracle's tools stand in files that these write anew.
+TEST_F(Sources, AProfileOfOraclesToolsGivesItsKeyOrItsSession) {
+    const std::string key = file("key.pem", crypto::testing::kPublishedKey);
+    std::string text(crypto::testing::kOciConfig);
+    text.replace(text.find("/keys/oci.pem"), 13, key);
+    cloud.kind = config::CloudKind::kOci;
+    cloud.credentials = {.from = CredentialsFrom::kProfile,
+        .profile = "DEFAULT",
+        .config_file = file("config", text)};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->key_id,
+        fmt::format("ocid1.tenancy.oc1..aaaa/ocid1.user.oc1..bbbb/{}",
+            crypto::testing::kPublishedFingerprint));
+    ASSERT_TRUE(fetched->signing_key);
+    EXPECT_EQ(fetched->expires, Credential::kNever);
+
+    const auto signer = crypto::RsaPrivateKey::parse(crypto::testing::kPublishedKey);
+    const auto session_of = [&](std::int64_t end_s) {
+        return crypto::sign_jwt("{}", fmt::format(R"({{"exp":{}}})", end_s), *signer);
+    };
+    const std::int64_t now_s = wall_now().ns / 1'000'000'000;
+    const std::string token = session_of(now_s + 600);
+    text += "[s]\nsecurity_token_file=" + file("token", token + "\n") + "\n";
+    file("config", text);
+    cloud.credentials.profile = "s";
+    const auto session = fetch_once(cloud);
+    ASSERT_TRUE(session) << trouble(session);
+    EXPECT_EQ(session->key_id, "ST$" + token);
+    EXPECT_EQ(session->expires, Instant{(now_s + 600) * 1'000'000'000});
+
+    file("token", session_of(now_s - 5));
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("the session's token expired at"));
+    file("token", "hush");
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("no signed token with an end"));
+    EXPECT_THAT(trouble(fetch_once(cloud)), Not(HasSubstr("hush")));
+}
+
+TEST_F(Sources, OraclesSigningKeyIsThereWithoutAnyFetch) {
+    cloud.kind = config::CloudKind::kOci;
+    cloud.credentials = {.from = CredentialsFrom::kSigningKey,
+        .private_key = Secret(std::string(crypto::testing::kPublishedKey)),
+        .tenancy = "ocid1.tenancy.oc1..a",
+        .user = "ocid1.user.oc1..b",
+        .fingerprint = "f"};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_EQ(fetched->key_id, "ocid1.tenancy.oc1..a/ocid1.user.oc1..b/f");
+}
+
 }  // namespace
 }  // namespace entrepot::upstream

@@ -34,9 +34,10 @@ const CLIENTS = [
 
 // What the simulated suppliers do by themselves.
 const CACHES_MARKED = new Set(["anthropic", "bedrock", "bedrock_bearer"]);
-const CACHES_UNASKED = new Set(["openai", "openai_compatible", "azure", "gemini"]);
-const TELLS_THOUGHTS =
-  new Set(["openai_compatible", "anthropic", "bedrock", "bedrock_bearer", "cohere"]);
+const CACHES_UNASKED = new Set(["openai", "openai_compatible", "azure", "gemini", "oci",
+  "oci-native", "oci-cohere", "oci-cohere-1", "bedrock_mantle"]);
+const TELLS_THOUGHTS = new Set(["openai_compatible", "anthropic", "bedrock", "bedrock_bearer",
+  "cohere", "oci-native", "oci-cohere"]);
 const TELLS_THOUGHTS_ASKED = new Set(["gemini"]);
 /// They want their thoughts back, signed where they sign them.
 const WANTS_THOUGHTS = new Set(["anthropic", "bedrock", "bedrock_bearer", "gemini"]);

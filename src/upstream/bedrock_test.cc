@@ -1,0 +1,74 @@
+#include "upstream/supplier.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace entrepot::upstream {
+namespace {
+
+using config::ApiFormat;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+config::CloudSettings cloud_of(std::string_view endpoint = "", std::string_view service = "") {
+    config::CloudSettings cloud;
+    cloud.id = CloudId("c");
+    cloud.kind = config::CloudKind::kBedrock;
+    cloud.region = "us-east-1";
+    cloud.access_key_id = Secret("AKIA");
+    cloud.secret_access_key = Secret("s");
+    cloud.endpoint = endpoint;
+    cloud.service = service;
+    return cloud;
+}
+
+std::vector<std::string> asked_at(const config::CloudSettings& cloud, std::string_view model,
+    ApiFormat format = ApiFormat::kByModel) {
+    const auto supplier = make_supplier(cloud);
+    std::vector<std::string> all;
+    for (const Voice& voice : (*supplier)->voices_in(model, format))
+        all.push_back(fmt::format("{} {}", voice.dialect->name, voice.target_stream));
+    return all;
+}
+
+std::string signature_of(const config::CloudSettings& cloud) {
+    const auto supplier = make_supplier(cloud);
+    net::HeaderLines lines;
+    EXPECT_TRUE((*supplier)->make_signer(nullptr)->sign(
+        "/x", "{}", Instant{1'795'435'200'000'000'000}, lines));
+    return std::string(lines.text());
+}
+
+TEST(BedrockSupplier, OpenaisOpenWeightsAreAskedInChatCompletionsByClientsWhoSpeakThem) {
+    EXPECT_THAT(asked_at(cloud_of(), "openai.gpt-oss-20b-1:0"),
+        ElementsAre("bedrock-converse /model/openai.gpt-oss-20b-1%3A0/converse-stream",
+            "bedrock-invoke /model/openai.gpt-oss-20b-1%3A0/invoke-with-response-stream",
+            "openai-chat /openai/v1/chat/completions"));
+    EXPECT_EQ(asked_at(cloud_of(), "amazon.nova-lite-v1:0").size(), 2U);
+    EXPECT_THAT(asked_at(cloud_of(), "qwen.qwen3", ApiFormat::kOpenai),
+        ElementsAre("openai-chat /openai/v1/chat/completions"));
+    EXPECT_THAT(signature_of(cloud_of()), HasSubstr("/us-east-1/bedrock/aws4_request"));
+}
+
+TEST(BedrockSupplier, TheNewerServiceSpeaksTheMakersOwnFormatsAndIsSignedForByItsName) {
+    const config::CloudSettings by_host = cloud_of("https://bedrock-mantle.us-east-1.api.aws");
+    const config::CloudSettings by_name = cloud_of("", "bedrock-mantle");
+    for (const config::CloudSettings& cloud : {by_host, by_name}) {
+        EXPECT_EQ(
+            (*make_supplier(cloud))->origin().authority(), "bedrock-mantle.us-east-1.api.aws");
+        EXPECT_THAT(asked_at(cloud, "openai.gpt-oss-20b"),
+            ElementsAre("openai-chat /v1/chat/completions", "openai-responses /v1/responses"));
+        EXPECT_THAT(asked_at(cloud, "openai.gpt-5.5"),
+            ElementsAre("openai-responses /openai/v1/responses"));
+        EXPECT_THAT(asked_at(cloud, "us.anthropic.claude-sonnet-4-5"),
+            ElementsAre("anthropic-messages /anthropic/v1/messages"));
+        EXPECT_THAT(signature_of(cloud), HasSubstr("/us-east-1/bedrock-mantle/aws4_request"));
+    }
+    EXPECT_THAT(asked_at(cloud_of("http://127.0.0.1:9/relay", "bedrock-mantle"), "zai.glm-5"),
+        ElementsAre(
+            "openai-chat /relay/v1/chat/completions", "openai-responses /relay/v1/responses"));
+}
+
+}  // namespace
+}  // namespace entrepot::upstream

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "upstream/supplier.h"
+
+namespace entrepot::upstream {
+
+/// Errors: kBadConfiguration.
+[[nodiscard]] Result<std::unique_ptr<const Supplier>> make_oci(const config::CloudSettings& cloud);
+
+}  // namespace entrepot::upstream
