@@ -99,6 +99,46 @@ TEST(Cancel, WakesWithItsReasonAndStays) {
     }(core));
 }
 
+// How an object without a coroutine waits.
+TEST(Waiter, CallsOnceWithHowTheWaitEndedAndNotAtAllWhenForgotten) {
+    struct Told {
+        int times = 0;
+        Wake wake;
+        static void tell(void* self, Wake how) {
+            auto& told = *static_cast<Told*>(self);
+            ++told.times;
+            told.wake = how;
+        }
+    };
+    Core core;
+    core.run_until_done([](Core& at) -> Co<void> {
+        Waiter waiters[5];
+        Told told[5];
+        Cancel cancel;
+        waiters[0].call(Until{}, Told::tell, &told[0]);
+        waiters[0].wake();
+        waiters[1].call(Until{at.after(5ms), nullptr}, Told::tell, &told[1]);
+        waiters[2].call(Until{{}, &cancel}, Told::tell, &told[2]);
+        cancel.cancel(ErrorCode::kClientGone);
+        waiters[3].call_next_turn(Told::tell, &told[3]);
+        waiters[4].call(Until{at.after(5ms), nullptr}, Told::tell, &told[4]);
+        waiters[4].wake();
+        waiters[4].forget();          // due already
+        EXPECT_EQ(told[0].times, 0);  // only from the loop
+        const Until moment{at.after(40ms), nullptr};
+        const Result<void> slept = co_await at.sleep(moment);
+        EXPECT_TRUE(slept);
+        for (int i = 0; i < 4; ++i) EXPECT_EQ(told[i].times, 1) << i;
+        EXPECT_TRUE(told[0].wake.ready && told[3].wake.ready);
+        EXPECT_EQ(told[1].wake.reason, ErrorCode::kRequestTimeout);
+        EXPECT_EQ(told[2].wake.reason, ErrorCode::kClientGone);
+        EXPECT_EQ(told[4].times, 0);
+        waiters[4].call_next_turn(Told::tell, &told[4]);  // and it can wait anew
+        for (int i = 0; i < 3; ++i) co_await at.yield();
+        EXPECT_EQ(told[4].times, 1);
+    }(core));
+}
+
 TEST(Scope, CancelReachesAWaitThatWasNotToldOfIt) {
     Core core;
     core.run_until_done([](Core& at) -> Co<void> {

@@ -25,6 +25,37 @@ void Waiter::Hook::operator()(boost::asio::cancellation_type_t) const {
     waiter->wake(Wake{false, core->cancel_reason_});
 }
 
+void Waiter::hold(void (*tell)(void*, Wake), void* argument) {
+    struct Call {
+        void (*tell)(void*, Wake);
+        void* argument;
+    };
+    static_assert(sizeof(Call) <= kHandlerBytes && std::is_trivially_destructible_v<Call>);
+    ENTREPOT_CHECK(!waiting_);
+    new (static_cast<void*>(handler_)) Call{tell, argument};
+    resume_ = [](Waiter& self) {
+        const Call call = *std::launder(reinterpret_cast<Call*>(self.handler_));
+        const Wake result = self.result_;
+        call.tell(call.argument, result);
+    };
+}
+
+void Waiter::call(Until until, void (*tell)(void*, Wake), void* argument) {
+    hold(tell, argument);
+    arm(until);
+}
+
+void Waiter::call_next_turn(void (*tell)(void*, Wake), void* argument) {
+    hold(tell, argument);
+    arm_turn();
+}
+
+void Waiter::forget() {
+    settle({});
+    ready_link_.unlink();
+    queued_ = false;
+}
+
 void Waiter::arm(Until until) {
     waiting_ = true;
     if (until.cancel != nullptr) {

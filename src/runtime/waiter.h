@@ -94,6 +94,13 @@ public:
     /// turn of the loop, after a look at what has become ready.
     [[nodiscard]] Operation wait_turn() { return Operation{this, {}, true}; }
 
+    /// The same for an object that is no coroutine: `tell(argument, wake)` is called from the loop
+    /// when the wait has ended, and may wait again or destroy this.
+    void call(Until until, void (*tell)(void*, Wake), void* argument);
+    void call_next_turn(void (*tell)(void*, Wake), void* argument);
+    /// Takes such a call back, also one that is due already.
+    void forget();
+
     /// Ends the wait; the coroutine resumes from the loop, not inside this call. Nothing happens
     /// when nobody waits.
     void wake(Wake wake = {});
@@ -131,6 +138,7 @@ private:
         else
             arm(until);
     }
+    void hold(void (*tell)(void*, Wake), void* argument);
     void arm(Until until);
     void arm_turn();
     void settle(Wake wake);
