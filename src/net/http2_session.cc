@@ -259,11 +259,12 @@ void Http2Session::take_body(Http2Stream& stream, std::string_view bytes) {
 /// Opens the stream's window by what it is owed, when that is wanted and there is room.
 void Http2Session::grant(Http2Stream& stream) {
     if (stream.waits_for_room_) return;
-    // A client may have more on its way than our window, until it has read our settings.
-    const std::size_t unspent =
-        options_.window_bytes - std::min<std::size_t>(options_.window_bytes, stream.owed_bytes_);
+    // What the client may send unasked. nghttp2 tells it of room only by the half window, so this
+    // is not the window less what we owe.
+    const auto open = static_cast<std::size_t>(
+        std::max(nghttp2_session_get_stream_local_window_size(session_, stream.id_), 0));
     const auto length = stream.head_.content_length();
-    if (stream.is_whole_ || (length && *length - stream.body_.size() <= unspent)) return;
+    if (stream.is_whole_ || (length && *length - stream.body_.size() <= open)) return;
     if (favourite_ != &stream) {
         if (granted_bytes_ + stream.owed_bytes_ <= limits_.body_bytes_max) {
             granted_bytes_ += stream.owed_bytes_;
