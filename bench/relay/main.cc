@@ -1,10 +1,11 @@
 // The network core and nothing else: an HTTP server whose handler passes each request to one
 // upstream over pooled connections. What it costs is the floor under the gateway's figures. usage:
-// net_relay LISTEN_PORT UPSTREAM_PORT
+// net_relay LISTEN_PORT UPSTREAM_PORT [http2]
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -77,8 +78,9 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        std::fputs("usage: net_relay LISTEN_PORT UPSTREAM_PORT\n", stderr);
+    const bool by_http2 = argc == 4 && std::string_view(argv[3]) == "http2";
+    if (argc != 3 && !by_http2) {
+        std::fputs("usage: net_relay LISTEN_PORT UPSTREAM_PORT [http2]\n", stderr);
         return 2;
     }
     raise_descriptor_limit();
@@ -89,6 +91,7 @@ int main(int argc, char** argv) {
     net::Origin origin;
     origin.host = "127.0.0.1";
     origin.port = static_cast<std::uint16_t>(std::atoi(argv[2]));
+    if (by_http2) origin.http = net::HttpVersion::k2;
     Result<net::OriginPool*> pool = client.origin(origin);
     Result<net::Listener> listener = net::Listener::bind(fmt::format("127.0.0.1:{}", argv[1]));
     if (!pool || !listener) {

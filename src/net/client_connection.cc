@@ -44,7 +44,7 @@ void ClientConnection::render(const ClientRequest& request) {
     if (body_in_head_) head_.append(request.body);
 }
 
-Error ClientConnection::failed(const Wake& wake, std::string_view what) const {
+Error upstream_failed(const Wake& wake, std::string_view what) {
     if (wake.reason == ErrorCode::kRequestTimeout)
         return Error{
             ErrorCode::kUpstreamTimeout, fmt::format("the upstream {} in time", what), {}, {}};
@@ -100,8 +100,8 @@ Waiter::Operation ClientConnection::wait(const Attempt& attempt) {
 bool ClientConnection::advance(Attempt& attempt, ExchangeReport& report, Wake wake) {
     if (!attempt.result) return true;
     if (!wake.ready) {
-        attempt.result = std::unexpected(
-            failed(wake, attempt.unsent.empty() ? "did not answer" : "did not take the request"));
+        attempt.result = std::unexpected(upstream_failed(
+            wake, attempt.unsent.empty() ? "did not answer" : "did not take the request"));
         return true;
     }
     if (!attempt.unsent.empty()) {
@@ -148,7 +148,7 @@ Waiter::Operation ClientConnection::wait_body() {
 }
 
 Result<std::optional<std::string_view>> ClientConnection::try_read_body(Wake wake) {
-    if (!wake.ready) return std::unexpected(failed(wake, "did not go on with its answer"));
+    if (!wake.ready) return std::unexpected(upstream_failed(wake, "did not go on with its answer"));
     for (;;) {
         if (deadline_.passed(pool_.shared().core.now()))
             return fail(ErrorCode::kUpstreamTimeout, "the upstream's answer took too long");

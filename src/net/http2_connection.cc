@@ -1,8 +1,6 @@
 #include "net/http2_connection.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -12,7 +10,6 @@ namespace entrepot::net {
 
 namespace {
 
-constexpr std::size_t kBatchBytes = 64 * 1024;
 constexpr milliseconds kAnnounceTime{1'000};  // between the two GOAWAYs, when PING is not answered
 constexpr milliseconds kLingerTime{1'000};
 constexpr unsigned kReadsPerTurn = 32;  // a fast sender must not starve the others
@@ -95,7 +92,7 @@ void Http2Connection::ended(Http2Exchange& exchange) {
     idle_since_ = shared_.core.now();
     joined_.wake();
     // Out of patience with a client that does not even read.
-    if (shared_.expired && !unsent_.empty()) stream_.close(ErrorCode::kDraining);
+    if (shared_.expired && writer_.has_unsent()) stream_.close(ErrorCode::kDraining);
 }
 
 // ---- Reading
@@ -137,7 +134,8 @@ Co<void> Http2Connection::read_on() {
 Co<void> Http2Connection::write_on() {
     while (stream_.open()) {
         keep_time();
-        const Sent sent = send_what_is_due();
+        using Sent = Http2Writer::Sent;
+        const Sent sent = writer_.send(session_, stream_, shared_.core.now());
         if (sent == Sent::kBroken) break;
         if (sent == Sent::kBlocked) {
             const Until until{shared_.core.after(shared_.options.write_timeout), nullptr};
@@ -152,36 +150,6 @@ Co<void> Http2Connection::write_on() {
         }
     }
     stream_.close(ErrorCode::kClientGone);
-}
-
-Http2Connection::Sent Http2Connection::send_what_is_due() {
-    thread_local std::array<char, kBatchBytes> batch;
-    for (;;) {
-        std::size_t size = 0;
-        while (unsent_.empty() && size < kBatchBytes) {
-            const std::string_view piece = session_.produce(shared_.core.now());
-            if (piece.empty()) break;
-            if (piece.size() <= kBatchBytes - size) {
-                std::memcpy(batch.data() + size, piece.data(), piece.size());
-                size += piece.size();
-            } else {
-                unsent_.assign(batch.data(), size).append(piece);
-            }
-        }
-        iovec one{batch.data(), size};
-        if (!unsent_.empty()) one = {unsent_.data(), unsent_.size()};
-        if (one.iov_len == 0) return Sent::kAll;
-        std::span<iovec> pieces(&one, 1);
-        const Transfer sent = stream_.try_write(pieces);
-        if (sent.kind == Transfer::Kind::kDone) {
-            std::string().swap(unsent_);
-            continue;
-        }
-        if (sent.kind != Transfer::Kind::kWouldBlock) return Sent::kBroken;
-        std::string rest(static_cast<const char*>(one.iov_base), one.iov_len);
-        unsent_.swap(rest);
-        return Sent::kBlocked;
-    }
 }
 
 /// The client is to read our last words: closing over unread bytes would take them back.

@@ -6,6 +6,7 @@
 
 #include "net/http2_exchange.h"
 #include "net/http2_session.h"
+#include "net/http2_writer.h"
 #include "net/server_connection.h"
 #include "net/stream.h"
 
@@ -30,8 +31,6 @@ public:
 private:
     friend class Http2Exchange;
 
-    enum class Sent : std::uint8_t { kAll, kBlocked, kBroken };
-
     Http2Stream* open_stream(std::int32_t id) override;
     void receive(std::string_view bytes);
     void run_exchange(Http2Exchange& exchange);
@@ -40,7 +39,6 @@ private:
     Co<void> read_on();
     Co<void> write_on();
     Co<void> linger();
-    Sent send_what_is_due();
     void keep_time();
     [[nodiscard]] Deadline next_due() const;
     [[nodiscard]] bool is_due_to_retire(int factor) const;
@@ -51,9 +49,9 @@ private:
     Http2Session session_;
     List streams_;
     std::vector<Http2Exchange*> fresh_;  // their heads have come in what is being received
-    Waiter work_;         // of the writer: something to send, or a time to watch has changed
-    Waiter joined_;       // streams or the writer have ended
-    std::string unsent_;  // what the socket refused; at most a batch and a frame
+    Waiter work_;    // of the writer: something to send, or a time to watch has changed
+    Waiter joined_;  // streams or the writer have ended
+    Http2Writer writer_;
     MonotonicTime began_;
     nanoseconds age_max_{0};
     MonotonicTime idle_since_;

@@ -33,4 +33,17 @@ struct Http2Options {
     std::uint32_t control_per_second = 100;
 };
 
+/// The bounds of a connection to a supplier. Its streams are ours, its frames are not.
+[[nodiscard]] inline Http2Options http2_towards_suppliers() {
+    Http2Options options;
+    options.streams_max = 100;  // what most servers allow
+    options.window_bytes = 512 * 1024;
+    options.requests_max = 100'000;
+    options.age_max = milliseconds(1'800'000);  // a name may lead elsewhere by then
+    // Some measure the round trip by PING, again and again while they send.
+    options.control_burst = 10'000;
+    options.control_per_second = 1'000;
+    return options;
+}
+
 }  // namespace entrepot::net

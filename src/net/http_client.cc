@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "net/client_connection.h"
+#include "net/http2_client_connection.h"
 
 namespace entrepot::net {
 
@@ -19,12 +20,12 @@ constexpr nanoseconds kSweepEvery{1'000'000'000};
 // ---- ClientExchange
 
 ClientExchange::ClientExchange(ClientExchange&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)) {}
+    : carrier_(std::exchange(other.carrier_, nullptr)) {}
 
 ClientExchange& ClientExchange::operator=(ClientExchange&& other) noexcept {
     if (this != &other) {
         close();
-        connection_ = std::exchange(other.connection_, nullptr);
+        carrier_ = std::exchange(other.carrier_, nullptr);
     }
     return *this;
 }
@@ -32,32 +33,30 @@ ClientExchange& ClientExchange::operator=(ClientExchange&& other) noexcept {
 ClientExchange::~ClientExchange() { close(); }
 
 void ClientExchange::close() {
-    if (ClientConnection* connection = std::exchange(connection_, nullptr)) connection->release();
+    if (ClientCarrier* carrier = std::exchange(carrier_, nullptr)) carrier->release();
 }
 
-int ClientExchange::status() const { return connection_->parser().status(); }
-Headers ClientExchange::headers() const { return connection_->parser().headers(); }
-void ClientExchange::forget_head() { connection_->forget_head(); }
-Waiter::Operation ClientExchange::wait_body() { return connection_->wait_body(); }
+int ClientExchange::status() const { return carrier_->status(); }
+Headers ClientExchange::headers() const { return carrier_->headers(); }
+void ClientExchange::forget_head() { carrier_->forget_head(); }
+Waiter::Operation ClientExchange::wait_body() { return carrier_->wait_body(); }
 Result<std::optional<std::string_view>> ClientExchange::try_read_body(Wake wake) {
-    return connection_->try_read_body(wake);
+    return carrier_->try_read_body(wake);
 }
 
 Task<std::string_view> ClientExchange::read_body() {
     Wake wake;
     for (;;) {
-        Result<std::optional<std::string_view>> bytes = connection_->try_read_body(wake);
+        Result<std::optional<std::string_view>> bytes = carrier_->try_read_body(wake);
         if (!bytes) co_return std::unexpected(std::move(bytes).error());
         if (*bytes) co_return **bytes;
-        wake = co_await connection_->wait_body();
+        wake = co_await carrier_->wait_body();
     }
 }
 
-bool ClientExchange::body_ended() const { return connection_->body_ended(); }
-void ClientExchange::set_idle_timeout(milliseconds timeout) {
-    connection_->set_idle_timeout(timeout);
-}
-void ClientExchange::set_cancel(Cancel* cancel) { connection_->set_cancel(cancel); }
+bool ClientExchange::body_ended() const { return carrier_->body_ended(); }
+void ClientExchange::set_idle_timeout(milliseconds timeout) { carrier_->set_idle_timeout(timeout); }
+void ClientExchange::set_cancel(Cancel* cancel) { carrier_->set_cancel(cancel); }
 
 Task<std::string> ClientExchange::read_whole_body(std::size_t bytes_max) {
     std::string whole;
@@ -131,8 +130,9 @@ Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientReques
     Core& core = state_->shared.core;
     ClientConnection* connection = origin.take_idle();
     report->reused = connection != nullptr;
+    int repeats = 0;
     for (;;) {
-        if (connection == nullptr) {
+        if (connection == nullptr && !origin.has_room()) {
             const Until until{
                 Deadline::after(core.now(), limits.connect_timeout).sooner(limits.deadline),
                 limits.cancel};
@@ -141,9 +141,23 @@ Task<ClientExchange> HttpClient::exchange(OriginPool& origin, const ClientReques
             connection = *made;
             state_->arm_sweep();
         }
+        Wake wake;
+        if (connection == nullptr) {  // HTTP/2
+            Http2ClientExchange* stream = origin.begin(request, limits, *report);
+            if (stream == nullptr) continue;  // its connection has gone; each costs a wait
+            while (!stream->advance(wake)) wake = co_await stream->wait();
+            report->sent = report->sent || stream->is_sent();
+            report->head_at = core.now();
+            Result<void> result = stream->result();
+            if (result) co_return ClientExchange(stream);
+            const bool again = repeats++ < stream->repeats_max() && !origin.is_in_vain(*stream);
+            stream->release();
+            if (!again) co_return std::unexpected(std::move(result).error());
+            report->retried_stale = true;
+            continue;
+        }
         ClientConnection::Attempt attempt;
         connection->begin(attempt, request, limits, *report);
-        Wake wake;
         while (!connection->advance(attempt, *report, wake))
             wake = co_await connection->wait(attempt);
         report->sent = report->sent || attempt.sent;

@@ -7,10 +7,18 @@
 #include <string>
 #include <string_view>
 
+#include "net/http2_options.h"
 #include "net/message.h"
 #include "runtime/core.h"
 
 namespace entrepot::net {
+
+/// What an origin is spoken to in.
+enum class HttpVersion : std::uint8_t {
+    k1,     ///< HTTP/1.1: a connection carries one exchange at a time
+    k2,     ///< HTTP/2 or nothing: agreed on by TLS, known beforehand in clear text
+    kAuto,  ///< by TLS, what the server prefers of both; in clear text HTTP/1.1
+};
 
 /// Where requests go. Two equal origins share connections.
 struct Origin {
@@ -21,6 +29,7 @@ struct Origin {
     std::string client_cert_file, client_key_file;  ///< presented to who asks; empty: none
     std::string
         proxy;  ///< `http://egress:3128`: reached by CONNECT (TLS) or CONNECT too for clear text
+    HttpVersion http = HttpVersion::k1;
     friend bool operator==(const Origin&, const Origin&) = default;
 
     /// From `https://host:port/base` (port optional); the base path is returned in `*base_path`
@@ -37,6 +46,15 @@ struct ClientOptions {
     std::size_t header_bytes_max = 64 * 1024;
     std::size_t headers_max = 256;
     milliseconds idle_timeout{55'000};  ///< a connection is closed after that long unused
+    /// Of each HTTP/2 connection. `streams_max` is what we ask for at once, if the server allows
+    /// it; `window_bytes` what is read ahead of a slow reader. Beyond `requests_max` and `age_max`
+    /// nothing begins on it any more. Held in sum: streams_max * window_bytes, inside nghttp2
+    /// session_bytes_max, and 64 KiB that the socket refused.
+    Http2Options http2 = http2_towards_suppliers();
+    /// An HTTP/2 connection on which exchanges wait and nothing comes is asked for a sign of life
+    /// after the first, and given up after the second: models may think for minutes.
+    milliseconds ping_after{30'000};
+    milliseconds ping_timeout{15'000};
     milliseconds dns_positive_ttl{30'000};
     milliseconds dns_negative_ttl{2'000};
 };
@@ -62,17 +80,17 @@ struct ExchangeLimits {
 struct ExchangeReport {
     bool sent = false;           ///< request bytes were handed to the kernel: it may be billed
     bool reused = false;         ///< on a kept connection
-    bool retried_stale = false;  ///< the kept connection was closed before any byte came; sent once
-                                 ///< more on a new one
+    bool retried_stale = false;  ///< the kept connection was closed before any byte came, or
+                                 ///< HTTP/2 said that nobody had looked at it: sent once more
     MonotonicTime sent_at;
     MonotonicTime head_at;
 };
 
-class ClientConnection;
+class ClientCarrier;
 class OriginPool;
 
 /// One request whose response head has arrived. Destroying it before the end of the body closes its
-/// connection.
+/// connection, or resets its stream of an HTTP/2 connection.
 class ClientExchange {
 public:
     ClientExchange() = default;
@@ -80,7 +98,7 @@ public:
     ClientExchange& operator=(ClientExchange&& other) noexcept;
     ~ClientExchange();
 
-    [[nodiscard]] explicit operator bool() const { return connection_ != nullptr; }
+    [[nodiscard]] explicit operator bool() const { return carrier_ != nullptr; }
     [[nodiscard]] int status() const;
     [[nodiscard]] Headers headers() const;
 
@@ -111,16 +129,17 @@ public:
     /// Replaces the limit between two reads of the body, and the cancel (null: none).
     void set_idle_timeout(milliseconds timeout);
     void set_cancel(Cancel* cancel);
-    /// Gives the connection up now.
+    /// Gives the connection, or the stream, up now.
     void close();
 
 private:
     friend class HttpClient;
-    explicit ClientExchange(ClientConnection* connection) : connection_(connection) {}
-    ClientConnection* connection_ = nullptr;
+    explicit ClientExchange(ClientCarrier* carrier) : carrier_(carrier) {}
+    ClientCarrier* carrier_ = nullptr;
 };
 
-/// The upstream side of one core: connections by origin, kept alive, newest first.
+/// The upstream side of one core: connections by origin, kept alive, newest first. An HTTP/2
+/// connection carries as many exchanges as its server allows; another is opened when it is full.
 class HttpClient {
 public:
     explicit HttpClient(Core& core, ClientOptions options = {});
@@ -133,7 +152,8 @@ public:
 
     /// Connects or reuses, sends head and body in one system call, returns when the response head
     /// has arrived (1xx skipped). A kept connection that turns out closed before any byte came is
-    /// replaced once, unseen. Errors: kUpstreamUnreachable (name, connect, TLS, reset before a
+    /// replaced once, unseen, as is a stream that the server says it has not looked at. Errors:
+    /// kUpstreamUnreachable (name, connect, TLS, reset before a
     /// head), kUpstreamTimeout, kUpstreamProtocol, kUpstreamOverloaded
     /// (connections_per_origin_max), the reason of the cancel.
     [[nodiscard]] Task<ClientExchange> exchange(OriginPool& origin, const ClientRequest& request,

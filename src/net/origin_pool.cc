@@ -8,22 +8,24 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "net/client_connection.h"
+#include "net/http2_client_connection.h"
 
 namespace entrepot::net {
 
 OriginPool::~OriginPool() {
     while (!idle_.empty()) destroy(*take_idle());
+    for (List* list : {&with_room_, &full_})
+        while (!list->empty()) delete static_cast<Http2ClientConnection*>(list->front());
 }
 
 Status OriginPool::prepare() {
     authority_ = origin_.authority();
-    if (origin_.secure) {
-        Result<TlsClientContext> made = TlsClientContext::make(
-            {origin_.ca_file, origin_.client_cert_file, origin_.client_key_file});
-        if (!made) return std::unexpected(std::move(made).error());
-        tls_.emplace(std::move(*made));
-    }
+    ENTREPOT_TRY_DO(prepare_tls());
+    // Until they have shown it, servers that can choose are thought to choose HTTP/2: what arrives
+    // together then shares a handshake, and where it was wrong waits for one.
+    expects_http2_ = http_ == HttpVersion::k2 || (http_ == HttpVersion::kAuto && origin_.secure);
     if (!origin_.proxy.empty()) {
         Result<Origin> parsed = Origin::parse(origin_.proxy);
         if (!parsed) return std::unexpected(std::move(parsed).error());
@@ -32,6 +34,20 @@ Status OriginPool::prepare() {
                 fmt::format("the proxy '{}' must be reached by http://", origin_.proxy));
         proxy_ = std::move(*parsed);
     }
+    return {};
+}
+
+Status OriginPool::prepare_tls() {
+    if (!origin_.secure) return {};
+    TlsClientContext::Options options;
+    options.ca_file = origin_.ca_file;
+    options.client_cert_file = origin_.client_cert_file;
+    options.client_key_file = origin_.client_key_file;
+    options.http1 = http_ != HttpVersion::k2;
+    options.http2 = http_ != HttpVersion::k1;
+    Result<TlsClientContext> made = TlsClientContext::make(options);
+    if (!made) return std::unexpected(std::move(made).error());
+    tls_.emplace(std::move(*made));
     return {};
 }
 
@@ -81,12 +97,39 @@ void OriginPool::destroy(ClientConnection& connection) {
 void OriginPool::close_older_than(MonotonicTime since) {
     while (!idle_.empty()) {
         auto& oldest = static_cast<ClientConnection&>(*idle_.back());
-        if (oldest.idle_since_ > since) return;
+        if (oldest.idle_since_ > since) break;
         oldest.unlink();
         --idle_count_;
         --shared_.idle;
         destroy(oldest);
     }
+    for (ListNode* at = with_room_.front(); at != with_room_.end();) {
+        auto& connection = static_cast<Http2ClientConnection&>(*at);
+        at = at->next;
+        if (connection.is_unused() && connection.idle_since() <= since) delete &connection;
+    }
+}
+
+// ---- HTTP/2
+
+void OriginPool::place(Http2ClientConnection& connection, bool has_room) {
+    (has_room ? with_room_ : full_).push_front(connection);
+}
+
+Http2ClientExchange* OriginPool::begin(
+    const ClientRequest& request, const ExchangeLimits& limits, ExchangeReport& report) {
+    if (with_room_.empty()) return nullptr;
+    return static_cast<Http2ClientConnection*>(with_room_.front())->begin(request, limits, report);
+}
+
+bool OriginPool::is_in_vain(const Http2ClientExchange& stream) {
+    if (stream.error_code() != NGHTTP2_HTTP_1_1_REQUIRED) return false;
+    if (http_ != HttpVersion::kAuto) return true;
+    http_ = HttpVersion::k1;
+    expects_http2_ = false;
+    for (List* list : {&with_room_, &full_})
+        while (!list->empty()) static_cast<Http2ClientConnection*>(list->front())->retire();
+    return !prepare_tls();
 }
 
 Task<void> OriginPool::open_socket(Stream& stream, Until until) {
@@ -173,7 +216,8 @@ Task<void> OriginPool::open_tunnel(Stream& stream, Until until) {
     co_return Result<void>();
 }
 
-Task<ClientConnection*> OriginPool::connect(Until until) {
+/// The socket, TLS and the proxy.
+Task<ClientConnection*> OriginPool::make(Until until) {
     if (open_count_ >= shared_.options.connections_per_origin_max)
         co_return fail(ErrorCode::kUpstreamOverloaded,
             fmt::format(
@@ -190,6 +234,48 @@ Task<ClientConnection*> OriginPool::connect(Until until) {
         co_return std::unexpected(std::move(done).error());
     }
     co_return connection;
+}
+
+Task<ClientConnection*> OriginPool::connect(Until until) {
+    while (expects_http2_ && waiting_ < connecting_ * streams_expected_) {
+        Arrival arrival;
+        arrivals_.push_back(arrival);
+        ++waiting_;
+        const Wake wake = co_await arrival.waiter.wait(until);
+        --waiting_;
+        if (!wake.ready) co_return std::unexpected(upstream_failed(wake, "was not connected to"));
+        if (arrival.error) co_return std::unexpected(std::move(*arrival.error));
+        if (has_room()) co_return nullptr;
+    }
+    ++connecting_;
+    Result<ClientConnection*> made = co_await make(until);
+    --connecting_;
+    if (made) {
+        Stream& stream = (*made)->stream_;
+        expects_http2_ = http_ == HttpVersion::k2 || stream.agreed_on_http2();
+        if (expects_http2_ && origin_.secure && !stream.agreed_on_http2()) {
+            destroy(**made);
+            made = fail(ErrorCode::kUpstreamUnreachable,
+                fmt::format(
+                    "{} does not speak HTTP/2; `http: auto` takes what it speaks", authority_));
+        } else if (expects_http2_) {
+            new Http2ClientConnection(*this, **made);  // the lists of this own it
+            made = nullptr;
+        }
+    }
+    arrived(made);
+    co_return made;
+}
+
+/// Those who waited for it look for themselves; what nobody reaches, none of them need try.
+void OriginPool::arrived(const Result<ClientConnection*>& made) {
+    while (!arrivals_.empty()) {
+        auto& arrival = static_cast<Arrival&>(*arrivals_.front());
+        arrival.unlink();
+        if (!made && made.error().code == ErrorCode::kUpstreamUnreachable)
+            arrival.error = made.error();
+        arrival.waiter.wake();
+    }
 }
 
 }  // namespace entrepot::net

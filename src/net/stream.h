@@ -63,6 +63,11 @@ public:
         return (read_wants_write_ ? write_waiter_ : read_waiter_).wait(until);
     }
     [[nodiscard]] Waiter::Operation wait_writable(Until until) { return write_waiter_.wait(until); }
+    /// The same for an object that is no coroutine, see Waiter::call; `forget_call` takes it back.
+    void call_when_writable(Until until, void (*tell)(void*, Wake), void* argument) {
+        write_waiter_.call(until, tell, argument);
+    }
+    void forget_call() { write_waiter_.forget(); }
     /// Only lets the others go first.
     [[nodiscard]] Waiter::Operation wait_turn() { return read_waiter_.wait_turn(); }
 

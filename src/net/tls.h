@@ -38,6 +38,8 @@ public:
         std::string ca_file;           ///< PEM bundle instead of the system's
         std::string client_cert_file;  ///< PEM chain that is presented to who asks; empty: none
         std::string client_key_file;   ///< PEM
+        bool http1 = true;             ///< what is offered, HTTP/2 first; one at least
+        bool http2 = false;
     };
     /// Errors: kBadConfiguration, naming the file.
     [[nodiscard]] static Result<TlsClientContext> make(const Options& options);

@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/http2_script.h"
 #include "net/http2_testing.h"
 #include "net/http_client.h"
 #include "net/testing.h"
@@ -271,6 +272,54 @@ TEST(Tls, SpeaksHttp2WhereTheClientOffersItAndHttp1WhereItDoesNot) {
     EXPECT_FALSE(unknown.is_connected());
     TlsClient liar(secured.server.port(), "\x02h2");
     EXPECT_EQ(liar.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").find("HTTP/1.1"), std::string::npos);
+}
+
+TEST(Tls, AClientTakesTheVersionThatTheServerPrefersOrInsistsOnOne) {
+    for (const bool offers : {true, false}) {
+        const Certificate certificate("gateway.test");
+        Result<TlsServerContext> context =
+            TlsServerContext::make({certificate.cert(), certificate.key(), {}, offers});
+        ASSERT_TRUE(context);
+        TestServer server(echo, {}, &*context);
+        for (const HttpVersion version : {HttpVersion::kAuto, HttpVersion::k1, HttpVersion::k2}) {
+            Origin origin{true, "127.0.0.1", server.port(), certificate.cert(), {}};
+            origin.http = version;
+            const Outcome large = fetch(origin, "/stream", {}, 2);
+            if (version == HttpVersion::k2 && !offers) {
+                ASSERT_FALSE(large.body);
+                EXPECT_EQ(large.body.error().code, ErrorCode::kUpstreamUnreachable);
+                continue;
+            }
+            ASSERT_TRUE(large.body) << large.body.error().message;
+            EXPECT_EQ(large.body->size(), 1'000'000U);
+            EXPECT_TRUE(large.reused);
+            const std::string body(400'000, 'x');
+            EXPECT_TRUE(fetch(origin, "/p", body).body.value_or("") == body);
+        }
+    }
+}
+
+TEST(Tls, AServerThatRequiresHttp1AfterAllGetsIt) {
+    const Certificate certificate("gateway.test");
+    Result<TlsServerContext> context =
+        TlsServerContext::make({certificate.cert(), certificate.key(), {}});
+    ASSERT_TRUE(context);
+    testing::Http2Script server(
+        [](testing::Http2Peer& peer, int number) {
+            if (number == 0) {
+                peer.greet();
+                peer.write(testing::http2_reset(peer.request(), NGHTTP2_HTTP_1_1_REQUIRED));
+                EXPECT_TRUE(peer.ends());
+                return;
+            }
+            EXPECT_TRUE(peer.some().starts_with("POST /p HTTP/1.1\r\n"));
+            peer.write("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold");
+        },
+        &*context);
+    Origin origin{true, "127.0.0.1", server.port(), certificate.cert(), {}};
+    origin.http = HttpVersion::kAuto;
+    EXPECT_EQ(fetch(origin, "/p", "{}").body.value_or("failed"), "old");
+    EXPECT_EQ(server.connections(), 2);
 }
 
 TEST(Tls, OffersNoHttp2WhereItIsTurnedOff) {
