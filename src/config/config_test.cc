@@ -116,6 +116,20 @@ TEST(Load, TakesTheEmptyFileForDefaults) {
     EXPECT_TRUE(load("# nothing but a comment\n").ok());
 }
 
+TEST(Load, ReadsTheHttpVersionThatACloudIsAskedIn) {
+    const auto version_of = [](std::string_view text) {
+        const Loaded loaded =
+            load("clouds: {lab: {kind: openai_compatible, endpoint: 'http://h/v1'" +
+                std::string(text) + "}}\n");
+        EXPECT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+        return loaded.settings->find_cloud("lab")->http;
+    };
+    EXPECT_EQ(version_of(""), CloudHttp::k1);
+    EXPECT_EQ(version_of(", http: 1"), CloudHttp::k1);
+    EXPECT_EQ(version_of(", http: 2"), CloudHttp::k2);
+    EXPECT_EQ(version_of(", http: auto"), CloudHttp::kAuto);
+}
+
 struct BadCase {
     const char* name;
     const char* text;
@@ -175,6 +189,9 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
             "'key' is missing", "add key"},
         BadCase{"Proxy", "listen: {address: '127.0.0.1:1', trusted_proxies: [10.0.0.0/33]}\n", 1,
             52, "'10.0.0.0/33' is no address", "10.0.0.0/8"},
+        BadCase{"HttpVersion",
+            "clouds: {a: {kind: openai_compatible, endpoint: 'http://h/v1', http: 1.1}}\n", 1, 70,
+            "'1.1' is not one of 1, 2, auto", "did you mean '1'?"},
         BadCase{"SameAddress", "admin: {listen: 127.0.0.1:4100}\n", 1, 17, "are the same address",
             "port of its own"},
         BadCase{"Choice", "durability: proces\n", 1, 13, "'proces' is not one of process, power",

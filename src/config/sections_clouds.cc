@@ -115,6 +115,11 @@ void read_proxy(Reader& reader, const Node& node, CloudSettings& out) {
     }
 }
 
+void read_http(Reader& reader, const Node& node, CloudSettings& out) {
+    static const std::vector<std::string> names{"1", "2", "auto"};  // in the order of CloudHttp
+    if (const auto index = reader.choice(node, names)) out.http = static_cast<CloudHttp>(*index);
+}
+
 void read_credentials(Reader& reader, const Node& node, CloudSettings& out) {
     reader.section(credentials_section(), node, out.credentials);
 }
@@ -203,6 +208,12 @@ constexpr Field<CloudSettings> kCloudFields[] = {
     {"client_key", "path", "none", "Its private key, PEM, without a passphrase.",
         read_text<&CloudSettings::client_key_file>},
     {"proxy", "URL", "none", "An HTTP proxy that is asked to CONNECT.", read_proxy},
+    {"http", "1, 2 or auto", "1",
+        "HTTP/1.1 takes a connection for each request under way, HTTP/2 carries a hundred on one. "
+        "`auto` takes HTTP/2 where TLS agrees on it, and 1 on `http://`; `2` insists, and speaks "
+        "it "
+        "by prior knowledge on `http://`. docs/adr/0006-http2.md says when it is worth it.",
+        read_http},
     {"timeouts", "map: [cloud timeouts](#cloudsnametimeouts)", "see there", "Bounds of an attempt.",
         read_timeouts},
     {"connections_max", "integer, 1 to 1000000", "1024", "Open connections to it, per core.",

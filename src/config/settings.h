@@ -89,6 +89,9 @@ struct CredentialSettings {
     std::string scope;                       ///< of an OAuth token; empty: the cloud's own
 };
 
+/// The HTTP version that a cloud is asked in: kAuto takes what TLS agrees on.
+enum class CloudHttp : std::uint8_t { k1, k2, kAuto };
+
 struct CloudSettings {
     CloudId id;
     CloudKind kind = CloudKind::kOpenai;
@@ -107,6 +110,7 @@ struct CloudSettings {
     std::string ca_file;
     std::string client_cert_file, client_key_file;  ///< shown to who asks for a certificate
     std::string proxy;                              ///< `http://host:port`, reached by CONNECT
+    CloudHttp http = CloudHttp::k1;
     UpstreamTimeouts timeouts;
     std::int64_t connections_max = 1024;  ///< per core
     Location at;

@@ -49,6 +49,11 @@ Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_vie
     endpoint.origin.client_cert_file = cloud.client_cert_file;
     endpoint.origin.client_key_file = cloud.client_key_file;
     endpoint.origin.proxy = cloud.proxy;
+    switch (cloud.http) {
+        case config::CloudHttp::k1: endpoint.origin.http = net::HttpVersion::k1; break;
+        case config::CloudHttp::k2: endpoint.origin.http = net::HttpVersion::k2; break;
+        case config::CloudHttp::kAuto: endpoint.origin.http = net::HttpVersion::kAuto; break;
+    }
     // Files that cannot be used are a matter of the configuration, not of the first request.
     if (endpoint.origin.secure && !(cloud.ca_file.empty() && cloud.client_cert_file.empty())) {
         const auto usable = net::TlsClientContext::make(
