@@ -104,6 +104,14 @@ std::vector<Catalog::Place> Catalog::places_of(const OfferQuery& query, std::str
                 places.push_back({"gcp", "vertex", region});
                 if (is_in(region, "eu")) places.push_back({"gcp", "vertex", "eu", true});
                 if (is_in(region, "us")) places.push_back({"gcp", "vertex", "us", true});
+                // Where a model is dearer within a region it is so in all of them, and few are
+                // listed: another region's price is nearer than that of `global`.
+                for (const bool is_same_zone : {true, false})
+                    for (const Offer& offer : offers_)
+                        if (offer.surface == "vertex" && offer.region != "global" &&
+                            is_in(offer.region, region) == is_same_zone &&
+                            std::ranges::find(places, offer.region, &Place::region) == places.end())
+                            places.push_back({"gcp", "vertex", offer.region, true});
             }
             places.push_back({"gcp", "vertex", "global", !is_anywhere});
             break;

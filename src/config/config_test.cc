@@ -69,7 +69,9 @@ contracts: {}
 )";
 
 TEST(Load, ReadsTheExampleOfTheDesign) {
-    const Loaded loaded = load(kDesignExample);
+    Environment environment = fixed_environment();
+    environment.is_whole = false;  // there is no key file here
+    const Loaded loaded = load_text(kDesignExample, "test.yaml", environment);
     ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
     const Settings& s = *loaded.settings;
     EXPECT_EQ(s.listen.address, "127.0.0.1");
@@ -95,17 +97,6 @@ TEST(Load, ReadsTheExampleOfTheDesign) {
     EXPECT_EQ(key.limits.concurrent, 64);
     EXPECT_EQ(key.budgets[0].period, PeriodKind::kDay);
     EXPECT_EQ(key.tags.at("cost_center"), "4711");
-}
-
-// Kinds that this build cannot call are told, and do not stop the others.
-TEST(Load, WarnsOfCloudsThatTheBuildCannotCall) {
-    const Loaded loaded = load(kDesignExample);
-    ASSERT_EQ(loaded.problems.size(), 1U);
-    for (const Problem& problem : loaded.problems) {
-        EXPECT_EQ(problem.severity, Problem::Severity::kWarning);
-        EXPECT_NE(problem.cause.find("not supported yet by this build"), std::string::npos);
-    }
-    EXPECT_EQ(loaded.problems[0].at, (Location{12, 20}));
 }
 
 TEST(Load, TakesTheEmptyFileForDefaults) {
@@ -372,15 +363,6 @@ TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
     for (const Problem& problem : loaded.problems) lines.push_back(problem.at.line);
     EXPECT_EQ(lines, (std::vector<std::uint32_t>{1, 2, 2, 3, 4, 4, 5}))
         << format_problems(loaded.problems);
-}
-
-// What an offer cannot have is an error there, not a surprise at the first request.
-TEST(Load, RefusesAnOfferAtACloudThatTheBuildCannotCall) {
-    const Loaded loaded =
-        load("clouds: {g: {kind: vertex, api_key: k}}\nmodels: {m: {offers: {a: {cloud: g}}}}\n");
-    EXPECT_FALSE(loaded.ok());
-    ASSERT_EQ(loaded.problems.size(), 2U);
-    EXPECT_EQ(loaded.problems[1].at, (Location{2, 34}));
 }
 
 TEST(Load, AClientCertificateStandsWithItsKeyAndBothCanBeRead) {

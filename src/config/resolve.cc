@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "catalog/catalog.h"
+#include "catalog/publisher.h"
 #include "catalog/region.h"
 #include "config/schema.h"
 
@@ -122,13 +123,31 @@ private:
                 needs_key();
                 break;
             case CloudKind::kBedrock: check_bedrock(cloud, path); break;
+            case CloudKind::kVertex: check_vertex(cloud, path); break;
             case CloudKind::kOci: check_oci(cloud, path); break;
-            case CloudKind::kVertex:
-                reader_.warning_at(path + ".kind",
-                    fmt::format("kind '{}' is not supported yet by this build", kind),
-                    "the cloud is read and left alone; offers cannot name it yet");
-                break;
         }
+    }
+
+    void check_vertex(const CloudSettings& cloud, const std::string& path) {
+        const bool has_key = was_given(path + ".api_key");
+        if (!has_key && !was_given(path + ".service_account") && !was_given(path + ".credentials"))
+            need(false, path, "service_account", "vertex refuses requests without credentials",
+                "add service_account: \"${file:/path/to/key.json}\", or credentials: {from: "
+                "metadata}, or api_key in express mode");
+        if (has_key && !was_given(path + ".project")) {
+            // Express mode: no project, and so no place.
+            if (!cloud.region.empty() && cloud.region != "global")
+                reader_.error_at(path + ".region",
+                    fmt::format("'{}' needs a project: an api_key alone is express mode, which "
+                                "processes anywhere",
+                        cloud.region),
+                    "add project: <the project's id>, or write region: global");
+            return;
+        }
+        need(was_given(path + ".project"), path, "project", "a vertex path names it",
+            "add project: <the project's id>");
+        need(was_given(path + ".region"), path, "region", "a vertex path names it",
+            "add region: europe-west4 (or where you buy), eu, us or global");
     }
 
     void check_bedrock(const CloudSettings& cloud, const std::string& path) {
@@ -213,14 +232,9 @@ private:
                     did_you_mean(offer.cloud.view(), clouds_, "clouds"));
             } else {
                 const CloudSettings& cloud = settings_.clouds[found->second];
-                if (!is_supported(cloud.kind))
-                    reader_.error_at(path + ".cloud",
-                        fmt::format("the cloud '{}' is of kind '{}', which is not supported yet by "
-                                    "this build",
-                            cloud.id.view(), cloud_kind_name(cloud.kind)),
-                        "name a cloud of another kind, or remove the offer");
                 check_api_format(path, offer, cloud);
                 check_native(path, offer, cloud);
+                if (cloud.kind == CloudKind::kVertex) check_vertex_offer(path, offer, cloud);
                 if (offer.region.empty()) offer.region = region_of(offer, cloud);
             }
         }
@@ -237,6 +251,22 @@ private:
                 fmt::format("an answer of {} tokens does not fit a context of {}",
                     offer.max_output_tokens, offer.context_tokens),
                 "lower max_output_tokens or raise context_tokens");
+    }
+
+    void check_vertex_offer(
+        const std::string& path, const OfferSettings& offer, const CloudSettings& cloud) {
+        if (!offer.region.empty() && !equals_ignoring_case(offer.region, cloud.region))
+            reader_.error_at(path + ".region",
+                fmt::format("the cloud '{}' processes in '{}', as its address says",
+                    cloud.id.view(), cloud.region.empty() ? "global" : cloud.region),
+                fmt::format("add a cloud with region: {} and name that", excerpt(offer.region)));
+        const std::string publisher = catalog::publisher_model(offer.model_at_cloud).publisher;
+        if (cloud.project.empty() && publisher != "google" && !cloud.api_key.empty())
+            reader_.error_at(path + ".id",
+                fmt::format("express mode sells Google's models alone, and '{}' is {}",
+                    excerpt(offer.model_at_cloud),
+                    publisher.empty() ? "of a project" : fmt::format("one of {}'s", publisher)),
+                fmt::format("add project: and region: to the cloud '{}'", cloud.id.view()));
     }
 
     // A Bedrock id may name a profile that processes beyond the endpoint's region: residency goes

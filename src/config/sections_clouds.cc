@@ -156,20 +156,19 @@ void read_service(Reader& reader, const Node& node, CloudSettings& out) {
 
 constexpr Field<CloudSettings> kCloudFields[] = {
     {"kind", "openai, openai_compatible, azure, anthropic, bedrock, vertex, gemini, oci or cohere",
-        "required",
-        "Who sells, and so which code speaks to it. This build calls openai, openai_compatible, "
-        "azure, anthropic, bedrock, gemini, oci and cohere; the others are read and reported.",
-        read_kind},
+        "required", "Who sells, and so which code speaks to it.", read_kind},
     {"endpoint", "URL", "the kind's own; required for azure and openai_compatible",
         "Proxies, private links, tests. No query, no user name.",
         read_url<&CloudSettings::endpoint, true>},
     {"region", "text", "unknown",
-        "Where requests are processed. Required for bedrock, vertex and oci. A key that is limited "
-        "to regions never reaches a cloud whose region is unknown.",
+        "Where requests are processed. Required for bedrock, oci and, with a project, for vertex, "
+        "where `eu`, `us` and `global` are regions too. A key that is limited to regions never "
+        "reaches a cloud whose region is unknown.",
         read_word<&CloudSettings::region>},
     {"api_key", "secret",
         "required but for openai_compatible, bedrock, vertex, oci, and with `credentials`",
-        "The supplier's key. For bedrock a bearer token, for oci a Generative AI API key.",
+        "The supplier's key. For bedrock a bearer token, for oci a Generative AI API key. For "
+        "vertex without `project`: express mode.",
         read_secret<&CloudSettings::api_key>},
     {"access_key_id", "secret", "none",
         "AWS access key, for bedrock without `api_key` and `credentials`.",
@@ -184,7 +183,8 @@ constexpr Field<CloudSettings> kCloudFields[] = {
         read_service},
     {"organization", "text", "none", "OpenAI's organization header.",
         read_word<&CloudSettings::organization>},
-    {"project", "text", "none", "OpenAI's project header, also OCI's; Vertex's project.",
+    {"project", "text", "none",
+        "OpenAI's project header, also OCI's; Vertex's project, required but in express mode.",
         read_word<&CloudSettings::project>},
     {"api_version", "text", "the v1 API", "Azure's dated API.",
         read_word<&CloudSettings::api_version>},
@@ -316,7 +316,7 @@ constexpr Field<OfferSettings> kOfferFields[] = {
     {"cloud", "name of a cloud", "required", "Where it is sold.", read_offer_cloud},
     {"id", "text", "the model's name",
         "The cloud's own id: for azure the deployment, for oci also the OCID of a dedicated "
-        "endpoint.",
+        "endpoint, for vertex a model with or without its publisher (`meta/...`).",
         read_offer_id},
     {"api_format", "openai, generic, cohere or cohere_v2", "by the id",
         "oci: the wire format in which it is asked. By the id: Command A Reasoning and Vision in "

@@ -543,8 +543,7 @@ private:
             reader_.error_at(cloud_path_ + ".service_account",
                 "both 'api_key' and 'service_account' are given", "keep one of them");
         out_.from = CredentialsFrom::kServiceAccount;
-        if (is_supported(cloud_.kind) && reader_.environment().is_whole)
-            check_service_account(true);
+        if (reader_.environment().is_whole) check_service_account(true);
     }
 
     Reader& reader_;

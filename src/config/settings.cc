@@ -25,21 +25,6 @@ ApiFormat oci_format(ApiFormat stated, std::string_view model_at_cloud) {
     return ApiFormat::kOpenai;
 }
 
-bool is_supported(CloudKind kind) {
-    switch (kind) {
-        case CloudKind::kOpenai:
-        case CloudKind::kOpenaiCompatible:
-        case CloudKind::kAzure:
-        case CloudKind::kAnthropic:
-        case CloudKind::kBedrock:
-        case CloudKind::kGemini:
-        case CloudKind::kCohere:
-        case CloudKind::kOci: return true;
-        case CloudKind::kVertex: break;
-    }
-    return false;
-}
-
 namespace {
 
 template <typename T>

@@ -41,8 +41,6 @@ struct ListenSettings {
 
 using catalog::cloud_kind_name;
 using catalog::CloudKind;
-/// Whether this build can call clouds of the kind.
-[[nodiscard]] bool is_supported(CloudKind kind);
 
 /// Bounds of the phases of one attempt.
 struct UpstreamTimeouts {

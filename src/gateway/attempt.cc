@@ -209,19 +209,18 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     }
     switch (x.lane) {
         case Lane::kChat: return encode_chat(x, step, must_state);
-        case Lane::kPassing: return encode_passing(x, offer);
+        case Lane::kPassing: return encode_passing(x);
         case Lane::kTranslated: return encode_translated(x, step, must_state);
     }
     return {};
 }
 
 Status Worker::encode_chat(Exchange& x, const routing::Attempt& step, bool must_state) {
-    const OfferState& offer = x.state->offers[step.offer];
-    const upstream::Quirks& quirks = x.state->clouds[offer.cloud].quirks;
+    const upstream::Quirks& quirks = x.voice->quirks;
     Workbench& bench = *x.bench;
     dialect::openai_chat::Edits edits;
-    if (bench.facts.model != offer.model_at_cloud || x.client->has_model_in_path)
-        edits.model_id = offer.model_at_cloud;
+    if (bench.facts.model != x.voice->model_id || x.client->has_model_in_path)
+        edits.model_id = x.voice->model_id;
     if (must_state && step.inject_output_cap > 0) edits.output_tokens_max = step.inject_output_cap;
     edits.injects_max_completion_tokens = quirks.takes_max_completion_tokens;
     edits.asks_stream_usage = quirks.can_ask_stream_usage && x.is_stream && !x.wants_usage;
@@ -237,7 +236,7 @@ Status Worker::encode_chat(Exchange& x, const routing::Attempt& step, bool must_
 }
 
 // The only edit is the model's name: everything else goes as it came.
-Status Worker::encode_passing(Exchange& x, const OfferState& offer) {
+Status Worker::encode_passing(Exchange& x) {
     Workbench& bench = *x.bench;
     for (const dialect::OwnHeader& own : x.client->own_headers) {
         const auto sent = std::ranges::find(bench.own_headers, own.name, &dialect::Header::name);
@@ -249,7 +248,7 @@ Status Worker::encode_passing(Exchange& x, const OfferState& offer) {
     bench.upstream_view = bench.body;
     const std::string_view field = x.voice->dialect->model_field;
     const json::Value& name = bench.document->root()[field];
-    if (field.empty() || !name.is_string() || name.string() == offer.model_at_cloud) return {};
+    if (field.empty() || !name.is_string() || name.string() == x.voice->model_id) return {};
     const auto count = std::ranges::count(bench.document->root().members(), field,
         [](const json::Member& member) { return member.key; });
     if (count > 1)
@@ -257,15 +256,14 @@ Status Worker::encode_passing(Exchange& x, const OfferState& offer) {
             fmt::format("'{}' is given twice; give it once", field));
     const auto at = static_cast<std::size_t>(name.raw().data() - bench.document->text().data());
     bench.upstream_body.assign(bench.body, 0, at);
-    bench.upstream_body += json::quoted(offer.model_at_cloud);
+    bench.upstream_body += json::quoted(x.voice->model_id);
     bench.upstream_body.append(bench.body, at + name.raw().size());
     bench.upstream_view = bench.upstream_body;
     return {};
 }
 
 Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool must_state) {
-    const OfferState& offer = x.state->offers[step.offer];
-    const upstream::Quirks& quirks = x.state->clouds[offer.cloud].quirks;
+    const upstream::Quirks& quirks = x.voice->quirks;
     const routing::Limits& limits = x.state->table.offer(step.offer).limits;
     Workbench& bench = *x.bench;
     if (!bench.canonical) {
@@ -279,7 +277,7 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
     if (x.client->echo_of != nullptr && x.echo.empty())
         x.echo = x.client->echo_of(*bench.canonical);
     dialect::EncodeTarget target;
-    target.model_id = offer.model_at_cloud;
+    target.model_id = x.voice->model_id;
     target.account = x.voice->account;
     target.on_lossy = on_lossy_of(x.principal->policy.on_lossy);
     if (limits.output_tokens_max > 0) target.output_tokens_default = limits.output_tokens_max;

@@ -99,8 +99,8 @@ Error error_of(const canon::Failure& stated) {
 
 std::string scrub_account(std::string_view text) {
     // What precedes an identifier, and how many more characters make it one.
-    constexpr std::array<std::string_view, 7> kPrefixes{
-        "org-", "proj_", "user-", "sk-", "/subscriptions/", "key_", "acct_"};
+    constexpr std::array<std::string_view, 8> kPrefixes{
+        "org-", "proj_", "user-", "sk-", "/subscriptions/", "key_", "acct_", "projects/"};
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size();) {

@@ -190,7 +190,6 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         Cloud compiled;
         compiled.settings = cloud;
         compiled.supplier = std::move(*supplier);
-        compiled.quirks = compiled.supplier->quirks();
         auto source = upstream::make_credential_source(cloud);
         if (!source) {
             problems +=
@@ -218,8 +217,10 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.voices = state->clouds[compiled.cloud].supplier->voices_in(
             offer.provider_model_id, api_format_of(settings, offer));
         // Who asks for nothing may be sent anything; what is compressed cannot be metered.
-        for (upstream::Voice& voice : compiled.voices)
+        for (upstream::Voice& voice : compiled.voices) {
             voice.header_lines += "accept-encoding: identity\r\n";
+            if (voice.model_id.empty()) voice.model_id = offer.provider_model_id;
+        }
         ENTREPOT_TRY(
             compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
         if (offer.card != nullptr) {

@@ -20,7 +20,6 @@ namespace entrepot::gateway {
 struct Cloud {
     config::CloudSettings settings;
     std::unique_ptr<const upstream::Supplier> supplier;
-    upstream::Quirks quirks;
     /// Where its fetched credentials are published; null where they are constants.
     std::shared_ptr<const upstream::CredentialCell> credentials;
 };

@@ -130,7 +130,7 @@ private:
     [[nodiscard]] Failed lacks_credentials(Exchange& x, const routing::Attempt& step);
     [[nodiscard]] static Status encode_chat(
         Exchange& x, const routing::Attempt& step, bool must_state);
-    [[nodiscard]] static Status encode_passing(Exchange& x, const OfferState& offer);
+    [[nodiscard]] static Status encode_passing(Exchange& x);
     [[nodiscard]] static Status encode_translated(
         Exchange& x, const routing::Attempt& step, bool must_state);
     /// Books what a failed attempt may have cost, or gives its hold back.

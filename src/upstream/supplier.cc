@@ -10,6 +10,7 @@
 #include "upstream/gemini/gemini.h"
 #include "upstream/oci/oci.h"
 #include "upstream/openai/openai.h"
+#include "upstream/vertex/vertex.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -72,22 +73,20 @@ std::unique_ptr<Signer> Supplier::make_signer(
 }
 
 Result<std::unique_ptr<const Supplier>> make_supplier(const config::CloudSettings& cloud) {
+    using enum config::CloudKind;
     switch (cloud.kind) {
-        case config::CloudKind::kOpenai:
-        case config::CloudKind::kOpenaiCompatible: return make_openai(cloud);
-        case config::CloudKind::kAzure: return make_azure(cloud);
-        case config::CloudKind::kAnthropic: return make_anthropic(cloud);
-        case config::CloudKind::kBedrock: return make_bedrock(cloud);
-        case config::CloudKind::kGemini: return make_gemini(cloud);
-        case config::CloudKind::kCohere: return make_cohere(cloud);
-        case config::CloudKind::kOci: return make_oci(cloud);
-        default: break;
+        case kOpenai:
+        case kOpenaiCompatible: return make_openai(cloud);
+        case kAzure: return make_azure(cloud);
+        case kAnthropic: return make_anthropic(cloud);
+        case kBedrock: return make_bedrock(cloud);
+        case kVertex: return make_vertex(cloud);
+        case kGemini: return make_gemini(cloud);
+        case kOci: return make_oci(cloud);
+        case kCohere: return make_cohere(cloud);
     }
-    return fail(ErrorCode::kUnsupported,
-        fmt::format("clouds.{}: kind {} is not supported yet by this build; use openai, "
-                    "openai_compatible, azure, "
-                    "anthropic, bedrock, gemini, oci or cohere",
-            cloud.id.view(), config::cloud_kind_name(cloud.kind)));
+    return fail(ErrorCode::kBadConfiguration,
+        fmt::format("clouds.{}: there is no such kind", cloud.id.view()));
 }
 
 }  // namespace entrepot::upstream

@@ -35,21 +35,21 @@ public:
     [[nodiscard]] virtual Rest take_rest() { return {}; }
 };
 
+/// How a server differs from its dialect's specification. Data, so that a new server is a row.
+struct Quirks {
+    bool can_ask_stream_usage = true;
+    bool takes_max_completion_tokens = true;
+};
+
 /// What a request to one offer looks like in one of its dialects, made once per configuration.
 struct Voice {
     const dialect::Dialect* dialect = nullptr;
     std::string target_whole;   ///< path and query as sent, for an answer in one body
     std::string target_stream;  ///< likewise, for a stream
     std::string header_lines;   ///< content type, accept and static credentials
-    /// dialect::EncodeTarget::account.
-    std::string account = {};
-};
-
-/// How a server differs from its dialect's specification. Data, so that a new server is a row.
-struct Quirks {
-    bool can_ask_stream_usage = true;
-    bool takes_max_completion_tokens = true;
-    bool may_omit_done = false;  ///< a stream may end without its terminal event
+    std::string account = {};   ///< dialect::EncodeTarget::account
+    std::string model_id = {};  ///< as bodies name the model; empty: by the offer's own id
+    Quirks quirks = {};
 };
 
 /// The code that speaks to one kind of supplier, for one configured cloud. Immutable, shared by all
@@ -69,7 +69,6 @@ public:
     /// when they are constants.
     [[nodiscard]] virtual std::unique_ptr<Signer> make_signer(
         const std::shared_ptr<const CredentialCell>& credentials) const;
-    [[nodiscard]] virtual Quirks quirks() const { return {}; }
     /// The header that names the request in the supplier's own logs.
     [[nodiscard]] virtual std::string_view request_id_header() const { return "x-request-id"; }
 
@@ -83,7 +82,7 @@ protected:
 };
 
 /// The supplier of a configured cloud. Errors: kBadConfiguration naming what is missing or
-/// malformed, kUnsupported for a kind that this build cannot speak to.
+/// malformed.
 [[nodiscard]] Result<std::unique_ptr<const Supplier>> make_supplier(
     const config::CloudSettings& cloud);
 

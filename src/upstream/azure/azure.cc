@@ -33,7 +33,7 @@ public:
             ? base_path_ + "/openai/v1/chat/completions"
             : fmt::format("{}/openai/deployments/{}/chat/completions?api-version={}", base_path_,
                   percent_encode(model_at_cloud), percent_encode(api_version_));
-        std::vector<Voice> voices{{&dialect_, target, target, header_lines_}};
+        std::vector<Voice> voices{{&dialect_, target, target, header_lines_, {}, {}, quirks_}};
         // Responses came with 2025-03-01-preview; there the body names the deployment.
         if (api_version_.empty() || api_version_.substr(0, 10) >= "2025-03-01") {
             const std::string responses = api_version_.empty()
@@ -44,7 +44,6 @@ public:
         }
         return voices;
     }
-    Quirks quirks() const override { return quirks_; }
     std::string_view request_id_header() const override { return "apim-request-id"; }
 
 private:

@@ -104,7 +104,6 @@ public:
         if (credentials == nullptr) return nullptr;
         return std::make_unique<OciSigner>(credentials, origin_.authority());
     }
-    Quirks quirks() const override { return {.may_omit_done = true}; }
     std::string_view request_id_header() const override { return "opc-request-id"; }
 
 private:

@@ -19,10 +19,8 @@ struct KnownServer {
 constexpr std::array kKnownServers{
     KnownServer{
         "api.mistral.ai", {.can_ask_stream_usage = false, .takes_max_completion_tokens = false}},
-    KnownServer{"api.perplexity.ai",
-        {.can_ask_stream_usage = false,
-            .takes_max_completion_tokens = false,
-            .may_omit_done = true}},
+    KnownServer{
+        "api.perplexity.ai", {.can_ask_stream_usage = false, .takes_max_completion_tokens = false}},
     KnownServer{"api.deepseek.com", {.takes_max_completion_tokens = false}},
     KnownServer{"api.together.xyz", {.takes_max_completion_tokens = false}},
 };
@@ -44,7 +42,6 @@ public:
         if (cloud.kind == config::CloudKind::kOpenaiCompatible) {
             // An unknown server may be old: `max_tokens` is what every one of them takes.
             quirks_.takes_max_completion_tokens = false;
-            quirks_.may_omit_done = true;
             for (const KnownServer& server : kKnownServers)
                 if (origin_.host == server.host) quirks_ = server.quirks;
         }
@@ -52,7 +49,7 @@ public:
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/chat/completions";
-        std::vector<Voice> voices{{&dialect_, target, target, header_lines_}};
+        std::vector<Voice> voices{{&dialect_, target, target, header_lines_, {}, {}, quirks_}};
         // Servers that copy the API copy chat completions; few have the rest.
         if (has_responses_) {
             const std::string responses = base_path_ + "/responses";
@@ -60,7 +57,6 @@ public:
         }
         return voices;
     }
-    Quirks quirks() const override { return quirks_; }
 
 private:
     const dialect::Dialect& dialect_;
