@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::array kOwnHeaders{
     OwnHeader{"anthropic-version", "2023-06-01"}, OwnHeader{"anthropic-beta", ""}};
+// Google takes the header for these models as well; the version stands in the body there.
+constexpr std::array kVertexHeaders{OwnHeader{"anthropic-beta", ""}};
 constexpr std::array<std::string_view, 2> kStatefulFields{"container", "mcp_servers"};
 
 }  // namespace
@@ -46,6 +48,8 @@ const Dialect& vertex() {
         .name = kVertexName,
         .stream_content_type = "text/event-stream",
         .has_model_in_path = true,
+        .own_headers = kVertexHeaders,
+        .stateful_fields = kStatefulFields,
         .reply_id_prefix = "msg_vrtx_",
         .decode_request = &decode_vertex_request,
         .encode_request = &encode_vertex_request,

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "dialect/google_error.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {
@@ -123,11 +124,10 @@ canon::Failure failure_of(const json::Value& body, int status) {
 canon::Failure decode_failure(int status, std::span<const Header> headers, std::string_view body) {
     canon::Failure failure;
     const auto document = json::Document::parse(std::string(body));
-    const auto listed = document ? document->root().items() : std::span<const json::Value>();
-    if (document && document->root().is_object()) {
+    if (auto googles = document ? google::failure_in(document->root(), status) : std::nullopt) {
+        failure = *std::move(googles);  // its gate before these models
+    } else if (document && document->root().is_object()) {
         failure = failure_of(document->root(), status);
-    } else if (!listed.empty() && listed.front().is_object()) {
-        failure = failure_of(listed.front(), status);  // Google's front door, on streams
     } else {
         failure.status = status;
         failure.kind = canon::kind_of_status(status);
@@ -137,7 +137,8 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
         failure.message = fmt::format("the supplier answered {} without a message", status);
     }
     if (const auto id = header(headers, "request-id"); !id.empty()) failure.request_id = id;
-    failure.retry_after = retry_after(header(headers, "retry-after"));
+    if (const auto stated = retry_after(header(headers, "retry-after")))
+        failure.retry_after = stated;
     return failure;
 }
 

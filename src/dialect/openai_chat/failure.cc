@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "dialect/google_error.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_chat {
@@ -176,8 +177,10 @@ std::optional<Failure> failure_in(const json::Value& body, int status) {
 
 Failure decode_failure(int status, std::span<const Header> headers, std::string_view body) {
     std::optional<Failure> failure;
-    if (auto document = json::Document::parse(std::string(body)))
-        failure = failure_in(document->root(), status);
+    if (auto document = json::Document::parse(std::string(body))) {
+        failure = google::failure_in(document->root(), status);
+        if (!failure) failure = failure_in(document->root(), status);
+    }
     if (!failure) {
         failure.emplace();
         failure->status = status;
@@ -189,10 +192,12 @@ Failure decode_failure(int status, std::span<const Header> headers, std::string_
         failure->message = is_plain ? excerpt(text, 500)
                                     : fmt::format("the supplier answered with status {}", status);
     }
-    failure->retry_after = retry_after_of(headers);
+    if (const auto stated = retry_after_of(headers)) failure->retry_after = stated;
     for (const std::string_view name : {"x-request-id", "apim-request-id", "request-id"}) {
-        failure->request_id = std::string(header_value(headers, name));
-        if (!failure->request_id.empty()) break;
+        const std::string_view id = header_value(headers, name);
+        if (id.empty()) continue;
+        failure->request_id = id;
+        break;
     }
     return *std::move(failure);
 }
