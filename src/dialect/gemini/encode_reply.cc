@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
+#include "dialect/logprobs.h"
 #include "framing/sse.h"
 
 namespace entrepot::dialect::gemini {
@@ -246,6 +247,8 @@ private:
         for (const canon::Aside& aside : asides) {
             if (aside.origin == kOrigin)
                 collected.add(aside.key, aside.json);
+            else if (const auto tokens = logprobs_of(aside))
+                collected.add("logprobsResult", google_logprobs(*tokens));
             else
                 dropped_.add(aside.key);
         }
@@ -432,7 +435,11 @@ private:
 
     void on(const canon::Aside& e, std::string&) {
         if (e.origin != kOrigin) {
-            dropped_.add(e.key);
+            if (const auto tokens = logprobs_of(e))
+                choices_[e.choice.value_or(0)].waiting.add(
+                    "logprobsResult", google_logprobs(*tokens));
+            else
+                dropped_.add(e.key);
             return;
         }
         if (e.key == "promptFeedback") is_blocked_ = is_blocked_ || blocks_prompt(e.json);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "dialect/logprobs.h"
 #include "dialect/losses.h"
 #include "dialect/openai_chat/failure.h"
 #include "dialect/openai_chat/reply.h"
@@ -16,6 +17,14 @@
 
 namespace entrepot::dialect::openai_chat {
 namespace {
+
+/// Another dialect's log probabilities as the aside that is ours; nothing for any other aside.
+std::optional<canon::Aside> logprobs_as_ours(const canon::Aside& aside) {
+    const auto tokens = logprobs_of(aside);
+    if (!tokens) return std::nullopt;
+    return canon::Aside{std::string(kName), "logprobs",
+        fmt::format(R"({{"content":{},"refusal":null}})", *tokens), aside.choice.value_or(0)};
+}
 
 using canon::PartKind;
 
@@ -284,7 +293,10 @@ void StreamEncoder::on(const canon::Finished& e, std::string& out) {
 
 void StreamEncoder::on(const canon::Aside& e, std::string& out) {
     if (!is_ours(e.origin)) {
-        dropped_.add(e.key);
+        if (const auto own = logprobs_as_ours(e))
+            on(*own, out);
+        else
+            dropped_.add(e.key);
         return;
     }
     const auto json = fit_aside(e.key, e.json, dropped_);
@@ -364,7 +376,11 @@ Asides WholeEncoder::collect(const std::vector<canon::Aside>& asides, bool of_me
     Asides collected;
     for (const canon::Aside& aside : asides) {
         if (!is_ours(aside.origin)) {
-            dropped_.add(aside.key);
+            const auto own = logprobs_as_ours(aside);
+            if (!own)
+                dropped_.add(aside.key);
+            else if (!of_message)
+                merge_aside(collected, own->key, own->json);
             continue;
         }
         const bool is_message = aside.key.starts_with(kMessageAside);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "dialect/logprobs.h"
 #include "dialect/openai_responses/failure.h"
 #include "dialect/openai_responses/names.h"
 #include "dialect/openai_responses/response_body.h"
@@ -252,11 +253,18 @@ private:
         list += more;
     }
 
+    void take_waiting_logprobs(Place& place) {
+        if (place.start.kind != PartKind::kText) return;
+        add_to_list(place.logprobs, waiting_logprobs_);
+        waiting_logprobs_.clear();
+    }
+
     void say(Place& place, std::string_view text) {
         open_part(place);
         ReplyPart& part = part_of(place);
         part.text += text;
         if (place.start.kind == PartKind::kMedia) return;  // told when it is whole
+        take_waiting_logprobs(place);
         add_to_list(part.logprobs, place.logprobs);
         text_event(place, "delta", "delta", text);
         place.logprobs.clear();
@@ -333,6 +341,9 @@ private:
             });
         } else if (is_own && e.key == "logprobs") {
             add_to_list(place->logprobs, inside(e.json));
+        } else if (const auto tokens = e.origin == kName ? std::nullopt : logprobs_of(e);
+            tokens && e.choice.value_or(0) == 0) {
+            add_to_list(waiting_logprobs_, inside(*tokens));  // of the choice, in other dialects
         } else {
             drop(e.key);
         }
@@ -359,6 +370,7 @@ private:
             say(place, "{}");
         if (place.part) {
             ReplyPart& part = part_of(place);
+            take_waiting_logprobs(place);
             add_to_list(part.logprobs, place.logprobs);
             part.has_ended = true;
             if (kind != PartKind::kMedia && kind != PartKind::kOpaque) {
@@ -414,6 +426,7 @@ private:
 
     void on(const canon::Ended&) {
         end_all();
+        if (!waiting_logprobs_.empty()) drop("logprobs");
         is_over_ = true;
         const std::string_view status = envelope_.status();
         if (is_stream_) {
@@ -446,6 +459,7 @@ private:
     std::vector<canon::Aside> early_;               // before Started
     std::vector<std::string> dropped_;
     bool is_open_ = false;
+    std::string waiting_logprobs_;  // of the choice, for the text that they belong to
     bool is_over_ = false;
 };
 

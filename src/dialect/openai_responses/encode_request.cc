@@ -138,17 +138,13 @@ private:
             else if (!is_zero(**value))
                 ENTREPOT_TRY_DO(losses_.of_answer(key, kWhy));
         }
-        if (is_own_) {
-            if (request_.top_logprobs) writer_.member("top_logprobs", *request_.top_logprobs);
-            return {};
-        }
+        if (request_.top_logprobs && (is_own_ || *request_.top_logprobs > 0))
+            writer_.member("top_logprobs", *request_.top_logprobs);
+        if (is_own_) return {};
         if (request_.top_k) ENTREPOT_TRY_DO(losses_.of_answer("top_k", kWhy));
         if (request_.seed) ENTREPOT_TRY_DO(losses_.of_hint("seed", kWhy));
         if (!request_.logit_bias.empty() && request_.logit_bias != "{}")
             ENTREPOT_TRY_DO(losses_.of_answer("logit_bias", kWhy));
-        // Their form is another one in every dialect.
-        if (request_.logprobs == true)
-            ENTREPOT_TRY_DO(losses_.of_answer("logprobs", "they have another form there"));
         if (request_.choices.value_or(1) > 1)
             ENTREPOT_TRY_DO(losses_.of_answer("n", "one answer is all there is"));
         if (!request_.stop.empty()) ENTREPOT_TRY_DO(losses_.of_answer("stop", kWhy));
@@ -210,8 +206,8 @@ private:
         Writer list(entries);
         list.begin_array();
         if (request_.wants_signatures) list.string("reasoning.encrypted_content");
+        if (request_.logprobs == true) list.string("message.output_text.logprobs");
         if (is_own_) {
-            if (request_.logprobs == true) list.string("message.output_text.logprobs");
             for (const canon::Extra& extra : request_.extras)
                 if (extra.path.starts_with("include.")) list.raw(extra.json);
         }

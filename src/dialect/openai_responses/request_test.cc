@@ -240,7 +240,6 @@ TEST(ResponsesRequest, WhatHasNoPlaceIsRefusedOrNamed) {
     EXPECT_EQ(refused_field(with([](auto& r) { r.stop = {"x"}; })), "stop");
     EXPECT_EQ(refused_field(with([](auto& r) { r.top_k = 3; })), "top_k");
     EXPECT_EQ(refused_field(with([](auto& r) { r.choices = 2; })), "n");
-    EXPECT_EQ(refused_field(with([](auto& r) { r.logprobs = true; })), "logprobs");
     EXPECT_EQ(refused_field(with([](auto& r) { r.presence_penalty = "0.5"; })), "presence_penalty");
     EXPECT_EQ(refused_field(with([](auto& r) { r.presence_penalty = "0.0"; })), "");
     EXPECT_EQ(refused_field(with([](auto& r) { r.output_tokens_max = 9; })), "max_tokens");
