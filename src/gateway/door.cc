@@ -69,6 +69,25 @@ constexpr std::array kRows{
         "vertex", Form::kWhole},
     Row{"/v1beta1/projects/*/locations/*/publishers/*/models/{model}:streamGenerateContent",
         kGenerate, "vertex", Form::kStream},
+    // What was tuned there; what has a key and no project (express mode); chat completions.
+    Row{"/v1/projects/*/locations/*/endpoints/{model}:generateContent", kGenerate, "vertex",
+        Form::kWhole},
+    Row{"/v1/projects/*/locations/*/endpoints/{model}:streamGenerateContent", kGenerate, "vertex",
+        Form::kStream},
+    Row{"/v1beta1/projects/*/locations/*/endpoints/{model}:generateContent", kGenerate, "vertex",
+        Form::kWhole},
+    Row{"/v1beta1/projects/*/locations/*/endpoints/{model}:streamGenerateContent", kGenerate,
+        "vertex", Form::kStream},
+    Row{"/v1/publishers/*/models/{model}:generateContent", kGenerate, "vertex", Form::kWhole},
+    Row{"/v1/publishers/*/models/{model}:streamGenerateContent", kGenerate, "vertex",
+        Form::kStream},
+    Row{"/v1beta1/publishers/*/models/{model}:generateContent", kGenerate, "vertex", Form::kWhole},
+    Row{"/v1beta1/publishers/*/models/{model}:streamGenerateContent", kGenerate, "vertex",
+        Form::kStream},
+    Row{"/v1/projects/*/locations/*/endpoints/openapi/chat/completions", kGenerate, "openai-chat"},
+    Row{"/v1beta1/projects/*/locations/*/endpoints/openapi/chat/completions", kGenerate,
+        "openai-chat"},
+    Row{"/v1beta/openai/chat/completions", kGenerate, "openai-chat"},
 };
 
 /// What every path of a row begins with: most rows are ruled out by it.

@@ -33,6 +33,26 @@ TEST(Door, ReadsModelAndFormFromThePathAndDecodesTheModelOnce) {
     EXPECT_EQ(find_door("/openai/deployments/my%20gpt/chat/completions")->model, "my gpt");
 }
 
+TEST(Door, GooglesPathsAreServedWithAndWithoutAProject) {
+    for (const std::string version : {"/v1", "/v1beta1"}) {
+        const std::string place = version + "/projects/p/locations/eu";
+        for (const std::string_view path : {"/publishers/google/models/m:generateContent",
+                 "/publishers/meta/models/m:generateContent", "/endpoints/m:generateContent"}) {
+            EXPECT_EQ(dialect_at(place + std::string(path)), "vertex") << path;
+            EXPECT_EQ(find_door(place + std::string(path))->model, "m");
+        }
+        const auto express =
+            find_door(version + "/publishers/google/models/m:streamGenerateContent");
+        ASSERT_TRUE(express);
+        EXPECT_EQ(express->dialect->name, "vertex");
+        EXPECT_EQ(express->is_stream, true);
+        EXPECT_EQ(dialect_at(place + "/publishers/anthropic/models/c@1:streamRawPredict"),
+            "vertex-anthropic");
+        EXPECT_EQ(dialect_at(place + "/endpoints/openapi/chat/completions"), "openai-chat");
+    }
+    EXPECT_EQ(dialect_at("/v1beta/openai/chat/completions"), "openai-chat");
+}
+
 TEST(Door, ForgivesSlashesTooManyButNoOtherDifference) {
     EXPECT_EQ(dialect_at("//v1//chat/completions/"), "openai-chat");
     EXPECT_EQ(dialect_at("/v1/messages/"), "anthropic-messages");
