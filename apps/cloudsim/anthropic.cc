@@ -86,7 +86,7 @@ public:
         return out;
     }
 
-    std::string stream_error() const override {
+    std::string stream_error(const Ask&) const override {
         return event("error",
             R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})");
     }

@@ -126,7 +126,7 @@ public:
         return usage;
     }
 
-    std::string stream_error() const override {
+    std::string stream_error(const Ask&) const override {
         std::string out;
         framing::append_event_stream_exception(out, "modelStreamErrorException",
             R"({"message":"The model returned an error while it streamed."})");

@@ -82,7 +82,7 @@ TEST(CloudsimBedrock, BreaksItsStreamsSoThatItShows) {
     const std::vector<std::string> events = cloud->stream(ask, answer, Control(), true, kNow);
     const Read damaged = read(ReplyForm::kStream, events[0] + cloud->damaged(events[1]));
     EXPECT_FALSE(damaged.is_good);
-    const Read failed = read(ReplyForm::kStream, events[0] + cloud->stream_error());
+    const Read failed = read(ReplyForm::kStream, events[0] + cloud->stream_error({}));
     EXPECT_TRUE(failed.is_good);
     ASSERT_TRUE(failed.reply.failure);
     EXPECT_EQ(failed.reply.failure->kind, canon::FailureKind::kServer);

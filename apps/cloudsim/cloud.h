@@ -73,7 +73,7 @@ public:
     /// What the reply tells of the usage: a cloud may have no words for some meter.
     [[nodiscard]] virtual canon::Usage reported(canon::Usage usage) const { return usage; }
     /// The cloud's own event of error after a 200.
-    [[nodiscard]] virtual std::string stream_error() const = 0;
+    [[nodiscard]] virtual std::string stream_error(const Ask& ask) const = 0;
     /// An event that no client may accept.
     [[nodiscard]] virtual std::string damaged(std::string event) const = 0;
 
@@ -87,6 +87,7 @@ enum class OpenAiKind : std::uint8_t { kOpenAi, kCompatible, kAzure };
 [[nodiscard]] std::unique_ptr<Cloud> make_anthropic();
 [[nodiscard]] std::unique_ptr<Cloud> make_bedrock();
 [[nodiscard]] std::unique_ptr<Cloud> make_gemini();
+[[nodiscard]] std::unique_ptr<Cloud> make_vertex();
 [[nodiscard]] std::unique_ptr<Cloud> make_cohere();
 [[nodiscard]] std::unique_ptr<Cloud> make_oci();
 [[nodiscard]] std::unique_ptr<Cloud> make_mantle();

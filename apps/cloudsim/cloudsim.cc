@@ -56,6 +56,7 @@ Result<std::unique_ptr<Cloudsim>> Cloudsim::start(Core& core, const Options& opt
     state->fronts.push_back(std::make_unique<Front>(state->world, make_anthropic()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_bedrock()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_gemini()));
+    state->fronts.push_back(std::make_unique<Front>(state->world, make_vertex()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_cohere()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_oci()));
     state->fronts.push_back(std::make_unique<Front>(state->world, make_mantle()));
@@ -99,6 +100,7 @@ std::string Cloudsim::to_json() const {
         if (!cloud.region.empty()) writer.member("region", cloud.region);
         if (!cloud.service.empty()) writer.member("service", cloud.service);
         if (!cloud.compartment.empty()) writer.member("compartment", cloud.compartment);
+        if (!cloud.project.empty()) writer.member("project", cloud.project);
         if (!cloud.access_key_id.empty())
             writer.member("access_key_id", cloud.access_key_id)
                 .member("secret_access_key", cloud.secret_access_key);

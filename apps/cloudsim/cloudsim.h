@@ -20,12 +20,13 @@ struct Options {
 
 /// How to reach one simulated cloud: what a `clouds:` entry of the configuration needs.
 struct CloudAddress {
-    std::string name;  ///< openai, openai_compatible, azure, anthropic, bedrock, gemini, cohere,
-                       ///< oci, bedrock_mantle
+    std::string name;  ///< openai, openai_compatible, azure, anthropic, bedrock, gemini, vertex,
+                       ///< cohere, oci, bedrock_mantle
     std::string kind;  ///< the same; the kind of the configuration
     std::string endpoint;  ///< http://127.0.0.1:PORT, with /v1 for the OpenAI kinds
     std::string api_key;   ///< also Bedrock's bearer token
     std::string region;
+    std::string project;        ///< Vertex
     std::string compartment;    ///< OCI
     std::string service;        ///< Bedrock, where it is not the usual one
     std::string access_key_id;  ///< Bedrock

@@ -173,7 +173,7 @@ public:
         return out;
     }
 
-    std::string stream_error() const override {
+    std::string stream_error(const Ask&) const override {
         return event("message-end",
             R"("delta":{"error":"the model broke off its answer","finish_reason":"ERROR"})");
     }

@@ -207,7 +207,7 @@ Co<void> Front::send_stream(Job& job, net::ServerRequest& request, net::Response
         }
         if (breaks && (i == broken_at || i + 1 == events.size())) {
             std::string last;
-            if (job.fault == Fault::kStreamError) last = cloud_->stream_error();
+            if (job.fault == Fault::kStreamError) last = cloud_->stream_error(job.ask);
             if (job.fault == Fault::kBadCrc) last = cloud_->damaged(events[i]);
             if (last.empty()) {
                 // What was written must leave before the connection is reset, or the client sees

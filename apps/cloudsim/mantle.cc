@@ -62,7 +62,7 @@ public:
         return openai_->stream(ask, answer, control, has_usage, now);
     }
     canon::Usage reported(canon::Usage usage) const override { return openai_->reported(usage); }
-    std::string stream_error() const override { return openai_->stream_error(); }
+    std::string stream_error(const Ask& ask) const override { return openai_->stream_error(ask); }
     std::string damaged(std::string event) const override {
         return openai_->damaged(std::move(event));
     }

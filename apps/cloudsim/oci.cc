@@ -133,7 +133,7 @@ public:
 
     canon::Usage reported(canon::Usage usage) const override { return openai_->reported(usage); }
 
-    std::string stream_error() const override {
+    std::string stream_error(const Ask&) const override {
         return padded(R"("code":"InternalServerError","message":"The service broke off")", 3);
     }
     std::string damaged(std::string) const override { return "data: {\"index\":0,\"mess\n\n"; }

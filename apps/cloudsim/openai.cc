@@ -178,7 +178,7 @@ public:
         return usage;
     }
 
-    std::string stream_error() const override {
+    std::string stream_error(const Ask&) const override {
         return "data: {\"error\":{\"message\":\"The server had an error while processing your "
                "request. Sorry about "
                "that!\",\"type\":\"server_error\",\"param\":null,\"code\":null}}"

@@ -206,6 +206,11 @@ TEST(CloudsimShapes, GeminiIsAsRecorded) {
     expect_shapes(*make_gemini(), recorded("gemini", "gemini", false), false);
 }
 
+TEST(CloudsimShapes, VertexIsAsRecorded) {
+    SKIP_WITHOUT_CORPUS();
+    expect_shapes(*make_vertex(), recorded("vertex", "vertex", false), false);
+}
+
 TEST(CloudsimShapes, CohereIsAsRecorded) {
     SKIP_WITHOUT_CORPUS();
     expect_shapes(*make_cohere(), recorded("cohere", "cohere", false), false);

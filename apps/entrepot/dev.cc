@@ -65,6 +65,7 @@ public:
                 .kind = cloud.kind,
                 .endpoint = cloud.endpoint,
                 .region = cloud.region,
+                .project = cloud.project,
                 .api_key = cloud.api_key,
                 .access_key_id = cloud.access_key_id,
                 .secret_access_key = cloud.secret_access_key,

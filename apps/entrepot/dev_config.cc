@@ -61,6 +61,7 @@ std::string text_of(const DevOptions& options, const Needs& needs) {
         member("region", cloud.region);
         member("compartment", cloud.compartment);
         member("service", cloud.service);
+        member("project", cloud.project);
         const bool pair = cloud.kind == "bedrock" && !cloud.access_key_id.empty();
         if (!pair) member("api_key", cloud.api_key);
         if (pair) {

@@ -11,7 +11,7 @@ namespace entrepot::cli {
 
 /// A cloud that `dev` may use.
 struct DevCloud {
-    std::string name, kind, endpoint, region, api_key, access_key_id, secret_access_key,
+    std::string name, kind, endpoint, region, project, api_key, access_key_id, secret_access_key,
         session_token;
     std::string compartment = {}, service = {};
     std::vector<std::string> models;  ///< the cloud's own ids
