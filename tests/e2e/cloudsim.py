@@ -25,13 +25,15 @@ class Cloudsim:
             [build / "cloudsim", "--listen", "127.0.0.1:0", "--json"], log)
         ready = self.program.wait_ready()
         self.url, self.clouds = ready["control_url"], ready["clouds"]
+        self.identity_url = ready["identity_url"]
         self.controls = Simulator(self.url)
 
     def stop(self):
         self.program.stop(10)
 
     def clouds_yaml(self, timeouts=None):
-        """Entries of `clouds:` by name; bedrock and oci twice, signed and by a key."""
+        """Entries of `clouds:` by name; bedrock and oci twice, signed and by a key, and vertex
+        twice, by tokens of the metadata server and by a key."""
         entries = {}
         for name, cloud in self.clouds.items():
             common = f'kind: {cloud["kind"]}, endpoint: "{cloud["endpoint"]}"'
@@ -48,6 +50,10 @@ class Cloudsim:
             if name == "oci":
                 region += f', compartment: {cloud["compartment"]}'
                 entries["oci_signed"] = f"{{{common}{region}{self.oci_credentials()}}}"
+            if name == "vertex":
+                entries["vertex_express"] = f"{{{common}{key}}}"
+                region += f', project: {cloud["project"]}'
+                key = f', credentials: {{from: metadata, endpoint: "{self.identity_url}"}}'
             entries[name] = f"{{{common}{region}{key}}}"
         return entries
 
@@ -59,7 +65,9 @@ class Cloudsim:
                 f'private_key: {json.dumps(oci["private_key"])}}}')
 
     def model_of(self, cloud):
-        return self.clouds[cloud.removesuffix("_bearer").removesuffix("_signed")]["models"][0]
+        for suffix in ("_bearer", "_signed", "_express"):
+            cloud = cloud.removesuffix(suffix)
+        return self.clouds[cloud]["models"][0]
 
     def served(self):
         entries = []

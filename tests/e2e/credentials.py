@@ -93,9 +93,10 @@ class Sim:
             "entra-managed": entry("azure", f"from: managed_identity, endpoint: \"{at}\""),
             "entra-workload": entry("azure", f"from: workload_identity, endpoint: \"{at}\", "
                                     f"{app}, token_file: {federated}"),
-            "google-account": entry("openai_compatible", "from: service_account, "
+            "google-account": entry("vertex", "from: service_account, "
                                     f"endpoint: \"{at}/token\"",
-                                    f", service_account: \"${{file:{key}}}\""),
+                                    f", service_account: \"${{file:{key}}}\", project: "
+                                    + self.cloudsim.clouds["vertex"]["project"]),
             "google-metadata": entry("openai_compatible", f"from: metadata, endpoint: \"{at}\""),
             "oci-key": entry("oci", f"from: signing_key, tenancy: {oci['tenancy']}, "
                              f"user: {oci['user']}, fingerprint: \"{oci['fingerprint']}\", "
@@ -117,6 +118,8 @@ def model_at(name):
         return BEDROCK_MODEL
     if name.startswith("oci"):
         return "meta.llama-3.3-70b-instruct"
+    if name == "google-account":
+        return "gemini-2.5-flash"
     return "gpt-4o-mini" if name.startswith("entra") else "llama-3.3-70b"
 
 

@@ -23,6 +23,11 @@ TARGETS = [
     ("e2e-bedrock-bearer", "bedrock_bearer", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("e2e-gemini", "gemini", "gemini-2.5-flash"),
     ("e2e-cohere", "cohere", "command-a-reasoning-08-2025"),
+    ("e2e-vertex-gemini", "vertex", "gemini-2.5-flash"),
+    ("e2e-vertex-claude", "vertex", "claude-sonnet-4-5@20250929"),
+    ("e2e-vertex-llama", "vertex", "meta/llama-3.3-70b-instruct-maas"),
+    ("e2e-vertex-mistral", "vertex", "mistral-medium-3"),
+    ("e2e-vertex-express", "vertex_express", "gemini-3-flash-preview"),
 ]
 # In the matrix only: models that take texts and no more.
 TEXT_TARGETS = [("e2e-llama", "bedrock", "meta.llama3-8b-instruct-v1:0"),
@@ -91,9 +96,9 @@ class Gateway:
 
 
 def listed(targets):
-    """As the plan has them; the formats of Oracle's native chat are kinds of their own there."""
-    return [{"kind": name.removeprefix("e2e-") if kind == "oci_signed" else kind, "model": name}
-            for name, kind, _ in targets]
+    """As the plan has them; what one cloud speaks in several formats are kinds of their own."""
+    return [{"kind": name.removeprefix("e2e-") if kind.startswith(("oci_signed", "vertex"))
+             else kind, "model": name} for name, kind, _ in targets]
 
 
 class Stage:

@@ -1,6 +1,8 @@
 // The Anthropic SDK's messages.
 import Anthropic from "@anthropic-ai/sdk";
+import { AnthropicVertex } from "@anthropic-ai/vertex-sdk";
 import { answer, PIXEL_BASE64, schemaOf } from "./face.mjs";
+import { bearer } from "./google_auth.mjs";
 
 const FINISH = { end_turn: "stop", stop_sequence: "stop", max_tokens: "length", tool_use: "tools" };
 const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
@@ -51,9 +53,19 @@ export function fold(message, pieces) {
 }
 
 export function messages({ base_url: base, api_key: apiKey }) {
-  const client = new Anthropic({ baseURL: base.replace(/\/v1$/, ""), apiKey, maxRetries: 0 });
+  return face("anthropic-messages",
+    new Anthropic({ baseURL: base.replace(/\/v1$/, ""), apiKey, maxRetries: 0 }));
+}
+
+/// The same SDK as Google sells these models.
+export function vertexMessages(plan) {
+  return face("vertex-anthropic", new AnthropicVertex({ baseURL: plan.base_url, maxRetries: 0,
+    projectId: "acme", region: "europe-west4", authClient: bearer(plan) }));
+}
+
+function face(name, client) {
   return {
-    name: "anthropic-messages",
+    name,
     marksCaches: true,
     returnsThoughts: true,
     async whole(ask) {

@@ -1,6 +1,7 @@
 // Google's GenAI SDK.
 import { GoogleGenAI } from "@google/genai";
 import { answer, PIXEL_BASE64, schemaOf } from "./face.mjs";
+import { bearer } from "./google_auth.mjs";
 
 const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
 
@@ -24,7 +25,8 @@ function requestOf(ask) {
     model: ask.model,
     contents: [{ role: "user", parts }, ...(ask.turns ?? []).flatMap(({ turn, call, result }) => [
       turn ?? { role: "model",
-        parts: [{ functionCall: { id: call.id, name: call.name, args: call.args } }] },
+        parts: [{ functionCall: { id: call.id, name: call.name, args: call.args },
+          thoughtSignature: call.signature }] },
       { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name,
         response: { output: result } } }] },
     ])],
@@ -39,7 +41,7 @@ function take(out, reply) {
       out.thought += part.text ?? "";
     } else if (part.functionCall) {
       const { id, name, args } = part.functionCall;
-      out.calls.push({ id, name, args: args ?? {} });
+      out.calls.push({ id, name, args: args ?? {}, signature: part.thoughtSignature });
     } else if (part.text) {
       out.text += part.text;
       out.pieces += 1;
@@ -59,12 +61,25 @@ function take(out, reply) {
   }
 }
 
-export function genai({ base_url: base, api_key: apiKey }) {
-  const client = new GoogleGenAI({ apiKey, vertexai: false,
+function client({ base_url: base }, options) {
+  return new GoogleGenAI({ ...options,
     httpOptions: { baseUrl: base.replace(/\/v1$/, ""), retryOptions: { attempts: 1 } } });
+}
+
+export const genai = (plan) =>
+  face("gemini", client(plan, { apiKey: plan.api_key, vertexai: false }));
+
+/// Vertex AI: with a project and a token, or in express mode with a key.
+export const vertex = (plan) => face("vertex", client(plan, { vertexai: true, project: "acme",
+  location: "europe-west4", googleAuthOptions: { authClient: bearer(plan) } }));
+export const express = (plan) =>
+  face("vertex express", client(plan, { apiKey: plan.api_key, vertexai: true }));
+
+function face(name, client) {
   return {
-    name: "gemini",
+    name,
     returnsThoughts: true,
+    mayLackIds: true,
     async whole(ask) {
       const out = answer();
       const reply = await client.models.generateContent(requestOf(ask));
