@@ -160,6 +160,12 @@ TEST(GeminiRequest, GooglesSchemasBecomeJsonSchema) {
         "a":{"type":"STRING","enum":["x"],"nullable":true},
         "c":{"anyOf":[{"type":"NUMBER"},{"type":"BOOLEAN"}]}},
         "propertyOrdering":["a","b"],"required":["a"]})");
+    const auto no_type = Document::parse(R"({"anyOf":[{"type":"STRING"},{"type":"INTEGER"}],
+        "nullable":true})");
+    EXPECT_EQ(*json_schema_of(no_type->root(), "p"),
+        R"({"anyOf":[{"type":"string"},{"type":"integer"},{"type":"null"}]})");
+    const auto types = Document::parse(R"({"type":["STRING","NUMBER"],"nullable":true})");
+    EXPECT_EQ(*json_schema_of(types->root(), "p"), R"({"type":["string","number","null"]})");
     EXPECT_EQ(*json_schema_of(schema->root(), "p"),
         R"({"type":["object","null"],"properties":{)"
         R"("a":{"type":["string","null"],"enum":["x",null]},)"

@@ -52,7 +52,8 @@ private:
                 schema(member.value, out);
             } else if (is("anyOf") || is("oneOf") || is("allOf") || is("prefixItems")) {
                 writer.member_raw(camel_of(member.key), "");
-                list(member.value, out);
+                const bool is_choice = is("anyOf") || is("oneOf");
+                list(member.value, is_nullable && is_choice && !takes_null(member.value), out);
             } else if (is("enum") && is_nullable) {
                 writer.key("enum").begin_array();
                 for (const Value& word : member.value.items()) writer.raw(word.raw());
@@ -82,7 +83,13 @@ private:
 
     static void type(const Value& value, bool is_nullable, Writer& writer) {
         if (value.is_array()) {
-            writer.member_raw("type", value.raw());
+            const auto is_null = [](const Value& word) {
+                return equals_ignoring_case(word.string(), "null");
+            };
+            writer.key("type").begin_array();
+            for (const Value& word : value.items()) writer.string(to_lower(word.string()));
+            if (is_nullable && std::ranges::none_of(value.items(), is_null)) writer.string("null");
+            writer.end_array();
             return;
         }
         const std::string word = to_lower(enum_word(value, kTypes));
@@ -112,13 +119,22 @@ private:
         writer.end_object();
     }
 
-    void list(const Value& value, std::string& out) {
+    /// Whether null is among the alternatives.
+    static bool takes_null(const Value& alternatives) {
+        return std::ranges::any_of(items_of(alternatives), [](const Value& item) {
+            return equals_ignoring_case(get(item, "type").string(), "null") ||
+                get(item, "nullable").as_bool().value_or(false);
+        });
+    }
+
+    void list(const Value& value, bool and_null, std::string& out) {
         Writer writer(out);
         writer.begin_array();
         for (const Value& item : items_of(value)) {
             writer.raw("");
             schema(item, out);
         }
+        if (and_null) writer.begin_object().member("type", "null").end_object();
         writer.end_array();
     }
 };
