@@ -64,6 +64,9 @@ struct PartStarted {
     bool is_summary = false;                 ///< thoughts
     std::optional<std::uint32_t> item = {};  ///< shared by the parts of one item of the origin
     std::vector<Extra> marks = {};           ///< of that item, on its first part; see Item::marks
+    /// What the part's PartSignature will say, where it is known already: a dialect whose clients
+    /// look for it at the beginning can put it there.
+    std::optional<Signature> signature = {};
     friend bool operator==(const PartStarted&, const PartStarted&) = default;
 };
 

@@ -13,8 +13,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-Translated carried(std::string_view from, std::string_view to, BodyKind kind,
-    std::string_view bytes) {
+Translated carried(
+    std::string_view from, std::string_view to, BodyKind kind, std::string_view bytes) {
     const auto done = translate(*find_dialect(from), *find_dialect(to), kind, bytes);
     EXPECT_TRUE(done) << done.error().message;
     return done ? *done : Translated{};
@@ -78,8 +78,7 @@ TEST(Logprobs, OfAStreamGoWithTheirText) {
     ASSERT_NE(second, std::string::npos) << chat.bytes;
     EXPECT_THAT(chat.bytes.substr(0, second), HasSubstr(R"("token":"a","logprob":-1)"));
     EXPECT_THAT(chat.bytes.substr(second), HasSubstr(R"("token":"b","logprob":-2)"));
-    const Translated responses =
-        carried("gemini", "openai-responses", BodyKind::kStream, stream);
+    const Translated responses = carried("gemini", "openai-responses", BodyKind::kStream, stream);
     const std::size_t delta = responses.bytes.find(R"("delta":"b")");
     ASSERT_NE(delta, std::string::npos) << responses.bytes;
     EXPECT_THAT(responses.bytes.substr(0, delta), Not(HasSubstr(R"("token":"b")")));
@@ -95,6 +94,35 @@ TEST(Logprobs, AreAskedForInEachDialectsWords) {
             HasSubstr(R"("include":["message.output_text.logprobs"])")));
     EXPECT_THAT(carried("openai-chat", "vertex", BodyKind::kRequest, chat).bytes,
         HasSubstr(R"("responseLogprobs":true,"logprobs":2)"));
+}
+
+// Clients of chat completions keep what a call's first piece says beside its function.
+TEST(Signatures, OfACallStandInItsFirstChunkOfChatCompletions) {
+    const std::string stream =
+        R"(data: {"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"f",)"
+        R"("args":{"a":1}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"g","args":{}}}]},)"
+        R"("finishReason":"STOP"}]})"
+        "\r\n\r\n";
+    const std::string told = R"("extra_content":{"google":{"thought_signature":"c2ln"}})";
+    const std::string chunks = carried("gemini", "openai-chat", BodyKind::kStream, stream).bytes;
+    const std::size_t at = chunks.find(told);
+    ASSERT_NE(at, std::string::npos) << chunks;
+    EXPECT_THAT(chunks.substr(0, at), Not(HasSubstr(R"("arguments":"{)")));
+    EXPECT_THAT(chunks.substr(at + 1), Not(HasSubstr(told)));
+}
+
+TEST(Signatures, ThatComeLateStandBesideAnEmptyPieceOfTheFunction) {
+    const auto encoder = find_dialect("openai-chat")->reply_encoder(ReplyForm::kStream, {});
+    canon::PartStarted call;
+    call.kind = canon::PartKind::kToolCall;
+    call.call_id = "c";
+    call.name = "f";
+    std::string out;
+    encoder->add(call, out);
+    out.clear();
+    encoder->add(canon::PartSignature{0, 0, {"gemini", "c2ln"}}, out);
+    EXPECT_THAT(
+        out, HasSubstr(R"([{"index":0,"function":{"arguments":""},"extra_content":{"google":)"));
 }
 
 constexpr std::string_view kExhausted = R"([{"error":{"code":429,"message":"Resource exhausted.",
@@ -140,6 +168,19 @@ TEST(VertexAnthropic, BetasGoInTheHeaderThatGoogleTakes) {
     }
     ASSERT_EQ(dialect.own_headers.size(), 1U);
     EXPECT_EQ(dialect.own_headers[0].name, "anthropic-beta");
+}
+
+TEST(VertexAnthropic, AVersionOfTheMakersIsAskedForInOursAndNotSaidTwice) {
+    const std::string body = R"({"anthropic_version":"2026-10-21","max_tokens":9,
+        "messages":[{"role":"user","content":"a"}]})";
+    const Translated home =
+        carried("vertex-anthropic", "vertex-anthropic", BodyKind::kRequest, body);
+    EXPECT_THAT(home.bytes, HasSubstr(R"({"anthropic_version":"vertex-2023-10-16",)"));
+    for (const char* to : {"vertex-anthropic", "anthropic-messages", "openai-chat"}) {
+        const Translated sent = carried("vertex-anthropic", to, BodyKind::kRequest, body);
+        EXPECT_THAT(sent.bytes, Not(HasSubstr("2026-10-21"))) << to;
+        EXPECT_THAT(sent.dropped, IsEmpty()) << to;
+    }
 }
 
 }  // namespace

@@ -409,8 +409,9 @@ private:
         ENTREPOT_TRY(request_.user, optional_text(metadata, "user_id", "metadata"));
         keep_rest(metadata, {"user_id"}, "metadata", request_.extras);
         ENTREPOT_TRY(request_.service_tier, optional_text(body_, "service_tier", "body"));
-        const bool has_version =
-            seller_ == Seller::kVertex && body_[kVersionField].string() == kVertexVersion;
+        // Which version a supplier is asked in is the encoder's matter, as it is with the maker's
+        // header of that name: newer clients state the maker's own here.
+        const bool has_version = seller_ == Seller::kVertex && body_[kVersionField].is_string();
         keep_rest(body_,
             {"model", "max_tokens", "messages", "system", "tools", "tool_choice", "temperature",
                 "top_p", "top_k", "stop_sequences", "thinking", "output_config", "output_format",

@@ -303,6 +303,8 @@ private:
             started.call_id = get(call, "id").string();
             if (started.call_id.empty())
                 started.call_id = fmt::format("{}{:016x}_{}", kMadeUpId, id_seed_, made_up_ids_++);
+            if (!signature.empty())
+                started.signature = canon::Signature{std::string(kOrigin), std::string(signature)};
             choice.call = begin(std::move(started), index, choice);
             choice.has_calls = true;
             choice.call_has_args = false;

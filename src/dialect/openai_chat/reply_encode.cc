@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "dialect/logprobs.h"
 #include "dialect/losses.h"
@@ -27,6 +28,13 @@ std::optional<canon::Aside> logprobs_as_ours(const canon::Aside& aside) {
 }
 
 using canon::PartKind;
+
+/// Google's own place for it, and the only maker's whose signatures fit into a call.
+bool is_googles(const canon::Signature& signature) { return signature.origin == "gemini"; }
+void write_signature(json::Writer& writer, const canon::Signature& signature) {
+    writer.key("extra_content").begin_object().key("google").begin_object();
+    writer.member("thought_signature", signature.data).end_object().end_object();
+}
 
 template <typename... F>
 struct Overloaded : F... {
@@ -91,6 +99,7 @@ private:
         std::int64_t index = 0;
         bool is_custom = false;
         bool has_arguments = false;
+        bool is_signed = false;
     };
     struct Choice {
         bool has_role = false;
@@ -123,6 +132,10 @@ private:
     /// `fill` gets the word for the kind of call, or nullptr in the old form.
     void call_chunk(std::uint32_t index, const Call& call, std::string& out, const FillCall& fill);
     void finish(std::uint32_t index, canon::StopReason reason, std::string& out);
+    /// The old form of calls has no place for it.
+    [[nodiscard]] bool may_sign(const canon::Signature& signature) const {
+        return is_googles(signature) && !context_.wants_function_call;
+    }
 
     ReplyContext context_;
     Identity identity_;
@@ -198,7 +211,8 @@ void StreamEncoder::on(const canon::PartStarted& e, std::string& out) {
     if (e.opaque && !is_ours(e.opaque->origin))
         name_riders(e, [&](std::string_view name) { dropped_.add(name); });
     if (e.kind == PartKind::kToolCall) {
-        const Call call{choice.calls++, e.is_custom, false};
+        Call call{choice.calls++, e.is_custom};
+        call.is_signed = e.signature && may_sign(*e.signature);
         choice.call_of[e.part] = call;
         call_chunk(e.choice, call, out, [&](json::Writer& writer, const char* kind) {
             if (kind != nullptr) {
@@ -207,6 +221,7 @@ void StreamEncoder::on(const canon::PartStarted& e, std::string& out) {
             }
             writer.member("name", e.name).member(e.is_custom ? "input" : "arguments", "");
             if (kind != nullptr) writer.end_object();
+            if (call.is_signed) write_signature(writer, *e.signature);
         });
     } else if (e.kind == PartKind::kMedia && e.media) {
         if (e.media->kind != canon::Media::Kind::kImage) {
@@ -252,16 +267,16 @@ void StreamEncoder::on(const canon::PartDelta& e, std::string& out) {
 void StreamEncoder::on(const canon::PartSignature& e, std::string& out) {
     Choice& choice = choices_[e.choice];
     const auto call = choice.call_of.find(e.part);
-    if (call == choice.call_of.end() || e.signature.origin != "gemini" ||
-        context_.wants_function_call) {
+    if (call == choice.call_of.end() || !may_sign(e.signature)) {
         dropped_.add("signature");
         return;
     }
-    chunk(e.choice, {}, out, [&](json::Writer& writer) {
-        writer.key("tool_calls").begin_array().begin_object().member("index", call->second.index);
-        writer.key("extra_content").begin_object().key("google").begin_object();
-        writer.member("thought_signature", e.signature.data);
-        writer.end_object().end_object().end_object().end_array();
+    if (std::exchange(call->second.is_signed, true)) return;
+    // Clients add up the pieces of each chunk's function without asking whether it has one.
+    call_chunk(e.choice, call->second, out, [&](json::Writer& writer, const char* kind) {
+        writer.key(kind).begin_object();
+        writer.member(call->second.is_custom ? "input" : "arguments", "").end_object();
+        write_signature(writer, e.signature);
     });
 }
 
@@ -398,6 +413,7 @@ void WholeEncoder::write_call(json::Writer& writer, const canon::Reply::Part& pa
     if (context_.wants_function_call) {
         writer.begin_object().member("name", part.start.name).member("arguments", arguments);
         writer.end_object();
+        if (part.signature) dropped_.add("signature");
         return;
     }
     writer.begin_object().member("id", call_id_of(part.start, identity_.id));
@@ -408,12 +424,10 @@ void WholeEncoder::write_call(json::Writer& writer, const canon::Reply::Part& pa
         writer.member("type", "function").key("function").begin_object();
         writer.member("name", part.start.name).member("arguments", arguments).end_object();
     }
-    if (part.signature && part.signature->origin == "gemini") {
-        writer.key("extra_content").begin_object().key("google").begin_object();
-        writer.member("thought_signature", part.signature->data).end_object().end_object();
-    } else if (part.signature) {
+    if (part.signature && is_googles(*part.signature))
+        write_signature(writer, *part.signature);
+    else if (part.signature)
         dropped_.add("signature");
-    }
     writer.end_object();
 }
 
