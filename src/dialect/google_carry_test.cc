@@ -125,6 +125,19 @@ TEST(Signatures, ThatComeLateStandBesideAnEmptyPieceOfTheFunction) {
         out, HasSubstr(R"([{"index":0,"function":{"arguments":""},"extra_content":{"google":)"));
 }
 
+// A client that is told `tool_use` sends results next, of which call?
+TEST(Malformed, WithoutACallIsNoCallElsewhere) {
+    const std::string reply = R"({"candidates":[{"content":{},"finishReason":
+        "MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: f(","index":0}]})";
+    const Translated told = carried("gemini", "anthropic-messages", BodyKind::kResponse, reply);
+    EXPECT_THAT(told.bytes, HasSubstr(R"("content":[],"stop_reason":"end_turn")"));
+    EXPECT_THAT(told.dropped, testing::ElementsAre("finishMessage"));
+    const Translated called = carried("gemini", "anthropic-messages", BodyKind::kResponse,
+        R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"nope"}}]},
+            "finishReason":"UNEXPECTED_TOOL_CALL","index":0}]})");
+    EXPECT_THAT(called.bytes, HasSubstr(R"("stop_reason":"tool_use")"));
+}
+
 constexpr std::string_view kExhausted = R"([{"error":{"code":429,"message":"Resource exhausted.",
     "status":"RESOURCE_EXHAUSTED","details":[{"@type":
     "type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}])";

@@ -99,6 +99,9 @@ void ReplyWriting::write_stop(
 
 canon::Finished ReplyWriting::ending(
     const std::optional<canon::Finished>& finished, bool has_calls) {
+    // Clients answer `tool_use` with results, which must be of calls.
+    const bool is_malformed = finished && finished->reason == StopReason::kMalformed;
+    if (is_malformed && !has_calls) return {.choice = finished->choice};
     if (finished) return *finished;
     return {.reason = has_calls ? StopReason::kToolCalls : StopReason::kStop};
 }

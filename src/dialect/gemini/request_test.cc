@@ -164,12 +164,18 @@ TEST(GeminiRequest, GooglesSchemasBecomeJsonSchema) {
         "nullable":true})");
     EXPECT_EQ(*json_schema_of(no_type->root(), "p"),
         R"({"anyOf":[{"type":"string"},{"type":"integer"},{"type":"null"}]})");
+    const auto width = Document::parse(R"({"type":"OBJECT","properties":{
+        "n":{"type":"INTEGER","format":"int32"},"w":{"type":"STRING","format":"enum","enum":["x"]},
+        "d":{"type":"STRING","format":"date-time"}}})");
+    EXPECT_EQ(*json_schema_of(width->root(), "p"),
+        R"({"type":"object","properties":{"n":{"type":"integer"},)"
+        R"("w":{"type":"string","enum":["x"]},"d":{"type":"string","format":"date-time"}}})");
     const auto types = Document::parse(R"({"type":["STRING","NUMBER"],"nullable":true})");
     EXPECT_EQ(*json_schema_of(types->root(), "p"), R"({"type":["string","number","null"]})");
     EXPECT_EQ(*json_schema_of(schema->root(), "p"),
         R"({"type":["object","null"],"properties":{)"
         R"("a":{"type":["string","null"],"enum":["x",null]},)"
-        R"("b":{"type":"array","items":{"type":"integer","format":"int32"},"minItems":2},)"
+        R"("b":{"type":"array","items":{"type":"integer"},"minItems":2},)"
         R"("c":{"anyOf":[{"type":"number"},{"type":"boolean"}]}},"required":["a"]})");
     // At home it is written as it came.
     const std::string body = R"({"contents":[{"parts":[{"text":"a"}]}],"tools":[

@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 8> kTypes{
     "TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"};
 constexpr std::array<std::string_view, 6> kWholeNumbers{
     "minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"};
+constexpr std::array<std::string_view, 5> kWidths{"int32", "int64", "float", "double", "enum"};
 
 class Rewriter {
 public:
@@ -60,7 +61,7 @@ private:
                 writer.null().end_array();
             } else if (is("ref")) {
                 writer.member_raw("$ref", member.value.raw());
-            } else if (is("nullable") || is("propertyOrdering")) {
+            } else if (is("nullable") || is("propertyOrdering") || is_width(member)) {
                 continue;
             } else if (is_whole_number(member)) {
                 writer.member_raw(camel_of(member.key), member.value.string());
@@ -69,6 +70,13 @@ private:
             }
         }
         writer.end_object();
+    }
+
+    /// How wide Google's numbers are and that a text is one of an `enum`: nothing that a value has
+    /// to keep to, and no format of JSON Schema, which strict suppliers refuse.
+    static bool is_width(const json::Member& member) {
+        return spells(member.key, "format") &&
+            std::ranges::find(kWidths, member.value.string()) != kWidths.end();
     }
 
     /// One of the counts, as Google's JSON writes numbers of 64 bits.
