@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "cloudsim/messages.h"
 #include "json/writer.h"
 
 namespace entrepot::cloudsim::converse {
@@ -202,6 +203,11 @@ Read read_parameters(const Value& root, Ask& ask) {
     if (schema.is_object()) {
         if (!schema["schema"].is_string()) return invalid("jsonSchema.schema must be a string");
         ask.schema = schema["schema"].string();
+        const auto parsed = json::Document::parse(ask.schema);
+        if (!parsed) return invalid("jsonSchema.schema is no JSON");
+        if (const std::string wrong = messages::complaint_of(parsed->root()); !wrong.empty())
+            return invalid(
+                "The model returned the following errors: output_config.format.schema: " + wrong);
         ask.prompt += ask.schema;
     }
     return {};

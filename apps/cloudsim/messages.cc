@@ -184,6 +184,8 @@ Read read_parameters(const Value& root, Ask& ask) {
         return invalid("Thinking may not be enabled when tool_choice forces tool use.");
     const Value& format = root["output_config"]["format"];
     if (format["type"].string() == "json_schema") {
+        if (const std::string wrong = complaint_of(format["schema"]); !wrong.empty())
+            return invalid("output_config.format.schema: " + wrong);
         ask.schema = format["schema"].raw();
         ask.prompt += ask.schema;
     }
@@ -279,6 +281,20 @@ std::string end_of(const Answer& answer, bool has_usage) {
 }
 
 }  // namespace
+
+std::string complaint_of(const Value& schema) {
+    const std::string_view type = schema["type"].string();
+    if (type == "object" && schema["additionalProperties"].as_bool() != false)
+        return "For 'object' type, 'additionalProperties' must be explicitly set to false";
+    for (const std::string_view bound : {"minimum", "maximum", "minLength", "maxLength"})
+        if (schema.find(bound) != nullptr)
+            return fmt::format("For '{}' type, property '{}' is not supported", type, bound);
+    for (const json::Member& member : schema["properties"].members())
+        if (std::string wrong = complaint_of(member.value); !wrong.empty()) return wrong;
+    for (const Value& one : schema["anyOf"].items())
+        if (std::string wrong = complaint_of(one); !wrong.empty()) return wrong;
+    return schema["items"].is_object() ? complaint_of(schema["items"]) : "";
+}
 
 Read read(const Value& root, Ask& ask) {
     if (Read read = read_tools(root, ask); !read) return read;

@@ -15,6 +15,10 @@ namespace entrepot::cloudsim::messages {
 /// Reads a body's tools, turns and parameters. Errors: what its maker says of an invalid request.
 [[nodiscard]] std::expected<void, std::string> read(const json::Value& root, Ask& ask);
 
+/// What the maker, and Bedrock for it, says of a schema that leaves an object open or bounds a
+/// number; empty: nothing.
+[[nodiscard]] std::string complaint_of(const json::Value& schema);
+
 /// A whole reply.
 [[nodiscard]] std::string whole(
     const Ask& ask, const Answer& answer, std::string_view id, bool has_usage);

@@ -53,6 +53,21 @@ TEST_F(CloudsimVertex, ChecksCredentialsProjectAndPlace) {
         HasSubstr("NOT_FOUND"));
 }
 
+TEST_F(CloudsimVertex, BindsClaudeToClosedSchemasAlone) {
+    const std::string path =
+        at("/publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict", "/v1");
+    const auto refused = [&](std::string_view schema) {
+        std::string body(kMessages.substr(0, kMessages.size() - 1));
+        body += R"(,"output_config":{"format":{"type":"json_schema","schema":)";
+        return refusal(path, body + std::string(schema) + "}}}");
+    };
+    EXPECT_EQ(refused(R"({"type":"object","additionalProperties":false})"), "");
+    EXPECT_THAT(refused(R"({"type":"object"})"), HasSubstr("must be explicitly set to false"));
+    EXPECT_THAT(refused(R"({"type":"object","additionalProperties":false,"properties":{"a":)"
+                        R"({"type":"array","items":{"type":"integer","minimum":1}}}})"),
+        HasSubstr("'minimum' is not supported"));
+}
+
 TEST_F(CloudsimVertex, DemandsARoleAndKnowsNoNamesOfTheOtherService) {
     const std::string path = at("/publishers/google/models/gemini-2.5-flash:generateContent");
     EXPECT_THAT(refusal(path, R"({"contents":[{"parts":[{"text":"a"}]}]})"), HasSubstr("role"));

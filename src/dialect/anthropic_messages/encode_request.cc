@@ -14,6 +14,7 @@
 #include "dialect/anthropic_messages/losses.h"
 #include "dialect/anthropic_messages/names.h"
 #include "dialect/claude.h"
+#include "dialect/closed_schema.h"
 #include "dialect/losses.h"
 #include "dialect/tools.h"
 #include "json/value.h"
@@ -114,7 +115,10 @@ private:
         if (!is_own_) ENTREPOT_TRY_DO(check_tool_name(tool.name, path));
         writer.begin_object().member("name", tool.name);
         if (!tool.description.empty()) writer.member("description", tool.description);
-        ENTREPOT_TRY(const std::string schema, input_schema(tool, path));
+        ENTREPOT_TRY(std::string schema, input_schema(tool, path));
+        if (!is_own_ && tool.is_strict.value_or(false)) {
+            ENTREPOT_TRY(schema, closed(schema, path + ".function.parameters"));
+        }
         writer.member_raw("input_schema", schema);
         if (tool.is_strict && (is_own_ || *tool.is_strict)) {
             writer.member_bool("strict", *tool.is_strict);
@@ -141,6 +145,21 @@ private:
         return Losses::refuse(path + ".name",
             fmt::format("'{}' is not of 1 to {} letters, digits, '_' and '-'", excerpt(name, 60),
                 kToolNameBytesMax));
+    }
+
+    /// What binds the model is a closed schema here. Errors: kUnsupported, as `on_lossy` says.
+    Result<std::string> closed(const std::string& schema, const std::string& path) {
+        ENTREPOT_TRY(const json::Document document, json::Document::parse(schema));
+        ClosedSchema out = closed_schema(document.root());
+        if (out.is_narrower) {
+            ENTREPOT_TRY_DO(losses_.of_answer(
+                path, "an object has the members that its schema names, and no others"));
+        }
+        if (out.tells_bounds) {
+            ENTREPOT_TRY_DO(losses_.of_hint(
+                path, "bounds of numbers, lengths and counts are told in descriptions alone"));
+        }
+        return std::move(out.json);
     }
 
     Result<std::string> input_schema(const canon::Tool& tool, const std::string& path) {
@@ -345,8 +364,12 @@ private:
         inner.begin_object();
         if (!thinking_.effort.empty()) inner.member("effort", thinking_.effort);
         if (has_format) {
+            std::string schema = request_.format->schema;
+            if (!is_own_) {
+                ENTREPOT_TRY(schema, closed(schema, "response_format.json_schema.schema"));
+            }
             inner.key("format").begin_object().member("type", "json_schema");
-            inner.member_raw("schema", request_.format->schema);
+            inner.member_raw("schema", schema);
             if (is_own_) {
                 write_extras(inner, request_.extras, "output_config.format");
                 write_extras(inner, request_.extras, "output_format");

@@ -220,7 +220,7 @@ TEST(AnthropicRequest, ToolsKeepTheirSchemasAndNamesThatFit) {
     request.parallel_tool_calls = false;
     EXPECT_NE(
         carry(request).body.find(
-            R"("tools":[{"name":"a","input_schema":{"type":"object"}},{"name":"b","description":"B","input_schema":{"type":"object","properties":{}},"strict":true}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true})"),
+            R"("tools":[{"name":"a","input_schema":{"type":"object"}},{"name":"b","description":"B","input_schema":{"type":"object","properties":{},"additionalProperties":false},"strict":true}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true})"),
         std::string::npos)
         << carry(request).body;
     request.parallel_tool_calls.reset();
@@ -299,10 +299,10 @@ TEST(AnthropicRequest, SamplingUserAndFormatAreCarried) {
     request.user = "u1";
     request.format = {.kind = canon::ResponseFormat::Kind::kJsonSchema,
         .name = "n",
-        .schema = R"({"type":"object"})"};
+        .schema = R"({"type":"object","properties":{}})"};
     EXPECT_TRUE(carry(request, OnLossy::kRefuse)
             .body.ends_with(
-                R"(,"temperature":0.70,"top_p":9e-1,"stop_sequences":["END"],"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}},"metadata":{"user_id":"u1"}})"))
+                R"(,"temperature":0.70,"top_p":9e-1,"stop_sequences":["END"],"output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":{},"additionalProperties":false}}},"metadata":{"user_id":"u1"}})"))
         << carry(request).body;
 }
 

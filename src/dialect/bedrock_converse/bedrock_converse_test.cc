@@ -118,14 +118,14 @@ TEST(BedrockConverse, CarriesParameters) {
     request.top_k = 5;
     request.service_tier = "flex";
     request.metadata = R"({"job":"7"})";
-    request.format = canon::ResponseFormat{
-        canon::ResponseFormat::Kind::kJsonSchema, "city", "A city.", R"({"type":"object"})", true};
+    request.format = canon::ResponseFormat{canon::ResponseFormat::Kind::kJsonSchema, "city",
+        "A city.", R"({"type":"object","properties":{}})", true};
     EXPECT_EQ(body(request),
         R"({"messages":[{"role":"user","content":[{"text":"q"}]}],)"
         R"("inferenceConfig":{"maxTokens":64,"temperature":0.70,"topP":1e-1,"stopSequences":["END"]},)"
         R"("additionalModelRequestFields":{"top_k":5},)"
         R"("outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":)"
-        R"({"schema":"{\"type\":\"object\"}","name":"city","description":"A city."}}}},)"
+        R"({"schema":"{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}","name":"city","description":"A city."}}}},)"
         R"("serviceTier":{"type":"flex"},"requestMetadata":{"job":"7"}})");
     EXPECT_THAT(body(request, OnLossy::kMeaning, "amazon.nova-pro-v1:0"),
         HasSubstr(R"("additionalModelRequestFields":{"inferenceConfig":{"topK":5}})"));

@@ -9,6 +9,7 @@
 #include "dialect/bedrock_converse/blocks.h"
 #include "dialect/bedrock_converse/parts.h"
 #include "dialect/claude.h"
+#include "dialect/closed_schema.h"
 #include "dialect/losses.h"
 #include "dialect/tools.h"
 
@@ -284,7 +285,10 @@ private:
         list.member("name", tool.name);
         if (!trim(tool.description).empty()) list.member("description", tool.description);
         list.key("inputSchema").begin_object();
-        ENTREPOT_TRY(const std::string schema, input_schema(tool, path));
+        ENTREPOT_TRY(std::string schema, input_schema(tool, path));
+        if (!is_own_ && tool.is_strict.value_or(false)) {
+            ENTREPOT_TRY(schema, closed(schema, path + ".function.parameters"));
+        }
         list.member_raw("json", schema);
         list.end_object();
         if (tool.is_strict) list.member_bool("strict", *tool.is_strict);
@@ -298,6 +302,19 @@ private:
         }
         list.end_object().end_object();
         return true;
+    }
+
+    /// What binds the model is a closed schema here. Errors: kUnsupported, as `on_lossy` says.
+    Result<std::string> closed(const std::string& schema, const std::string& path) {
+        ENTREPOT_TRY(const json::Document document, json::Document::parse(schema));
+        ClosedSchema out = closed_schema(document.root());
+        if (out.is_narrower)
+            ENTREPOT_TRY_DO(loss_.lose(path, Meaning::kChanged,
+                "an object has the members that its schema names, and no others"));
+        if (out.tells_bounds)
+            ENTREPOT_TRY_DO(loss_.lose(path, Meaning::kKept,
+                "bounds of numbers, lengths and counts are told in descriptions alone"));
+        return std::move(out.json);
     }
 
     /// Bedrock wants it written that the input is an object, where others take it as said.
@@ -384,11 +401,15 @@ private:
         if (format != nullptr && format->kind == canon::ResponseFormat::Kind::kText)
             format = nullptr;
         if (format == nullptr && extras.empty()) return {};
+        std::string schema = format != nullptr ? format->schema : "";
+        if (!is_own_ && !schema.empty()) {
+            ENTREPOT_TRY(schema, closed(schema, "response_format.json_schema.schema"));
+        }
         writer.key("outputConfig").begin_object();
         if (format != nullptr) {
             writer.key("textFormat").begin_object().member("type", "json_schema");
             writer.key("structure").begin_object().key("jsonSchema").begin_object();
-            writer.member("schema", format->schema);
+            writer.member("schema", schema);
             if (!format->name.empty()) writer.member("name", format->name);
             if (!format->description.empty()) writer.member("description", format->description);
             writer.end_object().end_object().end_object();

@@ -5,7 +5,14 @@ import { bearer } from "./google_auth.mjs";
 
 const BUDGETS = { low: 1024, medium: 2048, high: 3000 };
 
-function requestOf(ask) {
+/// A schema in Google's own words, which cannot say that there are no other members.
+const ownSchemaOf = ({ field }) => ({
+  type: "OBJECT",
+  properties: { [field]: { type: "STRING", maxLength: "40" } },
+  required: [field],
+});
+
+function requestOf(ask, hasOwnSchemas) {
   const parts = [{ text: ask.text }];
   if (ask.image) parts.push({ inlineData: { mimeType: "image/png", data: PIXEL_BASE64 } });
   const config = { systemInstruction: ask.cached ?? "Be brief.", abortSignal: ask.signal };
@@ -16,7 +23,8 @@ function requestOf(ask) {
   }
   if (ask.schema) {
     config.responseMimeType = "application/json";
-    config.responseJsonSchema = schemaOf(ask.schema);
+    if (hasOwnSchemas) config.responseSchema = ownSchemaOf(ask.schema);
+    else config.responseJsonSchema = schemaOf(ask.schema);
   }
   if (ask.effort) {
     config.thinkingConfig = { thinkingBudget: BUDGETS[ask.effort], includeThoughts: true };
@@ -67,29 +75,30 @@ function client({ base_url: base }, options) {
 }
 
 export const genai = (plan) =>
-  face("gemini", client(plan, { apiKey: plan.api_key, vertexai: false }));
+  face("gemini", false, client(plan, { apiKey: plan.api_key, vertexai: false }));
 
 /// Vertex AI: with a project and a token, or in express mode with a key.
-export const vertex = (plan) => face("vertex", client(plan, { vertexai: true, project: "acme",
+export const vertex = (plan) => face("vertex", true, client(plan, { vertexai: true, project: "acme",
   location: "europe-west4", googleAuthOptions: { authClient: bearer(plan) } }));
 export const express = (plan) =>
-  face("vertex express", client(plan, { apiKey: plan.api_key, vertexai: true }));
+  face("vertex express", true, client(plan, { apiKey: plan.api_key, vertexai: true }));
 
-function face(name, client) {
+function face(name, hasOwnSchemas, client) {
   return {
     name,
     returnsThoughts: true,
     mayLackIds: true,
     async whole(ask) {
       const out = answer();
-      const reply = await client.models.generateContent(requestOf(ask));
+      const reply = await client.models.generateContent(requestOf(ask, hasOwnSchemas));
       take(out, reply);
       out.turn = reply.candidates?.[0]?.content;
       return out;
     },
     async stream(ask) {
       const out = answer();
-      for await (const chunk of await client.models.generateContentStream(requestOf(ask))) {
+      const request = requestOf(ask, hasOwnSchemas);
+      for await (const chunk of await client.models.generateContentStream(request)) {
         take(out, chunk);
         ask.onPiece?.(out.pieces);
       }
