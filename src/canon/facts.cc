@@ -132,6 +132,19 @@ void count_item(const Item& item, RequestFacts& facts) {
     }
 }
 
+void count_embed(const Embed& embed, RequestFacts& facts) {
+    facts.output_cap = 0;  // vectors are not billed
+    facts.prompts = static_cast<std::uint32_t>(embed.inputs.size());
+    facts.messages = facts.prompts;
+    for (const EmbedInput& input : embed.inputs) {
+        facts.prompt_tokens += static_cast<std::int64_t>(input.tokens.size());
+        for (const auto& part : input.parts)
+            if (const auto* media = std::get_if<Media>(&part)) count_media(*media, facts);
+    }
+    // A token counts as the byte that it is in the bound.
+    if (facts.prompt_tokens > 0) facts.prompt_bytes = facts.prompt_tokens;
+}
+
 }  // namespace
 
 void RequestFacts::clear() {
@@ -151,6 +164,7 @@ void RequestFacts::clear() {
 void read_facts(const Request& request, std::size_t body_bytes,
     std::span<const std::string_view> stateful, RequestFacts& facts) {
     facts.clear();
+    facts.task = request.task;
     facts.model = request.model;
     facts.user = request.user;
     facts.service_tier = request.service_tier;
@@ -187,7 +201,10 @@ void read_facts(const Request& request, std::size_t body_bytes,
     facts.needs_reasoning = request.reasoning && request.reasoning->effort != "none" &&
         request.reasoning->is_enabled.value_or(true);
     facts.is_stored = request.store.value_or(false);
-    hash_prompt(request, facts);
+    if (const auto* embed = std::get_if<Embed>(&request.work)) count_embed(*embed, facts);
+    if (request.task == Task::kConverse) hash_prompt(request, facts);
+    // Counting runs nothing.
+    if (is_free(request.task)) facts.open_ended_field = {};
 }
 
 }  // namespace entrepot::canon

@@ -13,6 +13,7 @@ namespace entrepot::canon {
 /// What planning and holding need to know of a request, in whatever dialect it came. Reuse one
 /// value for many requests: its strings keep their capacity.
 struct RequestFacts {
+    Task task = Task::kConverse;
     std::string model;             ///< the name the client used
     std::string user;              ///< the client's own user; empty when absent
     std::string service_tier;      ///< as sent; empty when absent
@@ -24,6 +25,8 @@ struct RequestFacts {
     std::optional<std::int64_t> output_cap;
     std::int64_t choices = 1;
 
+    /// Prompts that are read apart from each other: embeddings take many at once.
+    std::uint32_t prompts = 1;
     std::uint32_t messages = 0;
     std::uint32_t tools = 0;
     std::uint32_t images = 0;
@@ -37,6 +40,7 @@ struct RequestFacts {
     /// Bytes that can become prompt tokens as text, without the base64 of images, sounds and
     /// documents. An upper bound of the unescaped text.
     std::int64_t prompt_bytes = 0;
+    std::int64_t prompt_tokens = 0;     ///< where the prompt is tokens already; 0: it is not
     std::int64_t image_data_bytes = 0;  ///< base64 characters, likewise below
     std::int64_t audio_data_bytes = 0;
     std::int64_t document_data_bytes = 0;

@@ -71,6 +71,7 @@ void Reply::add(const Event& event) {
             },
             [&](const Failed& e) { failure = e.failure; },
             [&](const Ended&) { has_ended = true; },
+            [&](const Outcome& e) { outcomes.push_back(e); },
         },
         event);
 }

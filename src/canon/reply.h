@@ -17,6 +17,7 @@ namespace entrepot::canon {
 // A reply is a stream of events; a whole reply is the fold of its events. Order, per reply:
 //   Started, then per part PartStarted PartDelta* PartSignature? PartEnded, then Finished once per
 //   choice, UsageReported at any time (the last one counts), Ended or Failed as the last event.
+//   Tasks besides conversations answer by Outcomes instead of parts and choices.
 // Parts of a choice may interleave; a part may have no delta; a signature may come anywhere inside
 // its part, and the last one of a part stands.
 
@@ -167,8 +168,14 @@ struct Ended {
     friend bool operator==(const Ended&, const Ended&) = default;
 };
 
+/// A piece of the answer to a task that is no conversation.
+struct Outcome {
+    std::variant<Vector, TokensCounted> body;
+    friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
 using Event = std::variant<Started, PartStarted, PartDelta, PartSignature, PartEnded, Finished,
-    UsageReported, Aside, Failed, Ended>;
+    UsageReported, Aside, Failed, Ended, Outcome>;
 
 /// The whole reply that a list of events folds to, for encoders of whole bodies.
 struct Reply {
@@ -189,6 +196,7 @@ struct Reply {
     std::string service_tier;            ///< of the last report
     std::optional<Opaque> stated_usage;  ///< likewise
     std::vector<Aside> asides;
+    std::vector<Outcome> outcomes;
     std::optional<Failure> failure;
     bool has_ended = false;
 

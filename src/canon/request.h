@@ -7,6 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "canon/embed.h"
+#include "canon/task.h"
+
 namespace entrepot::canon {
 
 /// A JSON text kept as it was, tagged with the dialect that wrote it (`gemini`, `openai-responses`,
@@ -158,8 +161,29 @@ struct Reasoning {
 /// A number as the client spelled it (`0.7`, `1e-2`): no rounding on the way through.
 using NumberText = std::string;
 
-/// A generation request without any dialect.
+/// What becomes one vector: its parts, in order, or the ids of its tokens.
+struct EmbedInput {
+    std::vector<std::variant<Text, Media>> parts;
+    std::vector<std::int64_t> tokens;  ///< instead of parts
+    std::string title;                 ///< of the document that it is from
+};
+
+/// Texts and images to vectors.
+struct Embed {
+    std::vector<EmbedInput> inputs;  ///< in the order of their vectors; at least one
+    EmbedPurpose purpose = EmbedPurpose::kUnsaid;
+    std::optional<std::int64_t> dimensions;
+    /// In which forms the vectors are to come, of which float is the default.
+    std::vector<VectorForm> forms;
+    std::string truncate;  ///< what to do with an input too long: `none`, `start`, `end`
+    std::optional<bool> normalize;
+};
+
+/// A request without any dialect.
 struct Request {
+    Task task = Task::kConverse;
+    /// What a task has that is no conversation; counting tokens has the conversation itself.
+    std::variant<std::monostate, Embed> work;
     std::string origin;  ///< the dialect it came in
     /// Where a dialect is an envelope around the formats of many models (bedrock-invoke): which of
     /// them the body had, for its reply. Empty elsewhere.

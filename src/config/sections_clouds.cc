@@ -293,6 +293,13 @@ void read_tokens(Reader& reader, const Node& node, OfferSettings& out) {
     if (const auto value = reader.integer(node, 1, 100'000'000)) out.*Member = *value;
 }
 
+void read_input_type(Reader& reader, const Node& node, OfferSettings& out) {
+    static const std::vector<std::string> names{"query", "document", "similarity", "classification",
+        "clustering", "question_answering", "fact_verification", "code_query"};
+    if (const auto index = reader.choice(node, names))
+        out.input_type = *canon::parse_embed_purpose(names[*index]);
+}
+
 void read_offer_price(Reader& reader, const Node& node, OfferSettings& out) {
     PriceOverride price;
     price.currency = reader.currency();
@@ -339,6 +346,15 @@ constexpr Field<OfferSettings> kOfferFields[] = {
     {"max_output_tokens", "integer, 1 to 100000000", "the catalogue's",
         "The most that one answer can hold; bounds what a request may cost.",
         read_tokens<&OfferSettings::max_output_tokens>},
+    {"input_type",
+        "query, document, similarity, classification, clustering, question_answering, "
+        "fact_verification or code_query",
+        "the supplier's own",
+        "Of an embedding model: what its vectors are for, where a request does not say, as "
+        "OpenAI's "
+        "never do. Cohere's models demand it. It changes the vectors: texts that are compared "
+        "belong under settings that fit each other.",
+        read_input_type},
     {"price", "map: [price](#modelsnameoffersnameprice)", "the price book's",
         "Prices that take the place of the price book's.", read_offer_price},
 };

@@ -14,6 +14,7 @@
 #include "base/money.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "canon/embed.h"
 #include "canon/usage.h"
 #include "catalog/region.h"
 
@@ -149,6 +150,7 @@ struct OfferSettings {
     std::string catalog;  ///< catalogue model (`author/model`) or offer id; empty: by the id
     std::int64_t context_tokens = 0;     ///< 0: the catalogue's
     std::int64_t max_output_tokens = 0;  ///< 0: the catalogue's
+    canon::EmbedPurpose input_type = canon::EmbedPurpose::kUnsaid;
     std::optional<PriceOverride> price;
     Location at;
 };

@@ -5,14 +5,15 @@
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_invoke/bedrock_invoke.h"
+#include "dialect/cohere/embed.h"
 #include "dialect/openai_chat/openai_chat.h"
 
 namespace entrepot::dialect {
 namespace {
 
 const bedrock_invoke::Delegates& families() {
-    static const bedrock_invoke::Delegates kDelegates{
-        &anthropic_messages::dialect(), &bedrock_converse::kDialect, &openai_chat::openai_chat()};
+    static const bedrock_invoke::Delegates kDelegates{&anthropic_messages::dialect(),
+        &bedrock_converse::kDialect, &openai_chat::openai_chat(), &cohere::embed()};
     return kDelegates;
 }
 
@@ -44,6 +45,7 @@ constexpr std::array<OwnHeader, 6> kInvokeHeaders{OwnHeader{"x-amzn-bedrock-acce
 const Dialect& invoke_dialect() {
     static const Dialect kInvoke{
         .name = bedrock_invoke::kName,
+        .tasks = canon::task_bit(canon::Task::kConverse) | canon::task_bit(canon::Task::kEmbed),
         .stream_content_type = "application/vnd.amazon.eventstream",
         .has_model_in_path = true,
         .model_field = "",
@@ -54,6 +56,10 @@ const Dialect& invoke_dialect() {
         .reply_id_prefix = "msg_bdrk_",
         .decode_request = decode_invoke,
         .encode_request = encode_invoke,
+        .echo_of =
+            [](const canon::Request& request) {
+                return bedrock_invoke::echo_of(families(), request);
+            },
         .takes_family = bedrock_invoke::takes_family,
         .reply_decoder = invoke_decoder,
         .reply_encoder = invoke_encoder,

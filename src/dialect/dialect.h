@@ -31,6 +31,10 @@ struct RequestContext {
     std::optional<bool> is_stream;    ///< what the path says; absent: the body says it
     std::span<const Header> headers;  ///< those of the dialect (`anthropic-beta`), no credentials
     std::string_view query;           ///< without the question mark
+    /// The body as it came and its media type, for dialects that read more than JSON
+    /// (`Dialect::reads_raw_body`).
+    std::string_view raw_body;
+    std::string_view content_type;
 };
 
 /// Where a request is going.
@@ -49,6 +53,8 @@ struct EncodeTarget {
     bool can_ask_stream_usage =
         true;  ///< the server takes `stream_options` (old Azure versions do not)
     bool takes_max_completion_tokens = true;  ///< else the cap is written as `max_tokens`
+    /// What vectors are for where the request does not say: of the offer's configuration.
+    canon::EmbedPurpose embed_purpose = canon::EmbedPurpose::kUnsaid;
 };
 
 /// A request in its target's dialect. `dropped` names what was left behind, as fields of the
@@ -58,6 +64,8 @@ struct EncodedRequest {
     std::vector<Header>
         headers;  ///< what the dialect itself needs (`anthropic-beta`), never credentials
     std::vector<std::string> dropped;
+    /// Of a body that is no JSON.
+    std::string content_type = {};
 };
 
 enum class ReplyForm : std::uint8_t { kWhole, kStream };
@@ -97,6 +105,8 @@ struct ReplyContext {
     std::string family = {};  ///< canon::Request::family: the body's shape, where there are many
     /// Dialect::echo_of the request that is answered; empty: the reply repeats defaults.
     std::string echo = {};
+    /// Of the prompt, for replies that must state it where the supplier does not.
+    std::int64_t prompt_tokens_estimate = 0;
 };
 
 /// Events to client bytes. A whole reply is written at the end, a stream as it comes.
@@ -110,6 +120,8 @@ public:
     [[nodiscard]] virtual const std::vector<std::string>& dropped() const = 0;
     /// What the dialect says of a whole reply in its headers, once the reply is written.
     [[nodiscard]] virtual std::vector<Header> headers() const { return {}; }
+    /// Of a whole reply, once it is written.
+    [[nodiscard]] virtual std::string content_type() const { return "application/json"; }
 };
 
 struct OwnHeader {
@@ -120,6 +132,8 @@ struct OwnHeader {
 /// One wire format, both ways. Values of this type are static; see registry.h.
 struct Dialect {
     std::string_view name;
+    /// What can be asked in it. A path may serve several (bedrock-invoke): the request says which.
+    canon::Tasks tasks = canon::task_bit(canon::Task::kConverse);
     std::string_view
         stream_content_type;  ///< `text/event-stream`, `application/vnd.amazon.eventstream`
     /// The path names the model, not (only) the body: RequestContext::model is given.
@@ -137,6 +151,11 @@ struct Dialect {
     /// Where its clients look for the id of an exchange.
     std::string_view request_id_header = "x-request-id";
     bool reads_reply_headers = false;  ///< ReplyDecoder::take_headers has to be called
+    /// Bodies may be other than JSON: `decode_request` gets them in its context, and as a null
+    /// document.
+    bool reads_raw_body = false;
+    /// Whole replies may be other than JSON: the supplier's content type goes with their bytes.
+    bool passes_reply_type = false;
     /// A stream that cannot begin because the context is full is answered by a stream that says so:
     /// its clients shorten their history on that, and take an error status as final.
     bool tells_full_context_in_stream = false;
@@ -153,6 +172,16 @@ struct Dialect {
     /// Whether a client's body of that family (canon::Request::family) is one for the model; null:
     /// every body is one for every model.
     bool (*takes_family)(std::string_view model_id, std::string_view family) = nullptr;
+    /// A client's body with the model's name in it replaced, where it stands elsewhere than in
+    /// `model_field`. Null: it does not. Errors: kBadRequest.
+    Result<std::string> (*rename_model)(
+        std::string_view body, std::string_view content_type, std::string_view model) = nullptr;
+    /// Whether a supplier's whole reply in this dialect has the form that the client asked for
+    /// (canon::Request::family), so that it may pass as it is; its beginning decides. Null: always.
+    bool (*passes_reply)(std::string_view body, std::string_view family) = nullptr;
+    /// The usage that the end of a whole reply states, for replies too large to be kept; nothing
+    /// where it states none. Null: it stands elsewhere.
+    std::optional<canon::Usage> (*usage_of_tail)(std::string_view tail) = nullptr;
     std::unique_ptr<ReplyDecoder> (*reply_decoder)(ReplyForm form) = nullptr;
     std::unique_ptr<ReplyEncoder> (*reply_encoder)(
         ReplyForm form, const ReplyContext& context) = nullptr;

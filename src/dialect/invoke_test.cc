@@ -138,7 +138,10 @@ TEST(InvokeFamily, IsToldByTheModelIdInAnyOfItsSpellings) {
     EXPECT_EQ(family_of_model("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-8b-v1:0"),
         Family::kLlama);
     EXPECT_EQ(family_of_model("amazon.nova-canvas-v1:0"), Family::kNone);
-    EXPECT_EQ(family_of_model("amazon.titan-embed-text-v2:0"), Family::kNone);
+    EXPECT_EQ(family_of_model("amazon.titan-embed-text-v2:0"), Family::kTitanEmbed);
+    EXPECT_EQ(family_of_model("us.cohere.embed-v4:0"), Family::kCohereEmbed);
+    EXPECT_EQ(family_of_model("amazon.titan-embed-image-v1"), Family::kNone);
+    EXPECT_EQ(family_of_model("cohere.rerank-v3-5:0"), Family::kNone);
     EXPECT_EQ(family_of_model("mistral.mistral-large-2407-v1:0"), Family::kMistralChat);
     EXPECT_EQ(family_of_model("mistral.mistral-7b-instruct-v0:2"), Family::kMistralText);
     EXPECT_EQ(family_of_model("openai.gpt-oss-120b-1:0"), Family::kChat);
@@ -165,8 +168,9 @@ TEST(InvokeFamily, OfANameOfOurOwnIsToldByTheBody) {
     EXPECT_EQ(family(R"({"prompt":"Hi","p":1})"), "cohere-text");
     // Mistral, Command and others: the prompt alone says nothing.
     EXPECT_EQ(family(R"({"prompt":"Hi","max_tokens":5})"), "refused: model");
-    EXPECT_EQ(family(R"({"inputText":"Hi","dimensions":256})"), "refused: model");
-    EXPECT_EQ(family(R"({"texts":["Hi"],"input_type":"search_query"})"), "refused: model");
+    EXPECT_EQ(family(R"({"inputText":"Hi","dimensions":256})"), "titan-embed");
+    EXPECT_EQ(family(R"({"texts":["Hi"],"input_type":"search_query"})"), "cohere-embed");
+    EXPECT_EQ(family(R"({"taskType":"TEXT_IMAGE"})"), "refused: model");
 }
 
 TEST(InvokeRequest, OfMessagesIsAnthropicsOwnAndGoesToItsMakerWhole) {
@@ -565,7 +569,8 @@ TEST(InvokeReply, ThatBreaksOffIsNoAnswer) {
     EXPECT_EQ(status(ReplyForm::kStream, chunk("[]")), protocol);
     EXPECT_EQ(status(ReplyForm::kWhole, "{}"), protocol);
     EXPECT_EQ(status(ReplyForm::kWhole, "[1]"), protocol);
-    EXPECT_EQ(status(ReplyForm::kWhole, R"({"embedding":[1]})"), protocol);
+    EXPECT_EQ(status(ReplyForm::kWhole, R"({"images":["a"]})"), protocol);
+    EXPECT_EQ(status(ReplyForm::kWhole, R"({"embedding":"no"})"), protocol);
     std::string bad;
     framing::append_event_stream_event(bad, "chunk", R"({"bytes":"%%"})");
     EXPECT_EQ(status(ReplyForm::kStream, bad), protocol);

@@ -1,19 +1,59 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/result.h"
 #include "canon/reply.h"
 #include "canon/request.h"
+#include "dialect/dialect.h"
 #include "json/value.h"
 
 namespace entrepot::dialect {
 
+/// Lossless or loud: what cannot be carried is refused or named, as `on_lossy` says.
+class Losses {
+public:
+    /// `to`: whom it cannot be carried to, for words: `Titan`.
+    Losses(OnLossy on_lossy, std::string_view to) : on_lossy_(on_lossy), to_(to) {}
+
+    /// Without it the answer would be another one. Errors: kUnsupported, unless all may be named.
+    [[nodiscard]] Status of_answer(std::string_view field, std::string_view why) {
+        return lose(field, why, on_lossy_ != OnLossy::kName);
+    }
+    /// A hint, or something beside the answer. Errors: kUnsupported where nothing may be lost.
+    [[nodiscard]] Status of_hint(std::string_view field, std::string_view why) {
+        return lose(field, why, on_lossy_ == OnLossy::kRefuse);
+    }
+    /// What no policy can save, since the request would not stand without it.
+    [[nodiscard]] std::unexpected<Error> refuse(
+        std::string_view field, std::string_view why) const {
+        return fail_field(ErrorCode::kUnsupported, std::string(field),
+            fmt::format("'{}' cannot be carried to {}: {}", field, to_, why));
+    }
+    [[nodiscard]] std::vector<std::string> take() { return std::move(dropped_); }
+
+private:
+    Status lose(std::string_view field, std::string_view why, bool is_refused) {
+        if (is_refused) return refuse(field, why);
+        if (std::ranges::find(dropped_, field) == dropped_.end()) dropped_.emplace_back(field);
+        return {};
+    }
+
+    OnLossy on_lossy_;
+    std::string_view to_;
+    std::vector<std::string> dropped_;
+};
+
 /// Of the fields that only their own dialect knows, these ask for another answer, or continue a
 /// conversation that only its keeper has; the rest are hints.
 [[nodiscard]] inline bool asks_for_another_answer(const canon::Extra& extra) {
-    constexpr std::array<std::string_view, 23> kOfAnswer{"modalities", "audio",
+    constexpr std::array<std::string_view, 24> kOfAnswer{"encoding_format", "modalities", "audio",
         "web_search_options", "functions", "function_call", "tool_choice", "response_format",
         "stop", "guardrailConfig", "countPenalty", "frequencyPenalty", "presencePenalty", "tools",
         "tool_results", "documents", "previous_response_id", "conversation", "prompt", "background",

@@ -4,25 +4,33 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/check.h"
 #include "base/text.h"
 #include "dialect/anthropic_messages/anthropic_messages.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/cohere/cohere.h"
+#include "dialect/cohere/embed.h"
 #include "dialect/composed.h"
+#include "dialect/count_tokens.h"
+#include "dialect/gemini/embed.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/oci/oci.h"
 #include "dialect/openai_chat/openai_chat.h"
 #include "dialect/openai_responses/openai_responses.h"
+#include "dialect/tasks.h"
 
 namespace entrepot::dialect {
 namespace {
 
-constexpr std::array<std::string_view, 15> kNames{"openai-chat", "openai-responses",
+constexpr std::array<std::string_view, 24> kNames{"openai-chat", "openai-responses",
     "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse", "bedrock-invoke",
     "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "oci-cohere", "oci-cohere-v2",
-    "ollama"};
+    "ollama",
+    // What is asked besides conversations, where it is not in a dialect's own path.
+    "openai-input-tokens", "anthropic-count-tokens", "bedrock-count-tokens", "gemini-count-tokens",
+    "vertex-count-tokens", "gemini-embed", "gemini-embed-batch", "vertex-predict", "cohere-embed"};
 
 std::vector<std::string> built_in_names() {
     std::vector<std::string> names;
@@ -49,7 +57,11 @@ Result<Translated> translate_request(const Dialect& from, const Dialect& to, std
     ENTREPOT_TRY(const json::Document document, json::Document::parse(std::string(bytes)));
     RequestContext context;
     if (from.has_model_in_path) context.model = options.model_id;
+    context.raw_body = bytes;
     ENTREPOT_TRY(const canon::Request request, from.decode_request(document, context));
+    if ((to.tasks & canon::task_bit(request.task)) == 0)
+        return fail_field(ErrorCode::kUnsupported, "to",
+            fmt::format("nobody can {} in {}", canon::task_words(request.task), to.name));
     EncodeTarget target;
     target.model_id = options.model_id.empty() ? request.model : options.model_id;
     target.on_lossy = options.on_lossy;
@@ -83,10 +95,16 @@ Result<Translated> translate_reply(
 }  // namespace
 
 const Dialect* find_dialect(std::string_view name) {
-    const std::array built_in{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
-        &openai_responses::dialect(), &anthropic_messages::dialect(), &anthropic_messages::vertex(),
-        &bedrock_converse::kDialect, &invoke_dialect(), &gemini::gemini(), &gemini::vertex(),
-        &cohere::dialect(), &oci::generic(), &oci::cohere(), &oci::cohere_v2()};
+    static const std::vector<const Dialect*> built_in = [] {
+        std::vector<const Dialect*> all{&openai_chat::openai_chat(), &openai_chat::azure_openai(),
+            &openai_responses::dialect(), &anthropic_messages::dialect(),
+            &anthropic_messages::vertex(), &bedrock_converse::kDialect, &invoke_dialect(),
+            &gemini::gemini(), &gemini::vertex(), &cohere::dialect(), &oci::generic(),
+            &oci::cohere(), &oci::cohere_v2(), &openai_embeddings_dialect(), &gemini::embed(),
+            &gemini::embed_batch(), &gemini::embed_predict(), &cohere::embed()};
+        std::ranges::copy(count_tokens_dialects(), std::back_inserter(all));
+        return all;
+    }();
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
     return found == built_in.end() ? nullptr : *found;
 }

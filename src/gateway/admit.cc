@@ -6,6 +6,15 @@
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
+namespace {
+
+/// What says nothing is taken to be JSON, as everywhere.
+bool is_json(std::string_view content_type) {
+    const std::string type = to_lower(trim(content_type.substr(0, content_type.find(';'))));
+    return type.empty() || type.ends_with("json");
+}
+
+}  // namespace
 
 Status Worker::admit(
     Exchange& x, const net::ServerRequest& request, std::optional<std::string_view> body) {
@@ -75,8 +84,19 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     context.is_stream = door.is_stream;
     context.headers = bench.own_headers;
     context.query = request.query;
-    ENTREPOT_TRY(bench.document, json::Document::parse_in_place(bench.body));
-    ENTREPOT_TRY(bench.canonical, x.client->decode_request(*bench.document, context));
+    if (x.client->reads_raw_body) {
+        bench.client_type = request.headers.find("content-type").value_or("");
+        context.raw_body = bench.body;
+        context.content_type = bench.client_type;
+    }
+    if (x.client->reads_raw_body && !is_json(bench.client_type)) {
+        static const json::Document kNone = *json::Document::parse("null");
+        bench.document.reset();
+        ENTREPOT_TRY(bench.canonical, x.client->decode_request(kNone, context));
+    } else {
+        ENTREPOT_TRY(bench.document, json::Document::parse_in_place(bench.body));
+        ENTREPOT_TRY(bench.canonical, x.client->decode_request(*bench.document, context));
+    }
     x.family = bench.canonical->family;
     canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);
     // What one tenant has stored is no other's to name, and we do not keep whose it is.
@@ -102,6 +122,7 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
     ENTREPOT_TRY_DO(read_request(x, door, request));
     // The move has given it the bench's last buffer, which an open stream would keep.
     if (bench.facts.is_stream) std::string().swap(request.body);
+    x.task = bench.facts.task;
     x.is_stream = bench.facts.is_stream;
     x.wants_usage = bench.facts.wants_stream_usage;
     x.wants_json_array = x.is_stream && x.client->wants_json_array != nullptr &&
@@ -130,7 +151,8 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
 Task<void> Worker::limit(Exchange& x) {
     x.phase = ledger::Phase::kLimit;
     const canon::RequestFacts& facts = x.bench->facts;
-    x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_cap.value_or(0);
+    if (!canon::is_free(facts.task))
+        x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_cap.value_or(0);
     milliseconds retry_after{0};
     const auto work = [&](store::Books&) {
         return limiters_.admit(*x.principal, x.tokens_admitted, monotonic_now(), &retry_after);

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "dialect/sealed_signature.h"
 #include "gateway/failure.h"
 #include "gateway/worker.h"
 #include "json/writer.h"
@@ -14,41 +13,36 @@ namespace {
 
 constexpr std::size_t kFailureBytesMax = 256 * 1024;
 
-dialect::OnLossy on_lossy_of(auth::OnLossy policy) {
-    switch (policy) {
-        case auth::OnLossy::kRefuse: return dialect::OnLossy::kRefuse;
-        case auth::OnLossy::kMeaning: return dialect::OnLossy::kMeaning;
-        case auth::OnLossy::kName: return dialect::OnLossy::kName;
-    }
-    return dialect::OnLossy::kMeaning;
-}
-
 /// A refusal of ours while preparing an attempt: it says nothing about the supplier's health.
 bool is_ours(ErrorCode code) {
     return code == ErrorCode::kUnsupported || code == ErrorCode::kInvalidField ||
         code == ErrorCode::kBadRequest || code == ErrorCode::kUnbounded;
 }
 
-/// Whether the bytes of one are the bytes of the other: a format may go by several names.
-bool speak_alike(const dialect::Dialect& client, const dialect::Dialect& supplier) {
-    return client.decode_request == supplier.decode_request &&
-        client.encode_request == supplier.encode_request &&
-        client.reply_decoder == supplier.reply_decoder;
+/// In the place of the one that stands there.
+void set_content_type(std::string& lines, std::string_view type) {
+    constexpr std::string_view kName = "content-type: ";
+    const std::size_t at = lines.starts_with(kName) ? 0 : lines.find("\ncontent-type: ") + 1;
+    if (lines.compare(at, kName.size(), kName) == 0) lines.erase(at, lines.find('\n', at) + 1 - at);
+    net::HeaderLines line;
+    line.add("content-type", type);
+    lines += line.text();
 }
 
-/// The offer's voice in the client's dialect, where it has one.
-const upstream::Voice& voice_for(const dialect::Dialect& client, const OfferState& offer) {
-    const auto own = std::ranges::find_if(offer.voices,
-        [&](const upstream::Voice& voice) { return speak_alike(client, *voice.dialect); });
-    return own == offer.voices.end() ? offer.voices.front() : *own;
-}
-
-Lane lane_between(const dialect::Dialect& client, const dialect::Dialect& supplier) {
-    if (!speak_alike(client, supplier)) return Lane::kTranslated;
-    return dialect::openai_chat::speaks_chat(client) ? Lane::kChat : Lane::kPassing;
+std::string_view target_of(const Exchange& x) {
+    return x.is_stream ? x.voice->target_stream : x.voice->target_whole;
 }
 
 }  // namespace
+
+// We ask for none; what came all the same cannot be metered.
+Status Worker::check_plain(const net::ClientExchange& upstream) {
+    const auto encoding = upstream.headers().find("content-encoding");
+    if (!encoding || equals_ignoring_case(trim(*encoding), "identity")) return {};
+    return fail(ErrorCode::kUpstreamProtocol,
+        fmt::format("the supplier's answer is compressed ('{}'), though that was not asked for",
+            excerpt(*encoding)));
+}
 
 Task<void> Worker::attempts(
     Exchange& x, net::ServerRequest& request, net::ResponseWriter& response) {
@@ -171,178 +165,73 @@ Task<void> Worker::give_up(Exchange& x, AttemptFailure& failure, net::ResponseWr
     co_return Status{};
 }
 
-Status Worker::encode(Exchange& x, const routing::Attempt& step) {
-    const OfferState& offer = x.state->offers[step.offer];
-    const Cloud& cloud = x.state->clouds[offer.cloud];
-    x.bench->dialect_headers.clear();
-    x.dropped.clear();
-    const routing::Limits& limits = x.state->table.offer(step.offer).limits;
-    // The hold rests on this cap. The maker's own API enforces its model's by itself; a lower one
-    // of the configuration, and a server of unknown make, have to be told.
-    const bool must_state = step.is_clamped ||
-        (step.is_bounded &&
-            (limits.must_state_output_cap ||
-                cloud.settings.kind == config::CloudKind::kOpenaiCompatible));
-    x.voice = &voice_for(*x.client, offer);
-    // One dialect, but the model takes another body than the client's: to be translated, and best
-    // through the voice that speaks to every model alike.
-    const bool is_other_family = speak_alike(*x.client, *x.voice->dialect) &&
-        x.client->takes_family != nullptr &&
-        !x.client->takes_family(offer.model_at_cloud, x.family);
-    if (is_other_family) x.voice = &offer.voices.front();
-    x.lane = is_other_family ? Lane::kTranslated : lane_between(*x.client, *x.voice->dialect);
-    // A cap of ours is a change that only a dialect's own encoder knows how to make; suppliers are
-    // asked for events, never for an array; and what another maker signed is not for this one.
-    if (x.lane == Lane::kPassing &&
-        (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
-            dialect::may_hold_sealed(x.bench->body)))
-        x.lane = Lane::kTranslated;
-    // In another dialect, what the supplier would run by itself stays behind.
-    if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&
-        speak_alike(*x.client, *x.voice->dialect)) {
-        const std::string field(x.bench->facts.open_ended_field);
-        return fail_field(ErrorCode::kUnbounded, field,
-            fmt::format("'{}' lets the supplier do what is billed apart (searches, code), and "
-                        "nothing bounds how often, so the budget of this key cannot be held; leave "
-                        "it out, or use a key without a budget",
-                field));
-    }
-    switch (x.lane) {
-        case Lane::kChat: return encode_chat(x, step, must_state);
-        case Lane::kPassing: return encode_passing(x);
-        case Lane::kTranslated: return encode_translated(x, step, must_state);
-    }
-    return {};
-}
-
-Status Worker::encode_chat(Exchange& x, const routing::Attempt& step, bool must_state) {
-    const upstream::Quirks& quirks = x.voice->quirks;
-    Workbench& bench = *x.bench;
-    dialect::openai_chat::Edits edits;
-    if (bench.facts.model != x.voice->model_id || x.client->has_model_in_path)
-        edits.model_id = x.voice->model_id;
-    if (must_state && step.inject_output_cap > 0) edits.output_tokens_max = step.inject_output_cap;
-    edits.injects_max_completion_tokens = quirks.takes_max_completion_tokens;
-    edits.asks_stream_usage = quirks.can_ask_stream_usage && x.is_stream && !x.wants_usage;
-    dialect::openai_chat::splice(bench.body, bench.facts, edits, bench.splice);
-    if (bench.splice.is_unchanged()) {
-        bench.upstream_view = bench.body;
-        return {};
-    }
-    bench.upstream_body.clear();
-    bench.splice.append_to(bench.upstream_body);
-    bench.upstream_view = bench.upstream_body;
-    return {};
-}
-
-// The only edit is the model's name: everything else goes as it came.
-Status Worker::encode_passing(Exchange& x) {
-    Workbench& bench = *x.bench;
-    for (const dialect::OwnHeader& own : x.client->own_headers) {
-        const auto sent = std::ranges::find(bench.own_headers, own.name, &dialect::Header::name);
-        if (sent != bench.own_headers.end())
-            bench.dialect_headers.push_back(*sent);
-        else if (!own.fallback.empty())
-            bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
-    }
-    bench.upstream_view = bench.body;
-    const std::string_view field = x.voice->dialect->model_field;
-    const json::Value& name = bench.document->root()[field];
-    if (field.empty() || !name.is_string() || name.string() == x.voice->model_id) return {};
-    const auto count = std::ranges::count(bench.document->root().members(), field,
-        [](const json::Member& member) { return member.key; });
-    if (count > 1)
-        return fail_field(ErrorCode::kBadRequest, std::string(field),
-            fmt::format("'{}' is given twice; give it once", field));
-    const auto at = static_cast<std::size_t>(name.raw().data() - bench.document->text().data());
-    bench.upstream_body.assign(bench.body, 0, at);
-    bench.upstream_body += json::quoted(x.voice->model_id);
-    bench.upstream_body.append(bench.body, at + name.raw().size());
-    bench.upstream_view = bench.upstream_body;
-    return {};
-}
-
-Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool must_state) {
-    const upstream::Quirks& quirks = x.voice->quirks;
-    const routing::Limits& limits = x.state->table.offer(step.offer).limits;
-    Workbench& bench = *x.bench;
-    if (!bench.canonical) {
-        ENTREPOT_TRY(const json::Document document, json::Document::parse_in_place(bench.body));
-        dialect::RequestContext context;
-        if (x.client->has_model_in_path) context.model = x.model;
-        ENTREPOT_TRY(bench.canonical, x.client->decode_request(document, context));
-        x.uses_functions = bench.canonical->uses_functions;  // the bench is gone when it answers
-    }
-    // The bench is gone when it answers.
-    if (x.client->echo_of != nullptr && x.echo.empty())
-        x.echo = x.client->echo_of(*bench.canonical);
-    dialect::EncodeTarget target;
-    target.model_id = x.voice->model_id;
-    target.account = x.voice->account;
-    target.on_lossy = on_lossy_of(x.principal->policy.on_lossy);
-    if (limits.output_tokens_max > 0) target.output_tokens_default = limits.output_tokens_max;
-    if (step.inject_output_cap > 0) target.output_tokens_default = step.inject_output_cap;
-    target.states_output_cap = must_state && step.inject_output_cap > 0;
-    target.can_ask_stream_usage = quirks.can_ask_stream_usage;
-    target.takes_max_completion_tokens = quirks.takes_max_completion_tokens;
-    const dialect::Dialect& to = *x.voice->dialect;
-    ENTREPOT_TRY(dialect::EncodedRequest encoded, to.encode_request(*bench.canonical, target));
-    bench.upstream_body = std::move(encoded.body);
-    bench.upstream_view = bench.upstream_body;
-    bench.dialect_headers = std::move(encoded.headers);
-    for (const dialect::OwnHeader& own : to.own_headers) {
-        const bool is_there = std::ranges::find(bench.dialect_headers, own.name,
-                                  &dialect::Header::name) != bench.dialect_headers.end();
-        if (!is_there && !own.fallback.empty())
-            bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
-    }
-    x.dropped = std::move(encoded.dropped);
-    return {};
-}
-
-Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::ServerRequest& request,
-    net::ResponseWriter& response) {
-    const OfferState& offer = x.state->offers[step.offer];
-    const Cloud& cloud = x.state->clouds[offer.cloud];
-    x.phase = ledger::Phase::kSend;
-    x.attempt.began = core_.now();
-    x.core->health.began(step.offer, core_.now());
-
-    const std::string& target = x.is_stream ? x.voice->target_stream : x.voice->target_whole;
-    const std::string_view body = x.bench->upstream_view;
+Result<upstream::Signer::Rest> Worker::write_head(Exchange& x, std::string_view body) {
+    const OfferState& offer = x.state->offers[x.attempt.offer];
     std::string& lines = x.bench->upstream_headers;
     lines = x.voice->header_lines;
+    if (!x.bench->content_type.empty()) set_content_type(lines, x.bench->content_type);
     for (const dialect::Header& header : x.bench->dialect_headers) {
         net::HeaderLines line;
         line.add(header.name, header.value);
         lines += line.text();
     }
+    upstream::Signer::Rest rest;
     if (upstream::Signer* signer = x.core->signers[offer.cloud].get(); signer != nullptr) {
         net::HeaderLines signature;
         // They may have expired while the budgets were asked.
-        Status is_signed = signer->sign(target, body, core_.wall(), signature);
-        if (!is_signed) co_return failed_with(std::move(is_signed).error());
+        ENTREPOT_TRY_DO(signer->sign(target_of(x), body, core_.wall(), signature));
         lines += signature.text();
-        if (upstream::Signer::Rest rest = signer->take_rest()) {
-            Result<std::string> line = co_await side_.run(core_, std::move(rest));
-            if (!line) co_return failed_with(std::move(line).error());
-            lines += *line;
-        }
+        rest = signer->take_rest();
     }
     // Lets a supplier's log, or our simulated cloud, be matched with the books.
     const std::size_t id_at = lines.size() + std::string_view("x-entrepot-exchange: ").size();
     lines += "x-entrepot-exchange: 00000000-0000-0000-0000-000000000000\r\n";
     x.id.write(lines.data() + id_at);
+    return rest;
+}
 
-    const net::ClientRequest upstream_request{
-        .method = "POST", .target = target, .header_lines = lines, .body = body, .host = {}};
+Task<void> Worker::finish_head(Exchange& x, upstream::Signer::Rest rest) {
+    ENTREPOT_CO_TRY(const std::string line, co_await side_.run(core_, std::move(rest)));
+    x.bench->upstream_headers += line;
+    co_return Status{};
+}
+
+net::ClientRequest Worker::upstream_request_of(const Exchange& x, std::string_view body) {
+    return {.method = "POST",
+        .target = target_of(x),
+        .header_lines = x.bench->upstream_headers,
+        .body = body,
+        .host = {}};
+}
+
+net::ExchangeLimits Worker::limits_of(const Exchange& x, Cancel* cancel) const {
+    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
     const config::UpstreamTimeouts& timeouts = cloud.settings.timeouts;
     net::ExchangeLimits limits;
     limits.deadline = core_.after(milliseconds(timeouts.total_ms));
-    limits.cancel = request.cancel;
+    limits.cancel = cancel;
     limits.connect_timeout = milliseconds(timeouts.connect_ms);
     limits.first_byte_timeout = milliseconds(timeouts.first_byte_ms);
     limits.idle_timeout = milliseconds(timeouts.idle_ms);
+    return limits;
+}
+
+Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::ServerRequest& request,
+    net::ResponseWriter& response) {
+    const OfferState& offer = x.state->offers[step.offer];
+    x.phase = ledger::Phase::kSend;
+    x.attempt.began = core_.now();
+    x.core->health.began(step.offer, core_.now());
+
+    const std::string_view body = x.bench->upstream_view;
+    Result<upstream::Signer::Rest> rest = write_head(x, body);
+    if (!rest) co_return failed_with(std::move(rest).error());
+    if (*rest) {
+        Status is_signed = co_await finish_head(x, std::move(*rest));
+        if (!is_signed) co_return failed_with(std::move(is_signed).error());
+    }
+    const net::ClientRequest upstream_request = upstream_request_of(x, body);
+    const net::ExchangeLimits limits = limits_of(x, request.cancel);
 
     x.phase = ledger::Phase::kFirstByte;
     net::OriginPool* pool = x.core->pools[offer.cloud];
@@ -358,15 +247,11 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
         Failed failure = co_await read_failure(x, upstream);
         co_return failure;
     }
-    // We ask for none; what came all the same cannot be metered.
-    if (const auto encoding = upstream.headers().find("content-encoding");
-        encoding && !equals_ignoring_case(trim(*encoding), "identity")) {
-        co_return failed_with(Error{ErrorCode::kUpstreamProtocol,
-            fmt::format("the supplier's answer is compressed ('{}'), though that was not asked for",
-                excerpt(*encoding)),
-            {}, {}});
-    }
+    if (Status plain = check_plain(upstream); !plain)
+        co_return failed_with(std::move(plain).error());
     x.phase = ledger::Phase::kRelay;
+    if (!x.bench->more_bodies.empty())
+        co_return co_await relay_parts(x, upstream, request, response);
     if (x.is_stream) co_return co_await open_stream(x, upstream);
     co_return co_await relay_whole(x, upstream, response);
 }

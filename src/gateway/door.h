@@ -10,7 +10,7 @@
 namespace entrepot::gateway {
 
 enum class Operation : std::uint8_t {
-    kGenerate,  ///< a conversation in, an answer out
+    kGenerate,  ///< a request in, an answer out: whatever task its dialect is for
     kModels,    ///< what the key may use; below it, one by name
 };
 

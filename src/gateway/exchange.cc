@@ -65,6 +65,7 @@ dialect::ReplyContext reply_context_of(const Exchange& x) {
     context.echo = x.echo;
     context.wants_json_array = x.wants_json_array;
     context.family = x.family;
+    context.prompt_tokens_estimate = x.attempt.prompt_tokens_estimate;
     return context;
 }
 

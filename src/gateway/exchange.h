@@ -39,9 +39,12 @@ struct Workbench {
     std::vector<dialect::Header> own_headers;  ///< of the client's dialect, as it sent them
     dialect::openai_chat::Splice splice;
     routing::Plan plan;
-    std::string body;                ///< of the client, with JSON padding
-    std::string upstream_body;       ///< when it had to be edited or translated
-    std::string_view upstream_view;  ///< the body to send: of the client, or edited
+    std::string body;                      ///< of the client, with JSON padding
+    std::string client_type;               ///< its content type, where it may be other than JSON
+    std::string upstream_body;             ///< when it had to be edited or translated
+    std::string_view upstream_view;        ///< the body to send: of the client, or edited
+    std::string content_type;              ///< of that body; empty: JSON
+    std::vector<std::string> more_bodies;  ///< to send after it: an attempt in parts
     std::vector<dialect::Header> dialect_headers;
     std::string upstream_headers;
     std::optional<canon::Request> canonical;  ///< chat: made when a translated attempt needs it
@@ -123,6 +126,7 @@ struct Exchange {
     const dialect::Dialect* client = nullptr;  ///< the dialect that the client speaks
     const upstream::Voice* voice = nullptr;    ///< what the attempt is made in
     Lane lane = Lane::kChat;                   ///< from the one to the other
+    canon::Task task = canon::Task::kConverse;
     bool is_stream = false;
     bool wants_usage = false;       ///< the client asked for usage in its stream
     bool wants_json_array = false;  ///< its stream is one JSON array (Google's)

@@ -60,6 +60,7 @@ struct WholeReply {
     Consumption consumed;
     std::vector<std::string> dropped;
     std::vector<dialect::Header> headers;  ///< of the client's dialect
+    std::string content_type;              ///< where it was made; empty: JSON
     /// For the client; passed on: the supplier's own bytes.
     [[nodiscard]] std::string_view body() const { return made ? std::string_view(*made) : passed; }
 

@@ -14,7 +14,8 @@ void Seen::add(const canon::Event& event) {
     } else if (const auto* failed = std::get_if<canon::Failed>(&event)) {
         failure = failed->failure;
     } else if (std::holds_alternative<canon::PartStarted>(event) ||
-        std::holds_alternative<canon::Finished>(event)) {
+        std::holds_alternative<canon::Finished>(event) ||
+        std::holds_alternative<canon::Outcome>(event)) {
         has_content = true;
     } else if (std::holds_alternative<canon::Ended>(event)) {
         has_ended = true;
@@ -110,6 +111,7 @@ WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect
     if (!reply.status) reply.consumed.is_reported = reply.consumed.is_reported && seen.has_ended;
     reply.dropped = encoder->dropped();
     reply.headers = encoder->headers();
+    reply.content_type = encoder->content_type();
     return reply;
 }
 

@@ -32,6 +32,8 @@ routing::RequestShape shape_of(const canon::RequestFacts& facts) {
     // A document's bytes are counted as text on top of what its pages may become.
     shape.prompt_bytes = facts.prompt_bytes + facts.document_data_bytes;
     shape.messages = static_cast<std::int32_t>(facts.messages);
+    shape.prompts = static_cast<std::int32_t>(facts.prompts);
+    shape.fits_or_fails = facts.task != canon::Task::kEmbed;
     shape.tools = static_cast<std::int32_t>(facts.tools);
     shape.images = static_cast<std::int32_t>(facts.images);
     // A second of the most compressed speech is about 1 kB; the base64 of it about 1.3 kB.
@@ -53,6 +55,8 @@ routing::RequestShape shape_of(const canon::RequestFacts& facts) {
 routing::RequestFacts routing_facts(const canon::RequestFacts& facts) {
     routing::RequestFacts request;
     request.model = facts.model;
+    request.task = facts.task;
+    request.prompt_tokens_estimate = facts.prompt_tokens;
     request.shape = shape_of(facts);
     request.prefix_hash = facts.parent_hash != 0 ? facts.parent_hash : facts.opening_hash;
     request.needs = needs_of(facts);

@@ -15,7 +15,34 @@ constexpr std::size_t kTranslatedBytesMax = 64 * 1024 * 1024;
 /// of it is kept to be metered.
 constexpr std::size_t kMeteredBytesMax = 16 * 1024 * 1024;
 
+/// Of what is behind that, the end, where some replies state their usage.
+constexpr std::size_t kTailBytes = 4096;
+
+void keep_tail(std::string_view more, std::string& tail) {
+    tail += more;
+    if (tail.size() > kTailBytes) tail.erase(0, tail.size() - kTailBytes);
+}
+
 constexpr std::string_view kContentType = "content-type: application/json\r\n";
+
+/// Of an answer: the supplier's, where its bytes pass and may be anything.
+std::string content_type_line(
+    const Exchange& x, const net::ClientExchange& upstream, std::string_view written) {
+    std::string_view type = written;
+    if (x.lane == Lane::kPassing && x.voice->dialect->passes_reply_type)
+        type = upstream.headers().find("content-type").value_or("application/octet-stream");
+    if (type.empty() || type == "application/json") return std::string(kContentType);
+    net::HeaderLines line;
+    line.add("content-type", type);
+    return std::string(line.text());
+}
+
+/// Whether the answer, of which `body` is the beginning, is for the client as it stands.
+bool passes(const Exchange& x, std::string_view body) {
+    return x.lane == Lane::kChat ||
+        (x.lane == Lane::kPassing &&
+            (x.client->passes_reply == nullptr || x.client->passes_reply(body, x.family)));
+}
 
 WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::string_view body) {
     const dialect::Dialect& from = *x.voice->dialect;
@@ -23,7 +50,9 @@ WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::st
     if (from.reads_reply_headers) head = headers_of(upstream);
     switch (x.lane) {
         case Lane::kChat: return carry_chat(body);
-        case Lane::kPassing: return carry_passing(from, head, body);
+        case Lane::kPassing:
+            if (passes(x, body)) return carry_passing(from, head, body);
+            break;
         case Lane::kTranslated: break;
     }
     return carry_translated(from, *x.client, reply_context_of(x), head, body);
@@ -33,10 +62,7 @@ WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::st
 
 Co<Failed> Worker::relay_whole(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
-    const bool is_passed = x.lane != Lane::kTranslated;
-    const std::size_t bytes_max = is_passed
-        ? static_cast<std::size_t>(x.state->settings.reply_buffer_bytes)
-        : kTranslatedBytesMax;
+    const std::size_t buffer_bytes = static_cast<std::size_t>(x.state->settings.reply_buffer_bytes);
     // Small answers come in one read and are never copied.
     std::string_view body;
     std::string collected;
@@ -57,10 +83,13 @@ Co<Failed> Worker::relay_whole(
         }
         collected += **more;
         body = collected;
-        if (body.size() <= bytes_max) continue;
-        if (!is_passed)
+        if (body.size() <= buffer_bytes) continue;
+        if (!passes(x, body)) {
+            if (body.size() <= kTranslatedBytesMax) continue;
             co_return failed_with(Error{ErrorCode::kUpstreamProtocol,
-                fmt::format("the supplier's answer is longer than {} bytes", bytes_max), {}, {}});
+                fmt::format("the supplier's answer is longer than {} bytes", kTranslatedBytesMax),
+                {}, {}});
+        }
         std::string head = std::move(collected);
         co_return co_await relay_large(x, upstream, response, std::move(head));
     } while (!upstream.body_ended());
@@ -79,10 +108,17 @@ Co<Failed> Worker::relay_whole(
     }
     x.consumed = std::move(reply.consumed);
     if (!settle_here(x)) co_await settle(x);
+    const std::string lines =
+        begin_whole(x, reply, content_type_line(x, upstream, reply.content_type));
+    const Status sent = co_await response.send(200, lines, reply.body());
+    x.ended_by = ended_by(sent);
+    co_return nullptr;
+}
+
+std::string Worker::begin_whole(Exchange& x, const WholeReply& reply, std::string lines) {
     end_attempt(x, routing::Outcome::kServed, std::nullopt);
     mark_first_byte(x);
     note_dropped(x, reply.dropped);
-    std::string lines(kContentType);
     append_headers(x, true, lines);
     for (const dialect::Header& header : reply.headers) {
         net::HeaderLines own;
@@ -90,26 +126,28 @@ Co<Failed> Worker::relay_whole(
         lines += own.text();
     }
     x.phase = ledger::Phase::kRelay;
-    const Status sent = co_await response.send(200, lines, reply.body());
-    x.ended_by = ended_by(sent);
-    co_return nullptr;
+    return lines;
 }
 
 Co<Failed> Worker::relay_large(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response, std::string head) {
-    std::string lines(kContentType);
+    std::string lines = content_type_line(x, upstream, {});
     append_headers(x, false, lines);
     response.start(200, lines);
     mark_first_byte(x);
     Status wrote = co_await response.write(head);
     Status read;
+    std::string tail;
     while (wrote && !upstream.body_ended()) {
         Result<std::string_view> more = co_await upstream.read_body();
         if (!more) {
             read = std::unexpected(more.error());
             break;
         }
-        if (head.size() < kMeteredBytesMax) head += *more;
+        if (head.size() < kMeteredBytesMax)
+            head += *more;
+        else
+            keep_tail(*more, tail);
         wrote = co_await response.write(*more);
     }
     const bool is_drained = (!read && read.error().code == ErrorCode::kDraining) ||
@@ -119,8 +157,15 @@ Co<Failed> Worker::relay_large(
     x.consumed = Consumption{};
     x.consumed.answer_bytes = static_cast<std::int64_t>(head.size());
     if (read && wrote) {
-        WholeReply reply = carry(x, upstream, head);
-        if (reply.status) x.consumed = std::move(reply.consumed);
+        const auto usage_of_tail = x.voice->dialect->usage_of_tail;
+        if (tail.empty()) {
+            WholeReply reply = carry(x, upstream, head);
+            if (reply.status) x.consumed = std::move(reply.consumed);
+        } else if (const auto usage =
+                       usage_of_tail != nullptr ? usage_of_tail(tail) : std::nullopt) {
+            x.consumed.usage = *usage;
+            x.consumed.is_reported = true;
+        }
     }
     x.consumed.is_client_gone = is_client_gone;
     if (!settle_here(x)) co_await settle(x);

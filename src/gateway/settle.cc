@@ -19,13 +19,22 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
     request.at = wall_now();
     request.usage = consumed.usage;
     if (consumed.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
+    if (canon::is_free(x.task)) {
+        // Nobody bills it; that it was asked is booked.
+        request.usage = {};
+        request.usage[canon::Meter::kRequests] = 1;
+        x.consumed.usage = request.usage;
+        return request;
+    }
     if (!consumed.is_reported) {
         // What the supplier said so far (Anthropic states the prompt at the start) is a floor.
         request.flags |= ledger::settle_flag::kEstimated;
         if (request.usage.prompt_tokens() == 0)
             request.usage[canon::Meter::kInput] = attempt.prompt_tokens_estimate;
         std::int64_t& output = request.usage[canon::Meter::kOutput];
-        output = std::max(output, (consumed.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
+        if (canon::answers_in_text(x.task))
+            output =
+                std::max(output, (consumed.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
     }
     const routing::Offer& offer = x.state->table.offer(attempt.offer);
     bool is_priced = false;
@@ -63,7 +72,8 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
     x.is_estimated = x.is_estimated || !consumed.is_reported;
     x.consumed.usage = request.usage;
     if (consumed.is_reported) {
-        lengths_.learn(x.length_key, request.usage.answer_tokens());
+        if (canon::answers_in_text(x.task))
+            lengths_.learn(x.length_key, request.usage.answer_tokens());
         const std::int64_t cached = request.usage[canon::Meter::kCacheRead] +
             request.usage[canon::Meter::kCacheWrite] + request.usage[canon::Meter::kCacheWriteLong];
         if (x.prompt_hash != 0 && cached > 0)

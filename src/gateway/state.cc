@@ -153,6 +153,7 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
                 if (out.limits.output_tokens_max == 0)
                     out.limits.output_tokens_max = match.model->output_tokens_max;
             }
+            out.embed_purpose = offer.input_type;
             out.expansion = routing::expansion_of(out.kind, offer.model_at_cloud);
             offers.push_back(std::move(out));
         }
@@ -217,10 +218,13 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.voices = state->clouds[compiled.cloud].supplier->voices_in(
             offer.provider_model_id, api_format_of(settings, offer));
         // Who asks for nothing may be sent anything; what is compressed cannot be metered.
+        canon::Tasks tasks = 0;
         for (upstream::Voice& voice : compiled.voices) {
             voice.header_lines += "accept-encoding: identity\r\n";
             if (voice.model_id.empty()) voice.model_id = offer.provider_model_id;
+            tasks |= static_cast<canon::Tasks>(voice.dialect->tasks & voice.tasks);
         }
+        state->table.set_tasks(i, tasks);
         ENTREPOT_TRY(
             compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
         if (offer.card != nullptr) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -98,6 +99,10 @@ public:
             bodies.push_back(request.body);
             if (on_request) on_request(request);
             script = answer;
+            if (!queue.empty()) {
+                script = std::move(queue.front());
+                queue.pop_front();
+            }
         }
         if (script.before.count() > 0) {
             const Until until{cores_[0].after(script.before), request.cancel};
@@ -139,6 +144,11 @@ public:
         const std::lock_guard lock(mutex);
         answer = std::move(script);
     }
+    /// For the next requests, one each; then what `plan` says.
+    void plan_next(std::deque<Script> scripts) {
+        const std::lock_guard lock(mutex);
+        queue = std::move(scripts);
+    }
     std::size_t served() {
         const std::lock_guard lock(mutex);
         return bodies.size();
@@ -158,6 +168,7 @@ private:
     }
     std::mutex mutex;
     Script answer;
+    std::deque<Script> queue;
     std::vector<std::string> bodies;
     Cores cores_;
     std::unique_ptr<net::HttpServer> server_;

@@ -23,6 +23,8 @@
 
 namespace entrepot::gateway {
 
+struct WholeReply;
+
 /// What one core adds to one `State`: connections, signing keys and what it learned of the offers.
 struct CoreState {
     std::shared_ptr<const State> state;
@@ -125,14 +127,15 @@ private:
     /// The supplier's answer, relayed; a failure when the client has seen nothing of it.
     [[nodiscard]] Co<Failed> attempt(Exchange& x, const routing::Attempt& step,
         net::ServerRequest& request, net::ResponseWriter& response);
-    [[nodiscard]] Status encode(Exchange& x, const routing::Attempt& step);
     /// Null when the offer's cloud can be called; what is missing is told to the operator.
     [[nodiscard]] Failed lacks_credentials(Exchange& x, const routing::Attempt& step);
-    [[nodiscard]] static Status encode_chat(
-        Exchange& x, const routing::Attempt& step, bool must_state);
-    [[nodiscard]] static Status encode_passing(Exchange& x);
-    [[nodiscard]] static Status encode_translated(
-        Exchange& x, const routing::Attempt& step, bool must_state);
+    /// Headers of a call with that body, signed but for what `finish_head` has to do, if anything.
+    [[nodiscard]] Result<upstream::Signer::Rest> write_head(Exchange& x, std::string_view body);
+    [[nodiscard]] Task<void> finish_head(Exchange& x, upstream::Signer::Rest rest);
+    [[nodiscard]] static net::ClientRequest upstream_request_of(
+        const Exchange& x, std::string_view body);
+    [[nodiscard]] net::ExchangeLimits limits_of(const Exchange& x, Cancel* cancel) const;
+    [[nodiscard]] static Status check_plain(const net::ClientExchange& upstream);
     /// Books what a failed attempt may have cost, or gives its hold back.
     [[nodiscard]] Co<void> end_failed(
         Exchange& x, const AttemptFailure& failure, const routing::Decision& decision);
@@ -140,6 +143,15 @@ private:
     [[nodiscard]] Task<void> give_up(
         Exchange& x, AttemptFailure& failure, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> read_failure(Exchange& x, net::ClientExchange& upstream);
+
+    // encode.cc: the request in a voice of the offer
+    [[nodiscard]] static Status encode(Exchange& x, const routing::Attempt& step);
+    [[nodiscard]] static Status encode_chat(
+        Exchange& x, const routing::Attempt& step, bool must_state);
+    [[nodiscard]] static Status encode_passing(Exchange& x);
+    [[nodiscard]] static Status rename_in_raw(Exchange& x);
+    [[nodiscard]] static Status encode_translated(
+        Exchange& x, const routing::Attempt& step, bool must_state);
 
     // relay.cc, relay_whole.cc: bytes and events to the client, metered
     [[nodiscard]] Co<Failed> open_stream(Exchange& x, net::ClientExchange& upstream);
@@ -149,6 +161,12 @@ private:
     [[nodiscard]] Co<void> end_stream(Exchange& x, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> relay_whole(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);
+    /// relay_parts.cc: an attempt of several calls, of which `upstream` is the first.
+    [[nodiscard]] Co<Failed> relay_parts(Exchange& x, net::ClientExchange& upstream,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    /// The headers of a whole answer that is booked and about to be sent.
+    [[nodiscard]] std::string begin_whole(
+        Exchange& x, const WholeReply& reply, std::string content_type_line);
     [[nodiscard]] Co<Failed> relay_large(Exchange& x, net::ClientExchange& upstream,
         net::ResponseWriter& response, std::string head);
     [[nodiscard]] static std::unique_ptr<StreamLane> lane_of(const Exchange& x);

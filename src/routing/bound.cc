@@ -56,7 +56,8 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
         return fail_field(ErrorCode::kInvalidField, "n",
             fmt::format("n is {}; it must be at least 1", shape.choices));
     Bound bound;
-    const bool may_clamp = policy == OnUnbounded::kClamp && limits.context_tokens > 0;
+    const std::int64_t window = times(limits.context_tokens, std::max(shape.prompts, 1));
+    const bool may_clamp = policy == OnUnbounded::kClamp && window > 0;
 
     // The prompt.
     std::int64_t prompt = times(shape.prompt_bytes, expansion.tokens_per_kilobyte) / 1000 + 1;
@@ -78,18 +79,18 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
                     ? "State context_tokens of the offer, so that it can be bounded by that."
                     : "Send the content itself, or set the key's policy on_unbounded to clamp.");
         }
-        prompt = limits.context_tokens;
+        prompt = window;
         bound.is_clamped = true;
     } else if (shape.has_documents) {
         // Pages become text and images that a compressed file does not bound; the window does.
-        if (limits.context_tokens == 0)
+        if (window == 0)
             return unbounded("messages",
                 "a document has no bound but the context window, which is not known",
                 "State context_tokens of the offer.");
-        prompt = limits.context_tokens;
+        prompt = window;
     }
     // A supplier cannot read more than the model's window holds.
-    if (limits.context_tokens > 0) prompt = std::min(prompt, limits.context_tokens);
+    if (window > 0 && shape.fits_or_fails) prompt = std::min(prompt, window);
 
     // The answer.
     std::int64_t output = 0;

@@ -38,6 +38,9 @@ struct RequestShape {
     std::int64_t prompt_bytes =
         0;  ///< of text, tools and schemas; escaped JSON may be counted as it stands
     std::int32_t messages = 0;
+    std::int32_t prompts = 1;  ///< read apart from each other, each in a window of its own
+    /// A prompt that is too long is refused. Else it is cut, and what is billed of it is not said.
+    bool fits_or_fails = true;
     std::int32_t tools = 0;
     std::int32_t images = 0;
     std::int64_t audio_seconds_max = 0;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "canon/embed.h"
+#include "canon/task.h"
 #include "catalog/region.h"
 #include "pricing/rate_card.h"
 #include "routing/bound.h"
@@ -53,6 +55,8 @@ struct Offer {
     Limits limits;
     Expansion expansion;
     Features features = kAllFeatures;
+    canon::Tasks tasks = canon::kAllTasks;
+    canon::EmbedPurpose embed_purpose = canon::EmbedPurpose::kUnsaid;
     std::uint8_t dialect = 0;      ///< the gateway's own number of the dialect spoken upstream
     std::uint64_t stable_key = 0;  ///< hash of `id`; set by the table; survives reloads
 };
@@ -68,6 +72,8 @@ public:
     [[nodiscard]] std::span<const std::uint32_t> of_model(std::string_view model) const;
     [[nodiscard]] const Offer& offer(std::uint32_t index) const { return offers_[index]; }
     [[nodiscard]] std::size_t size() const { return offers_.size(); }
+    /// While it is being made: what the offer's supplier can be asked for.
+    void set_tasks(std::uint32_t index, canon::Tasks tasks) { offers_[index].tasks = tasks; }
     /// Model names, sorted.
     [[nodiscard]] std::span<const std::string> models() const { return models_; }
     /// For "did you mean"; empty when nothing is near.

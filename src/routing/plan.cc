@@ -62,6 +62,7 @@ std::optional<Reason> gate(
         if (!facts.reach->allows_region(offer.residency)) return Reason::kRegionNotAllowed;
     }
     if (health != nullptr && health->of(index).is_taken_out) return Reason::kTakenOut;
+    if ((offer.tasks & canon::task_bit(facts.task)) == 0) return Reason::kTaskMissing;
     if ((facts.needs & ~offer.features) != 0) return Reason::kFeatureMissing;
     return std::nullopt;
 }
@@ -96,7 +97,12 @@ std::optional<Reason> weigh(const RequestFacts& facts, const Offer& offer, const
     attempt.expected_prompt_tokens = usage.prompt_tokens();
     attempt.expected_output_tokens = usage[canon::Meter::kOutput];
     attempt.expected_cache_read = usage[canon::Meter::kCacheRead];
-    candidate.is_tight = offer.limits.context_tokens > 0 &&
+    if (canon::is_free(facts.task)) {
+        attempt.is_priced = attempt.is_bounded = true;  // at nothing
+        return std::nullopt;
+    }
+    // Of prompts that are read apart nothing says which is the longest.
+    candidate.is_tight = offer.limits.context_tokens > 0 && facts.shape.prompts == 1 &&
         attempt.expected_prompt_tokens > offer.limits.context_tokens;
 
     const pricing::PriceOptions options{.tier = facts.tier};
@@ -203,6 +209,10 @@ std::unexpected<Error> nowhere_to_go(
         return fail(ErrorCode::kForbidden,
             fmt::format(
                 "this key may not reach any cloud or region that offers '{}'", facts.model));
+    if (all_are(plan, {Reason::kTaskMissing, Reason::kCloudNotAllowed, Reason::kRegionNotAllowed}))
+        return fail_field(ErrorCode::kUnsupported, "model",
+            fmt::format("no offer of '{}' that this key may reach can {}", facts.model,
+                canon::task_words(facts.task)));
     std::string why;
     for (const Exclusion& exclusion : plan.excluded)
         why += fmt::format("{}{}: {}", why.empty() ? "" : "; ",
@@ -235,6 +245,7 @@ std::string_view reason_name(Reason reason) {
         case Reason::kCloudNotAllowed: return "cloud_not_allowed";
         case Reason::kRegionNotAllowed: return "region_not_allowed";
         case Reason::kFeatureMissing: return "feature_missing";
+        case Reason::kTaskMissing: return "task_missing";
         case Reason::kContextTooSmall: return "context_too_small";
         case Reason::kPriceUnknown: return "price_unknown";
         case Reason::kUnbounded: return "unbounded";
@@ -258,6 +269,7 @@ std::string_view reason_text(Reason reason) {
         case Reason::kRegionNotAllowed:
             return "the key or its team may not reach this region, or it is not known";
         case Reason::kFeatureMissing: return "cannot do something the request needs";
+        case Reason::kTaskMissing: return "its supplier has no call for this, or it is not served";
         case Reason::kContextTooSmall:
             return "the prompt is probably larger than its context window";
         case Reason::kPriceUnknown: return "no price is known, so no budget can be held for it";

@@ -17,6 +17,7 @@ namespace entrepot::routing {
 /// A request, as far as it decides where to go. Views are borrowed for the call.
 struct RequestFacts {
     std::string_view model;
+    canon::Task task = canon::Task::kConverse;
     RequestShape shape;
     std::int64_t prompt_tokens_estimate = 0;  ///< 0: a quarter of the prompt's bytes
     std::uint64_t length_key = 0;             ///< for OutputLengths: hash of model and client key
@@ -44,6 +45,7 @@ enum class Reason : std::uint8_t {
     kCloudNotAllowed,
     kRegionNotAllowed,
     kFeatureMissing,
+    kTaskMissing,
     kContextTooSmall,
     kPriceUnknown,
     kUnbounded,

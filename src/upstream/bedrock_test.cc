@@ -10,6 +10,7 @@ namespace {
 using config::ApiFormat;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 config::CloudSettings cloud_of(std::string_view endpoint = "", std::string_view service = "") {
     config::CloudSettings cloud;
@@ -23,12 +24,14 @@ config::CloudSettings cloud_of(std::string_view endpoint = "", std::string_view 
     return cloud;
 }
 
+/// Of conversations.
 std::vector<std::string> asked_at(const config::CloudSettings& cloud, std::string_view model,
     ApiFormat format = ApiFormat::kByModel) {
     const auto supplier = make_supplier(cloud);
     std::vector<std::string> all;
     for (const Voice& voice : (*supplier)->voices_in(model, format))
-        all.push_back(fmt::format("{} {}", voice.dialect->name, voice.target_stream));
+        if (voice.can(canon::Task::kConverse))
+            all.push_back(fmt::format("{} {}", voice.dialect->name, voice.target_stream));
     return all;
 }
 
@@ -49,6 +52,16 @@ TEST(BedrockSupplier, OpenaisOpenWeightsAreAskedInChatCompletionsByClientsWhoSpe
     EXPECT_THAT(asked_at(cloud_of(), "qwen.qwen3", ApiFormat::kOpenai),
         ElementsAre("openai-chat /openai/v1/chat/completions"));
     EXPECT_THAT(signature_of(cloud_of()), HasSubstr("/us-east-1/bedrock/aws4_request"));
+}
+
+TEST(BedrockSupplier, ModelsThatMakeVectorsHoldNoConversations) {
+    for (const std::string_view model : {"amazon.titan-embed-text-v2:0", "us.cohere.embed-v4:0"}) {
+        EXPECT_THAT(asked_at(cloud_of(), model), IsEmpty()) << model;
+        const auto voices = (*make_supplier(cloud_of()))->voices(model);
+        ASSERT_EQ(voices.size(), 1U) << model;
+        EXPECT_TRUE(voices[0].can(canon::Task::kEmbed)) << model;
+        EXPECT_EQ(voices[0].inputs_max, model.starts_with("amazon.") ? 1U : 96U);
+    }
 }
 
 TEST(BedrockSupplier, TheNewerServiceSpeaksTheMakersOwnFormatsAndIsSignedForByItsName) {

@@ -50,6 +50,14 @@ struct Voice {
     std::string account = {};   ///< dialect::EncodeTarget::account
     std::string model_id = {};  ///< as bodies name the model; empty: by the offer's own id
     Quirks quirks = {};
+    canon::Tasks tasks = canon::kAllTasks;  ///< of those of the dialect
+    /// Texts that one call makes vectors of; 0: as many as a client may ask for. What is translated
+    /// and has more is asked in parts.
+    std::size_t inputs_max = 0;
+
+    [[nodiscard]] bool can(canon::Task task) const {
+        return (dialect->tasks & tasks & canon::task_bit(task)) != 0;
+    }
 };
 
 /// The code that speaks to one kind of supplier, for one configured cloud. Immutable, shared by all
@@ -58,7 +66,7 @@ class Supplier {
 public:
     virtual ~Supplier() = default;
     /// The ways to ask for that model, at least one. A client that speaks the dialect of one of
-    /// them is served through it; everybody else is translated to the first.
+    /// them is served through it; everybody else is translated to the first that does the task.
     [[nodiscard]] virtual std::vector<Voice> voices(std::string_view model_at_cloud) const = 0;
     /// The same where an offer states how its model is to be asked.
     [[nodiscard]] virtual std::vector<Voice> voices_in(

@@ -34,6 +34,15 @@ constexpr std::array kTargets{Target{"openai-chat", "gpt-4.1"}, Target{"openai-r
 constexpr std::array kClients{
     "openai-chat", "openai-responses", "anthropic-messages", "bedrock-converse", "gemini"};
 
+constexpr std::array kVectorTargets{Target{"openai-embeddings", "text-embedding-3-small"},
+    Target{"gemini-embed-batch", "gemini-embedding-001"},
+    Target{"vertex-predict", "gemini-embedding-001"}, Target{"cohere-embed", "embed-v4.0"},
+    Target{"bedrock-invoke", "amazon.titan-embed-text-v2:0"}};
+
+/// Of `bedrock-invoke` with Titan's body; with Cohere's it is `cohere-embed`.
+constexpr std::array kVectorClients{
+    "openai-embeddings", "gemini-embed", "vertex-predict", "cohere-embed", "bedrock-invoke"};
+
 /// The members of all of them; of those with one name the last.
 std::string merged(std::initializer_list<const Value*> objects) {
     std::map<std::string_view, const Value*> members;
@@ -71,6 +80,7 @@ Sent send(const dialect::Dialect& from, const Target& target, const std::string&
     if (!request) return refuse(request.error());
     dialect::EncodeTarget where;
     where.model_id = target.model;
+    where.embed_purpose = canon::EmbedPurpose::kDocument;  // `input_type` of the offer
     const auto encoded = dialect::find_dialect(target.dialect)->encode_request(*request, where);
     if (!encoded) return refuse(encoded.error());
     for (const dialect::Header& header : encoded->headers)
@@ -92,8 +102,9 @@ std::string fate(const Sent& without, const Sent& with) {
 
 class Table {
 public:
-    explicit Table(const std::string& client)
+    Table(const std::string& client, std::span<const Target> targets)
         : client_(client),
+          targets_(targets),
           from_(*dialect::find_dialect(client)),
           probes_(json::Document::parse(read_file(
               fmt::format("{}/tests/exchange/probes/{}.json", ENTREPOT_SOURCE_DIR, client)))) {}
@@ -103,9 +114,9 @@ public:
         ASSERT_TRUE(probes_) << client_ << ": " << probes_.error().message;
         const Value& root = probes_->root();
         out += fmt::format("\n## Clients of {}\n\n| field |", client_);
-        for (const Target& target : kTargets) out += fmt::format(" {} |", target.dialect);
+        for (const Target& target : targets_) out += fmt::format(" {} |", target.dialect);
         out += "\n| --- |";
-        for (std::size_t i = 0; i < kTargets.size(); ++i) out += " --- |";
+        for (std::size_t i = 0; i < targets_.size(); ++i) out += " --- |";
         out += '\n';
         for (const Value& probe : root["probes"].items()) {
             const auto parts = probe.items();
@@ -116,7 +127,7 @@ public:
             const std::string without = merged({&root["base"], given});
             const std::string with = merged({&root["base"], given, &parts[1]});
             out += fmt::format("| {} |", field);
-            for (const Target& target : kTargets) {
+            for (const Target& target : targets_) {
                 const Sent base = send(from_, target, without);
                 // What the field belongs to is refused there.
                 if (base.is_refused && root["refused_with"][field][target.dialect].is_string()) {
@@ -156,6 +167,7 @@ private:
     }
 
     std::string client_;
+    std::span<const Target> targets_;
     const dialect::Dialect& from_;
     Result<json::Document> probes_;
 };
@@ -180,10 +192,19 @@ Anthropic's body, are `anthropic-messages`. What suppliers keep (stored conversa
 with the supplier that keeps it, and server tools of its own making with a supplier that has them.
 )";
 
+constexpr std::string_view kVectorHead = R"(
+# Embeddings
+
+Of an offer whose `input_type` is `document`. `bedrock-invoke` is Titan's body; Cohere's is `cohere-embed`.
+`gemini-embed-batch` is a list of what `gemini-embed` asks once.
+)";
+
 TEST(Carried, NoFieldDisappearsSilentlyAndThePageSaysWhatBecomesOfEach) {
     std::string page(kHead);
     std::vector<std::string> wrong;
-    for (const char* client : kClients) Table(client).write(page, wrong);
+    for (const char* client : kClients) Table(client, kTargets).write(page, wrong);
+    page += kVectorHead;
+    for (const char* client : kVectorClients) Table(client, kVectorTargets).write(page, wrong);
     for (const std::string& sentence : wrong) ADD_FAILURE() << sentence;
     const std::string path = std::string(ENTREPOT_SOURCE_DIR) + "/docs/reference/carried.md";
     if (std::getenv("ENTREPOT_WRITE_DOCS") != nullptr) {

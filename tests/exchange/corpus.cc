@@ -173,6 +173,13 @@ std::string describe(const canon::Event& event) {
                     e.failure.retry_after ? e.failure.retry_after->count() : -1);
             },
             [](const canon::Ended&) { return std::string("ended"); },
+            [](const canon::Outcome& e) {
+                if (const auto* counted = std::get_if<canon::TokensCounted>(&e.body))
+                    return fmt::format("counted {}", counted->input_tokens);
+                const auto& vector = std::get<canon::Vector>(e.body);
+                return fmt::format(
+                    "vector {} {} {}", vector.index, static_cast<int>(vector.form), vector.numbers);
+            },
         },
         event);
 }

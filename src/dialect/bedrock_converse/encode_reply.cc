@@ -421,6 +421,8 @@ private:
             fmt::format(R"({{"message":{}}})", json::quoted(e.failure.message)));
     }
 
+    static void put(const canon::Outcome&, std::string&) {}  // of no conversation
+
     void put(const canon::Ended&, std::string& out) {
         std::string payload;
         Writer writer(payload);

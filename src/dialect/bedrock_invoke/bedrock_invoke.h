@@ -15,6 +15,7 @@ struct Delegates {
     const Dialect* messages;  ///< anthropic-messages
     const Dialect* converse;  ///< bedrock-converse: Nova's format, and all errors
     const Dialect* chat;      ///< openai-chat
+    const Dialect* embed;     ///< cohere-embed
 };
 
 /// AWS Bedrock's InvokeModel (whole) and InvokeModelWithResponseStream (frames of `chunk` events).
@@ -24,6 +25,8 @@ struct Delegates {
     const Delegates& delegates, const json::Document& body, const RequestContext& context);
 [[nodiscard]] Result<EncodedRequest> encode_request(
     const Delegates& delegates, const canon::Request& request, const EncodeTarget& target);
+/// What a reply repeats of its request; empty for most families.
+[[nodiscard]] std::string echo_of(const Delegates& delegates, const canon::Request& request);
 /// Whether the model's body is of that family, or the id does not say.
 [[nodiscard]] bool takes_family(std::string_view model_id, std::string_view family);
 [[nodiscard]] std::unique_ptr<ReplyDecoder> reply_decoder(

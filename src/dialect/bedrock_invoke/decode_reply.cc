@@ -8,6 +8,7 @@
 #include "dialect/bedrock_invoke/formats.h"
 #include "dialect/bedrock_invoke/metrics.h"
 #include "dialect/bedrock_invoke/text_reply.h"
+#include "dialect/bedrock_invoke/titan_embed.h"
 #include "framing/event_stream.h"
 #include "framing/sse.h"
 #include "json/value.h"
@@ -135,6 +136,8 @@ private:
             case Family::kChat:
             case Family::kMistralChat:
                 return through(*delegates_.chat, chat_of_mistral(reply, ReplyForm::kWhole), events);
+            case Family::kCohereEmbed: return through(*delegates_.embed, text, events);
+            case Family::kTitanEmbed: return read_titan_embed(reply, events);
             case Family::kNone: return malformed("is none of a conversation");
             case Family::kUnknown:
                 // An error under a 200 has the shape of Bedrock's errors.
@@ -260,6 +263,8 @@ private:
             case Family::kNova: delegate(*delegates_.converse); break;
             case Family::kChat:
             case Family::kMistralChat: delegate(*delegates_.chat); break;
+            case Family::kTitanEmbed:
+            case Family::kCohereEmbed:
             case Family::kNone:
             case Family::kUnknown:
                 return malformed("has the shape of no family of models that is known: " +

@@ -6,6 +6,7 @@
 #include "dialect/bedrock_invoke/formats.h"
 #include "dialect/bedrock_invoke/metrics.h"
 #include "dialect/bedrock_invoke/text_reply.h"
+#include "dialect/bedrock_invoke/titan_embed.h"
 #include "framing/event_stream.h"
 #include "framing/sse.h"
 #include "json/value.h"
@@ -28,8 +29,14 @@ const Dialect* delegate_of(const Delegates& delegates, Family family) {
         case Family::kNova: return delegates.converse;
         case Family::kChat:
         case Family::kMistralChat: return delegates.chat;
+        case Family::kCohereEmbed: return delegates.embed;
         default: return nullptr;
     }
+}
+
+/// Embed 4 answers by type where older ones give one list.
+std::string embed_form(const ReplyContext& context) {
+    return context.model.find("embed-v4") == std::string::npos ? "floats" : "types";
 }
 
 /// Adds a member to a JSON object's text.
@@ -53,7 +60,10 @@ public:
         if (const Dialect* inside = delegate_of(delegates, family_); inside != nullptr) {
             ReplyContext inner = context;
             inner.wants_usage = true;  // the body's own, which no client here can ask away
+            if (family_ == Family::kCohereEmbed) inner.family = embed_form(context);
             inner_ = inside->reply_encoder(form, inner);
+        } else if (family_ == Family::kTitanEmbed) {
+            inner_ = titan_embed_encoder(context);
         }
     }
 

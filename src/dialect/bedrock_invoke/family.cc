@@ -25,6 +25,8 @@ constexpr std::array kNames{
     Name{Family::kCohereChat, "cohere-chat"},
     Name{Family::kJurassic, "jurassic"},
     Name{Family::kDeepseekText, "deepseek-text"},
+    Name{Family::kTitanEmbed, "titan-embed"},
+    Name{Family::kCohereEmbed, "cohere-embed"},
     Name{Family::kNone, "none"},
 };
 
@@ -43,6 +45,8 @@ constexpr std::array kModels{
     Model{"amazon.nova", Family::kNova},
     Model{"amazon.titan-text", Family::kTitan},
     Model{"amazon.titan-tg1", Family::kTitan},
+    Model{"amazon.titan-embed-image", Family::kNone},
+    Model{"amazon.titan-embed", Family::kTitanEmbed},
     Model{"amazon.", Family::kNone},
     Model{"meta.", Family::kLlama},
     Model{"mistral.mistral-7b", Family::kMistralText},
@@ -52,7 +56,7 @@ constexpr std::array kModels{
     Model{"mistral.mistral-large-2407", Family::kMistralChat},
     Model{"mistral.pixtral-large-2502", Family::kMistralChat},
     Model{"mistral.", Family::kChat},
-    Model{"cohere.embed", Family::kNone},
+    Model{"cohere.embed", Family::kCohereEmbed},
     Model{"cohere.rerank", Family::kNone},
     Model{"cohere.command-text", Family::kCohereText},
     Model{"cohere.command-light", Family::kCohereText},
@@ -171,11 +175,15 @@ Family family_of_model(std::string_view model_id) {
 
 Family family_of_request(std::string_view model_id, const Value& body) {
     const Model* model = model_of(model_id);
-    if (model != nullptr && model->family == Family::kNone) return Family::kNone;
+    if (model != nullptr &&
+        (model->family == Family::kNone || model->family == Family::kTitanEmbed ||
+            model->family == Family::kCohereEmbed))
+        return model->family;
     if (has(body, "messages")) return family_of_messages(model, body);
-    if (has_any(body, {"texts", "input_type", "taskType", "text_prompts", "query"}) ||
-        (has(body, "inputText") && has_any(body, {"dimensions", "normalize", "embeddingTypes"})))
-        return Family::kNone;
+    if (has_any(body, {"texts", "input_type"})) return Family::kCohereEmbed;
+    if (has_any(body, {"taskType", "text_prompts", "query"})) return Family::kNone;
+    if (has(body, "inputText") && has_any(body, {"dimensions", "normalize", "embeddingTypes"}))
+        return Family::kTitanEmbed;
     if (has(body, "inputText")) return Family::kTitan;
     if (has(body, "message")) return Family::kCohereChat;
     if (has(body, "prompt")) return family_of_prompt(model, body);
@@ -211,8 +219,13 @@ Family family_of_reply(const Value& reply) {
         return is_text ? Family::kDeepseekText : Family::kChat;
     }
     if (reply["text"].is_string() && has(reply, "finish_reason")) return Family::kCohereChat;
-    if (has_any(reply, {"embedding", "embeddings", "embeddingsByType", "images", "artifacts"}))
-        return Family::kNone;
+    if (has_any(reply, {"embedding", "embeddingsByType"})) return Family::kTitanEmbed;
+    if (const Value& embeddings = reply["embeddings"]; !embeddings.is_null()) {
+        // Nova's are a list of objects.
+        const bool is_nova = !embeddings.items().empty() && embeddings.items()[0].is_object();
+        return is_nova ? Family::kNone : Family::kCohereEmbed;
+    }
+    if (has_any(reply, {"images", "artifacts"})) return Family::kNone;
     return Family::kUnknown;
 }
 

@@ -22,7 +22,9 @@ enum class Family : std::uint8_t {
     kCohereChat,    ///< Command R, by `message`
     kJurassic,      ///< AI21's J2
     kDeepseekText,  ///< DeepSeek R1
-    kNone,          ///< no conversation: embeddings, rerankings, images, speech
+    kTitanEmbed,    ///< Amazon's Titan, one text to a vector
+    kCohereEmbed,   ///< Cohere's embed
+    kNone,          ///< no conversation: rerankings, images, speech
     kUnknown,       ///< nothing says which
 };
 

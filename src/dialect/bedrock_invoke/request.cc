@@ -10,6 +10,7 @@
 #include "dialect/bedrock_invoke/formats.h"
 #include "dialect/bedrock_invoke/losses.h"
 #include "dialect/bedrock_invoke/prompts.h"
+#include "dialect/bedrock_invoke/titan_embed.h"
 
 namespace entrepot::dialect::bedrock_invoke {
 namespace {
@@ -45,6 +46,12 @@ Result<canon::Request> decode_nova(
     ENTREPOT_TRY(canon::Request request, delegates.converse->decode_request(converse, context));
     lift_top_k(request);
     return request;
+}
+
+/// The form of the reply is for the newer models by type, even where nobody asked for types.
+Result<canon::Request> decode_cohere_embed(
+    const Delegates& delegates, const json::Document& body, const RequestContext& context) {
+    return delegates.embed->decode_request(body, context);
 }
 
 /// The families that are in this folder alone.
@@ -93,6 +100,12 @@ public:
 private:
     Result<EncodedRequest> encode(const canon::Request& request) {
         EncodedRequest encoded;
+        const bool makes_vectors =
+            family_ == Family::kCohereEmbed || family_ == Family::kTitanEmbed;
+        if (makes_vectors != (request.task == canon::Task::kEmbed))
+            return Losses::refuse("model",
+                fmt::format(
+                    "'{}' cannot {}", excerpt(target_.model_id), canon::task_words(request.task)));
         switch (family_) {
             case Family::kMessages: {
                 if (!is_home_) ENTREPOT_TRY_DO(check_media(request.items));
@@ -107,6 +120,8 @@ private:
             }
             case Family::kChat:
             case Family::kMistralChat: return encode_chat(request);
+            case Family::kCohereEmbed: return encode_cohere_embed(request);
+            case Family::kTitanEmbed: return encode_titan_embed(request, target_);
             case Family::kCohereChat: {
                 ENTREPOT_TRY(encoded.body, encode_cohere_chat(request, target_, losses_));
                 return encoded;
@@ -124,6 +139,13 @@ private:
         ENTREPOT_TRY(
             encoded.body, encode_prompt(*prompt_format(family_), request, target_, losses_));
         return encoded;
+    }
+
+    /// Cohere's own body, but that the path names the model.
+    Result<EncodedRequest> encode_cohere_embed(const canon::Request& request) {
+        EncodeTarget target = target_;
+        target.model_id = {};
+        return delegates_.embed->encode_request(request, target);
     }
 
     /// Bedrock's Claude fetches nothing and has no files of its clients'.
@@ -177,13 +199,14 @@ Result<canon::Request> decode_request(
     switch (family) {
         case Family::kNone:
             return fail_field(ErrorCode::kUnsupported, "model",
-                "embeddings, rerankings, images and speech are no conversations: this route has "
-                "none of them");
+                "rerankings, images and speech are no conversations: this route has none of them");
         case Family::kUnknown:
             return fail_field(ErrorCode::kUnsupported, "model",
                 "neither the model's id nor the body says whose format the body has; name the "
                 "model with its maker (anthropic., meta., mistral., ...)");
         case Family::kMessages: request = decode_messages(delegates, body, inner); break;
+        case Family::kCohereEmbed: request = decode_cohere_embed(delegates, body, inner); break;
+        case Family::kTitanEmbed: request = decode_titan_embed(root, inner); break;
         case Family::kNova: request = decode_nova(delegates, body, inner); break;
         case Family::kChat: request = delegates.chat->decode_request(body, inner); break;
         case Family::kMistralChat: {
@@ -198,6 +221,11 @@ Result<canon::Request> decode_request(
     request->family = family_name(family);
     read_envelope(context.headers, *request);
     return request;
+}
+
+std::string echo_of(const Delegates& delegates, const canon::Request& request) {
+    if (family_named(request.family) != Family::kCohereEmbed) return {};
+    return delegates.embed->echo_of(request);
 }
 
 bool takes_family(std::string_view model_id, std::string_view family) {

@@ -258,6 +258,8 @@ private:
         });
     }
 
+    static void put(const canon::Outcome&) {}  // of no conversation
+
     void put(const canon::Ended&) {
         end_message([&](Writer& writer) {
             writer.member("finish_reason", word_);

@@ -459,6 +459,8 @@ private:
         out += body + "]";
     }
 
+    static void on(const canon::Outcome&, std::string&) {}  // of no conversation
+
     void on(const canon::Ended&, std::string& out) {
         is_over_ = true;
         std::string json;

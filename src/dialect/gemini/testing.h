@@ -53,6 +53,7 @@ inline std::string show(const canon::Event& event) {
                 "failed {} {} {}", e.failure.status, e.failure.code, e.failure.message);
         }
         std::string operator()(const canon::Ended&) const { return "ended"; }
+        std::string operator()(const canon::Outcome&) const { return "outcome"; }
     };
     return std::visit(Show(), event);
 }

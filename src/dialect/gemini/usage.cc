@@ -82,6 +82,7 @@ bool UsageReader::lay_over(const Value& metadata) {
         if (const Value* details = find(metadata, name)) into = modalities_of(*details);
     };
     split("promptTokensDetails", prompt_of_);
+    split("promptTokenDetails", prompt_of_);  // so spelled of embeddings
     split("cacheTokensDetails", cached_of_);
     split("toolUsePromptTokensDetails", tool_use_of_);
     split("candidatesTokensDetails", candidates_of_);

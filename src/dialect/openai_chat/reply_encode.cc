@@ -125,6 +125,7 @@ private:
         is_over_ = true;
     }
     void on(const canon::Ended&, std::string& out);
+    static void on(const canon::Outcome&, std::string&) {}  // of no conversation
 
     /// Writes a chunk of one choice; `fill` writes the delta's members. The first one of a choice
     /// is preceded by its role.

@@ -74,6 +74,7 @@ public:
                                early_.push_back(e);
                        },
                        [&](const canon::Failed& e) { fail_with(e.failure); },
+                       [](const canon::Outcome&) {},  // of no conversation
                        [&](const auto& e) {
                            open();
                            on(e);

@@ -11,7 +11,8 @@ class Anthropic final : public Supplier {
 public:
     Anthropic(Endpoint endpoint, const config::CloudSettings& cloud)
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
-          dialect_(*dialect::find_dialect("anthropic-messages")) {
+          dialect_(*dialect::find_dialect("anthropic-messages")),
+          count_(*dialect::find_dialect("anthropic-count-tokens")) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
         lines.add("x-api-key", cloud.api_key.reveal());
@@ -20,12 +21,14 @@ public:
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/v1/messages";
-        return {{&dialect_, target, target, header_lines_}};
+        const std::string count = target + "/count_tokens";
+        return {{&dialect_, target, target, header_lines_}, {&count_, count, {}, header_lines_}};
     }
     std::string_view request_id_header() const override { return "request-id"; }
 
 private:
     const dialect::Dialect& dialect_;
+    const dialect::Dialect& count_;
     std::string header_lines_;
 };
 

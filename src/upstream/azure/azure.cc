@@ -16,6 +16,7 @@ public:
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
           dialect_(*dialect::find_dialect("azure-openai")),
           responses_(*dialect::find_dialect("openai-responses")),
+          embeddings_(*dialect::find_dialect("openai-embeddings")),
           api_version_(cloud.api_version) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
@@ -29,10 +30,13 @@ public:
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
-        const std::string target = api_version_.empty()
-            ? base_path_ + "/openai/v1/chat/completions"
-            : fmt::format("{}/openai/deployments/{}/chat/completions?api-version={}", base_path_,
-                  percent_encode(model_at_cloud), percent_encode(api_version_));
+        const auto at = [&](std::string_view call) {
+            return api_version_.empty()
+                ? fmt::format("{}/openai/v1/{}", base_path_, call)
+                : fmt::format("{}/openai/deployments/{}/{}?api-version={}", base_path_,
+                      percent_encode(model_at_cloud), call, percent_encode(api_version_));
+        };
+        const std::string target = at("chat/completions");
         std::vector<Voice> voices{{&dialect_, target, target, header_lines_, {}, {}, quirks_}};
         // Responses came with 2025-03-01-preview; there the body names the deployment.
         if (api_version_.empty() || api_version_.substr(0, 10) >= "2025-03-01") {
@@ -42,6 +46,7 @@ public:
                       percent_encode(api_version_));
             voices.push_back({&responses_, responses, responses, header_lines_});
         }
+        voices.push_back({&embeddings_, at("embeddings"), {}, header_lines_});
         return voices;
     }
     std::string_view request_id_header() const override { return "apim-request-id"; }
@@ -49,6 +54,7 @@ public:
 private:
     const dialect::Dialect& dialect_;
     const dialect::Dialect& responses_;
+    const dialect::Dialect& embeddings_;
     std::string api_version_;
     std::string header_lines_;
     Quirks quirks_;

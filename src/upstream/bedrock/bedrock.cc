@@ -113,10 +113,22 @@ public:
         // Ids hold `:`, and ARNs `/` as well: one path segment.
         const std::string model =
             fmt::format("{}/model/{}", base_path_, percent_encode(model_at_cloud));
+        Voice invoke{
+            &invoke_, model + "/invoke", model + "/invoke-with-response-stream", header_lines_, {}};
+        // What is no model of conversations is reached by its own bodies alone.
+        const bool makes_vectors = model_at_cloud.find("embed") != std::string_view::npos;
+        invoke.tasks =
+            canon::task_bit(makes_vectors ? canon::Task::kEmbed : canon::Task::kConverse);
+        if (makes_vectors) {
+            // Titan takes one text a call, Cohere 96.
+            invoke.inputs_max = model_at_cloud.find("titan") != std::string_view::npos ? 1 : 96;
+            return {std::move(invoke)};
+        }
         std::vector<Voice> voices{
             {&dialect_, model + "/converse", model + "/converse-stream", header_lines_, {}},
-            {&invoke_, model + "/invoke", model + "/invoke-with-response-stream", header_lines_,
-                {}}};
+            std::move(invoke),
+            {dialect::find_dialect("bedrock-count-tokens"), model + "/count-tokens", {},
+                header_lines_, {}}};
         // Documented for OpenAI's open weights; a profile or an ARN is no name there.
         if (model_at_cloud.starts_with("openai.gpt-oss")) voices.push_back(openai);
         return voices;

@@ -21,7 +21,10 @@ public:
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/v2/chat";
-        return {{&dialect_, target, target, header_lines_}};
+        Voice embed{
+            dialect::find_dialect("cohere-embed"), base_path_ + "/v2/embed", {}, header_lines_};
+        embed.inputs_max = 96;
+        return {{&dialect_, target, target, header_lines_}, std::move(embed)};
     }
     std::string_view request_id_header() const override { return "x-debug-trace-id"; }
 

@@ -35,8 +35,18 @@ public:
         }
         const std::string model =
             fmt::format("{}/{}/{}", base_path_, collection, percent_encode(model_at_cloud));
+        // Translated embeddings go to the first that makes them, which takes many.
+        Voice many{dialect::find_dialect("gemini-embed-batch"), model + ":batchEmbedContents", {},
+            header_lines_};
+        many.inputs_max = 100;
+        Voice one{
+            dialect::find_dialect("gemini-embed"), model + ":embedContent", {}, header_lines_};
+        one.inputs_max = 1;
         return {{&dialect_, model + ":generateContent", model + ":streamGenerateContent?alt=sse",
-            header_lines_}};
+                    header_lines_},
+            std::move(many), std::move(one),
+            {dialect::find_dialect("gemini-count-tokens"), model + ":countTokens", {},
+                header_lines_}};
     }
 
 private:

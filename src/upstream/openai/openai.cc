@@ -31,6 +31,8 @@ public:
         : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
           dialect_(*dialect::find_dialect("openai-chat")),
           responses_(*dialect::find_dialect("openai-responses")),
+          embeddings_(*dialect::find_dialect("openai-embeddings")),
+          count_(*dialect::find_dialect("openai-input-tokens")),
           has_responses_(cloud.kind == config::CloudKind::kOpenai) {
         net::HeaderLines lines;
         lines.add("content-type", "application/json");
@@ -54,13 +56,18 @@ public:
         if (has_responses_) {
             const std::string responses = base_path_ + "/responses";
             voices.push_back({&responses_, responses, responses, header_lines_});
+            voices.push_back({&count_, responses + "/input_tokens", {}, header_lines_});
         }
+        const std::string embeddings = base_path_ + "/embeddings";
+        voices.push_back({&embeddings_, embeddings, {}, header_lines_});
         return voices;
     }
 
 private:
     const dialect::Dialect& dialect_;
     const dialect::Dialect& responses_;
+    const dialect::Dialect& embeddings_;
+    const dialect::Dialect& count_;
     bool has_responses_;
     std::string header_lines_;
     Quirks quirks_;
