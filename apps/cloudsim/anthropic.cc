@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cloudsim/cloud.h"
+#include "cloudsim/embeddings.h"
 #include "cloudsim/messages.h"
 #include "json/value.h"
 #include "json/writer.h"
@@ -32,7 +33,8 @@ public:
         if (!in.headers.find("anthropic-version"))
             return std::unexpected(
                 error(400, "invalid_request_error", "anthropic-version: header is required"));
-        if (in.path != "/v1/messages")
+        const bool is_count = in.path == "/v1/messages/count_tokens";
+        if (in.path != "/v1/messages" && !is_count)
             return std::unexpected(error(404, "not_found_error", "Not found"));
         if (in.method != "POST")
             return std::unexpected(error(405, "invalid_request_error", "Method Not Allowed"));
@@ -49,7 +51,20 @@ public:
         };
         if (!has_model(address_, ask.model))
             return fail(error(404, "not_found_error", "model: " + ask.model));
-        if (auto read = messages::read(root, ask); !read) return fail(bad(read.error()));
+        if (!is_count) {
+            if (auto read = messages::read(root, ask); !read) return fail(bad(read.error()));
+            return ask;
+        }
+        for (const std::string_view field :
+            {"max_tokens", "temperature", "stream", "stop_sequences"})
+            if (!root[field].is_null())
+                return fail(bad(fmt::format("{}: Extra inputs are not permitted", field)));
+        std::string capped(root.raw());
+        capped.insert(capped.find('{') + 1, R"("max_tokens":1048576,)");
+        const auto message = json::Document::parse(capped);
+        if (auto read = messages::read(message->root(), ask); !read) return fail(bad(read.error()));
+        count_only(ask,
+            [](std::int64_t tokens) { return fmt::format(R"({{"input_tokens":{}}})", tokens); });
         return ask;
     }
 

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cloudsim/cloud.h"
 #include "cloudsim/converse.h"
+#include "cloudsim/embeddings.h"
 #include "cloudsim/identity.h"
 #include "cloudsim/invoke.h"
 #include "crypto/sigv4.h"
@@ -30,7 +31,8 @@ public:
         address_.models = {"us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-lite-v1:0",
             "amazon.nova-pro-v1:0", "openai.gpt-oss-120b-1:0", "amazon.titan-text-express-v1",
             "meta.llama3-8b-instruct-v1:0", "mistral.mistral-7b-instruct-v0:2",
-            "cohere.command-text-v14", "cohere.command-r-v1:0"};
+            "cohere.command-text-v14", "cohere.command-r-v1:0", "amazon.titan-embed-text-v2:0",
+            "cohere.embed-english-v3"};
     }
 
     const CloudAddress& address() const override { return address_; }
@@ -44,7 +46,8 @@ public:
             slash == std::string_view::npos ? std::string_view() : in.path.substr(slash + 1);
         ask.is_invoked = operation == "invoke" || operation == "invoke-with-response-stream";
         if (!in.path.starts_with(kBefore) || slash < kBefore.size() ||
-            (!ask.is_invoked && operation != "converse" && operation != "converse-stream"))
+            (!ask.is_invoked && operation != "converse" && operation != "converse-stream" &&
+                operation != "count-tokens"))
             return std::unexpected(
                 error(404, "UnknownOperationException", "The requested operation is not known."));
         if (in.method != "POST")
@@ -61,6 +64,25 @@ public:
         const auto parsed = json::Document::parse(std::string(in.body));
         if (!parsed || !parsed->root().is_object())
             return fail(error(400, "SerializationException", "The body is no JSON object."));
+        if (is_embedding_model(ask.model)) {
+            const auto read = !ask.is_invoked
+                ? std::unexpected<std::string>("This action doesn't support the model.")
+                : ask.model.starts_with("amazon.")
+                ? read_titan_embedding(parsed->root(), ask)
+                : read_cohere_embeddings(parsed->root(), false, ask);
+            if (!read) return fail(invalid(read.error()));
+            return ask;
+        }
+        if (operation == "count-tokens") {
+            const Value& converse = parsed->root()["input"]["converse"];
+            if (!converse.is_object())
+                return fail(invalid("this simulation counts what Converse is asked"));
+            if (auto read = converse::read(converse, ask); !read)
+                return fail(invalid(read.error()));
+            count_only(ask,
+                [](std::int64_t tokens) { return fmt::format(R"({{"inputTokens":{}}})", tokens); });
+            return ask;
+        }
         const auto read = ask.is_invoked ? invoke::read(parsed->root(), ask)
                                          : converse::read(parsed->root(), ask);
         if (!read) return fail(invalid(read.error()));

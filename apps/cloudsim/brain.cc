@@ -174,8 +174,8 @@ void Brain::cut(const Ask& ask, Answer& answer) const {
 
 void Brain::count(const Ask& ask, const Control& control, Answer& answer) {
     using canon::Meter;
-    if (control.usage_override) {
-        answer.usage = *control.usage_override;
+    if (control.usage_override || ask.usage) {
+        answer.usage = control.usage_override ? *control.usage_override : *ask.usage;
         return;
     }
     if (seen_.size() > kSeenMax) seen_.clear();

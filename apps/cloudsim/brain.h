@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include "cloudsim/control.h"
 
 namespace entrepot::cloudsim {
+
+struct Answer;
 
 /// What a request asks, whatever its cloud.
 struct Ask {
@@ -46,6 +49,11 @@ struct Ask {
     std::size_t marked_bytes = 0;
     bool is_mark_long = false;
     bool is_cached_unasked = false;  ///< long prompts are, at the OpenAI kinds
+
+    /// Of a task that is no conversation: what it uses, and its whole reply (`has_usage`: it tells
+    /// what it used).
+    std::optional<canon::Usage> usage;
+    std::function<std::string(const Answer&, bool has_usage)> reply;
 };
 
 enum class Finish : std::uint8_t { kStop, kLength, kToolCalls, kStopSequence };

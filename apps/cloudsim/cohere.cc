@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cloudsim/cloud.h"
+#include "cloudsim/embeddings.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -34,8 +35,8 @@ public:
     Cohere() {
         address_.name = address_.kind = "cohere";
         address_.api_key = "cohere-sim-key-0001";
-        address_.models = {
-            "command-a-03-2025", "command-a-reasoning-08-2025", "command-a-vision-07-2025"};
+        address_.models = {"command-a-03-2025", "command-a-reasoning-08-2025",
+            "command-a-vision-07-2025", "embed-v4.0"};
     }
 
     const CloudAddress& address() const override { return address_; }
@@ -45,7 +46,8 @@ public:
             return std::unexpected(error(401, "no api key supplied"));
         if (!has_key(in, "", address_.api_key))
             return std::unexpected(error(401, "invalid api token"));
-        if (in.path != "/v2/chat") return std::unexpected(error(404, "page not found"));
+        if (in.path != "/v2/chat" && in.path != "/v2/embed")
+            return std::unexpected(error(404, "page not found"));
         if (in.method != "POST") return std::unexpected(error(405, "method not allowed"));
         const auto parsed = json::Document::parse(std::string(in.body));
         if (!parsed || !parsed->root().is_object())
@@ -63,6 +65,11 @@ public:
                 fmt::format("model '{}' not found, make sure the correct model ID was used and "
                             "that you have access to the model.",
                     ask.model)));
+        if (in.path == "/v2/embed") {
+            if (auto read = read_cohere_embeddings(root, true, ask); !read)
+                return fail(bad(read.error()));
+            return ask;
+        }
         if (auto read = read_fields(root); !read) return fail(std::move(read.error()));
         if (auto read = read_tools(root, ask); !read) return fail(std::move(read.error()));
         if (auto read = read_messages(root, ask); !read) return fail(std::move(read.error()));

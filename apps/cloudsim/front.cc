@@ -173,7 +173,9 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
 }
 
 Co<void> Front::send_whole(Job& job, net::ServerRequest&, net::ResponseWriter& response) {
-    std::string body = cloud_->whole(job.ask, job.answer, job.has_usage, world_.core.wall());
+    std::string body = job.ask.reply
+        ? job.ask.reply(job.answer, job.has_usage)
+        : cloud_->whole(job.ask, job.answer, job.has_usage, world_.core.wall());
     if (job.fault == Fault::kTruncateStream) {
         response.start(200, job.headers.text());
         const Result<void> sent =

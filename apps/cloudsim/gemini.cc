@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cloudsim/cloud.h"
+#include "cloudsim/embeddings.h"
 #include "cloudsim/generate.h"
 #include "json/value.h"
 #include "json/writer.h"
@@ -19,7 +20,8 @@ public:
     Gemini() {
         address_.name = address_.kind = "gemini";
         address_.api_key = "AIzaSim0001";
-        address_.models = {"gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash-preview"};
+        address_.models = {"gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash-preview",
+            "gemini-embedding-001", "gemini-embedding-2"};
     }
 
     const CloudAddress& address() const override { return address_; }
@@ -38,8 +40,12 @@ public:
             refusal.model = ask.model;
             return std::unexpected(std::move(refusal));
         };
-        if ((verb != "generateContent" && verb != "streamGenerateContent") ||
-            !has_model(address_, ask.model))
+        const bool is_embedding = verb == "embedContent" || verb == "batchEmbedContents";
+        const bool is_count = verb == "countTokens";
+        const bool is_known = is_embedding || is_count || verb == "generateContent" ||
+            verb == "streamGenerateContent";
+        if (!is_known || !has_model(address_, ask.model) ||
+            is_embedding != is_embedding_model(ask.model))
             return fail(error(404, "NOT_FOUND",
                 fmt::format("models/{} is not found for API version v1beta, or is not supported "
                             "for {}. Call ListModels to see the list of available models and "
@@ -51,8 +57,23 @@ public:
         const auto parsed = json::Document::parse(std::string(in.body));
         if (!parsed || !parsed->root().is_object())
             return fail(generate::refuse(400, "Invalid JSON payload received. Unexpected token."));
-        if (auto read = generate::read(parsed->root(), generate::Service::kGemini, ask); !read)
+        if (is_embedding) {
+            if (auto read = read_google_embeddings(parsed->root(), verb, ask); !read)
+                return fail(generate::refuse(400, read.error()));
+            return ask;
+        }
+        const json::Value& wrapped = parsed->root()["generateContentRequest"];
+        if (is_count && wrapped.is_object() && wrapped["model"].string() != "models/" + ask.model)
+            return fail(generate::refuse(400, "GenerateContentRequest.model: unexpected name"));
+        const json::Value& root = wrapped.is_object() ? wrapped : parsed->root();
+        if (auto read = generate::read(root, generate::Service::kGemini, ask); !read)
             return fail(std::move(read.error()));
+        if (is_count)
+            count_only(ask, [](std::int64_t tokens) {
+                return fmt::format(R"({{"totalTokens":{},"promptTokensDetails":[{{)"
+                                   R"("modality":"TEXT","tokenCount":{}}}]}})",
+                    tokens, tokens);
+            });
         return ask;
     }
 

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cloudsim/cloud.h"
+#include "cloudsim/embeddings.h"
 #include "cloudsim/identity.h"
 #include "cloudsim/responses.h"
 #include "json/value.h"
@@ -36,18 +37,19 @@ public:
             case OpenAiKind::kOpenAi:
                 address_.name = "openai";
                 address_.api_key = "sk-sim-openai-0001";
-                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-5", "o4-mini"};
+                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-5", "o4-mini",
+                    "text-embedding-3-small", "text-embedding-3-large"};
                 break;
             case OpenAiKind::kCompatible:
                 address_.name = "openai_compatible";
                 address_.api_key = "sk-sim-compatible-0001";
-                address_.models = {"llama-3.3-70b", "tiny", "gpt-4o-mini"};
+                address_.models = {"llama-3.3-70b", "tiny", "gpt-4o-mini", "bge-m3"};
                 break;
             case OpenAiKind::kAzure:
                 address_.name = "azure";
                 address_.api_key = "simazurekey0001";
                 address_.region = "swedencentral";
-                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-5"};
+                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-5", "text-embedding-3-small"};
                 break;
         }
         address_.kind = address_.name;
@@ -78,10 +80,13 @@ public:
                 "invalid_request_error", "", "invalid_api_key"));
         }
         if (path.ends_with("/models") && in.method == "GET") return std::unexpected(models());
+        const bool is_count = kind_ == OpenAiKind::kOpenAi && path == "/v1/responses/input_tokens";
         const bool is_responses =
-            (kind_ != OpenAiKind::kCompatible || is_behind_) && path.ends_with("/responses");
-        if (!is_azure() && path != "/v1/chat/completions" &&
-            !(is_responses && path == "/v1/responses"))
+            ((kind_ != OpenAiKind::kCompatible || is_behind_) && path.ends_with("/responses")) ||
+            is_count;
+        const bool is_embeddings = path.ends_with("/embeddings");
+        if (!is_azure() && path != "/v1/chat/completions" && path != "/v1/embeddings" &&
+            !(is_responses && path == "/v1/responses") && !is_count)
             return std::unexpected(error(404,
                 fmt::format("Invalid URL ({} {})", in.method, in.path), "invalid_request_error"));
         if (in.method != "POST")
@@ -94,7 +99,14 @@ public:
         if (is_azure() && !parsed->root()["stream_options"].is_null() && !knows_usage(in.query))
             return std::unexpected(error(400,
                 "Unrecognized request argument supplied: stream_options", "invalid_request_error"));
-        return read_body(parsed->root(), deployment, is_responses);
+        if (is_embeddings) return read_embeddings(parsed->root(), deployment);
+        auto ask = read_body(parsed->root(), deployment, is_responses);
+        if (ask && is_count)
+            count_only(*ask, [](std::int64_t tokens) {
+                return fmt::format(
+                    R"({{"object":"response.input_tokens","input_tokens":{}}})", tokens);
+            });
+        return ask;
     }
 
     std::string content_type(bool is_stream) const override {
@@ -248,20 +260,22 @@ private:
     static bool route_azure(
         std::string_view path, std::string_view query, std::string& deployment) {
         if (path == "/openai/v1/chat/completions" || path == "/openai/v1/models" ||
-            path == "/openai/v1/responses")
+            path == "/openai/v1/responses" || path == "/openai/v1/embeddings")
             return true;
         bool has_version = false;
         for (const std::string_view pair : split(query, '&'))
             has_version = has_version || (pair.starts_with("api-version=") && pair.size() > 12);
         if (path == "/openai/responses") return has_version;
         constexpr std::string_view kBefore = "/openai/deployments/";
-        constexpr std::string_view kAfter = "/chat/completions";
-        if (!path.starts_with(kBefore) || !path.ends_with(kAfter) ||
-            path.size() <= kBefore.size() + kAfter.size())
-            return false;
-        deployment = percent_decoded(
-            path.substr(kBefore.size(), path.size() - kBefore.size() - kAfter.size()));
-        return has_version;
+        for (const std::string_view after : {"/chat/completions", "/embeddings"}) {
+            if (!path.starts_with(kBefore) || !path.ends_with(after) ||
+                path.size() <= kBefore.size() + after.size())
+                continue;
+            deployment = percent_decoded(
+                path.substr(kBefore.size(), path.size() - kBefore.size() - after.size()));
+            return has_version;
+        }
+        return false;
     }
 
     Refusal error(int status, std::string_view message, std::string_view type,
@@ -301,11 +315,26 @@ private:
         return out;
     }
 
-    Answered<Ask> read_body(
-        const Value& root, const std::string& deployment, bool is_responses) const {
+    Answered<Ask> read_embeddings(const Value& root, const std::string& deployment) const {
         Ask ask;
-        ask.is_responses = is_responses;
-        ask.is_cached_unasked = true;
+        if (auto known = read_model(root, deployment, ask); !known)
+            return std::unexpected(std::move(known).error());
+        Refusal refused;
+        if (!is_embedding_model(ask.model)) {
+            refused = error(403, "You are not allowed to generate embeddings from this model",
+                "invalid_request_error");
+        } else if (auto read = read_openai_embeddings(root, kind_ != OpenAiKind::kCompatible, ask);
+            !read) {
+            refused = bad(read.error().message, read.error().param);
+        } else {
+            return ask;
+        }
+        refused.model = ask.model;
+        return std::unexpected(std::move(refused));
+    }
+
+    /// Whether a model is named that this cloud has.
+    Answered<void> read_model(const Value& root, const std::string& deployment, Ask& ask) const {
         ask.model = deployment.empty() ? std::string(root["model"].string()) : deployment;
         if (ask.model.empty())
             return std::unexpected(bad("you must provide a model parameter", "model"));
@@ -324,6 +353,16 @@ private:
             out.model = ask.model;
             return std::unexpected(std::move(out));
         }
+        return {};
+    }
+
+    Answered<Ask> read_body(
+        const Value& root, const std::string& deployment, bool is_responses) const {
+        Ask ask;
+        ask.is_responses = is_responses;
+        ask.is_cached_unasked = true;
+        if (auto known = read_model(root, deployment, ask); !known)
+            return std::unexpected(std::move(known).error());
         if (is_responses) {
             if (auto read = read_responses(root, ask); !read) {
                 Refusal out = bad(read.error().message, read.error().param);
