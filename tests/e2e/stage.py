@@ -32,12 +32,35 @@ TARGETS = [
 # In the matrix only: models that take texts and no more.
 TEXT_TARGETS = [("e2e-llama", "bedrock", "meta.llama3-8b-instruct-v1:0"),
                 ("e2e-oci-cohere-1", "oci_signed", "cohere.command-r-08-2024")]
+# Models that make vectors: the same, whichever cloud is asked.
+VECTORS = [
+    ("e2e-vectors-openai", "openai", "text-embedding-3-small"),
+    ("e2e-vectors-compatible", "openai_compatible", "bge-m3"),
+    ("e2e-vectors-azure", "azure", "text-embedding-3-small"),
+    ("e2e-vectors-gemini", "gemini", "gemini-embedding-2"),
+    ("e2e-vectors-titan", "bedrock", "amazon.titan-embed-text-v2:0"),
+    ("e2e-vectors-bedrock-cohere", "bedrock", "cohere.embed-english-v3"),
+    ("e2e-vectors-cohere", "cohere", "embed-v4.0"),
+]
+# Whose suppliers count tokens, and one whose does not.
+COUNTERS = [
+    ("e2e-count-openai", "openai", "gpt-4o-mini"),
+    ("e2e-count-anthropic", "anthropic", "claude-sonnet-4-5-20250929"),
+    ("e2e-count-gemini", "gemini", "gemini-2.5-flash"),
+    ("e2e-count-bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("e2e-count-compatible", "openai_compatible", "llama-3.3-70b"),
+]
 PRICE = '{input: "1.00", cache_read: "0.10", output: "2.00", currency: USD}'
 
 
 def offer_yaml(cloud, model_id):
     return (f"{{cloud: {cloud}, id: \"{model_id}\", context_tokens: 128000, "
             f"max_output_tokens: 4096, price: {PRICE}}}")
+
+
+def vectors_yaml(cloud, model_id):
+    return (f"{{cloud: {cloud}, id: \"{model_id}\", input_type: document, "
+            'price: {input: "1.00", output: "0", currency: USD}}')
 
 
 class Gateway:
@@ -112,7 +135,8 @@ class Stage:
         self.sim = Cloudsim(self.build, self.folder / "cloudsim.log")
         clouds = self.sim.clouds_yaml()
         models = {name: {"sim": offer_yaml(kind, model_id)}
-                  for name, kind, model_id in TARGETS + TEXT_TARGETS}
+                  for name, kind, model_id in TARGETS + TEXT_TARGETS + COUNTERS}
+        models |= {name: {"sim": vectors_yaml(kind, model_id)} for name, kind, model_id in VECTORS}
         self.gateway = Gateway(self.build, self.folder, clouds, models)
         try:
             self.gateway.start()
@@ -133,6 +157,8 @@ class Stage:
                 "access_key": ACCESS_KEY,
                 "admin_url": self.gateway.admin_url, "admin_token": self.gateway.token,
                 "sim_url": self.sim.url,
+                "vectors": [{"kind": kind, "model": name} for name, kind, _ in VECTORS],
+                "counters": [{"kind": kind, "model": name} for name, kind, _ in COUNTERS],
                 "targets": listed(TARGETS), "text_targets": listed(TEXT_TARGETS)}
 
     def checks(self):

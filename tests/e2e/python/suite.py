@@ -200,6 +200,25 @@ def models(_model):
 
 
 @once
+def embeddings(_model):
+    """embeddings.create, as numbers and in base64, before every kind"""
+    same = None
+    for target in PLAN["vectors"]:
+        model = target["model"]
+        # The SDK asks for base64 and decodes it, unless it is told to ask for numbers.
+        packed = CLIENT.embeddings.create(model=model, input=["one", "two"])
+        plain = CLIENT.embeddings.create(model=model, input=["one", "two"],
+                                         encoding_format="float")
+        assert [item.index for item in packed.data] == [0, 1], model
+        assert packed.usage.prompt_tokens > 0, model
+        for a, b in zip(packed.data, plain.data):
+            assert len(a.embedding) == 64, model
+            assert all(abs(x - y) < 1e-6 for x, y in zip(a.embedding, b.embedding)), model
+        same = same or plain.data[1].embedding
+        assert all(abs(x - y) < 1e-6 for x, y in zip(same, plain.data[1].embedding)), model
+
+
+@once
 def client_errors(model):
     """errors of the client's own raise the SDK's own errors"""
     stranger = openai.OpenAI(base_url=PLAN["base_url"], api_key="sk-wrong", max_retries=0)
