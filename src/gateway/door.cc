@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
+#include <numeric>
 
 #include "base/query.h"
 #include "base/text.h"
@@ -165,6 +168,33 @@ const dialect::Dialect& chat_dialect() {
     return dialect;
 }
 
+/// The dialect of each row; null: not built in.
+const auto& dialects_of_rows() {
+    static const auto all = [] {
+        std::array<const dialect::Dialect*, kRows.size()> dialects{};
+        for (std::size_t i = 0; i < kRows.size(); ++i)
+            dialects[i] = dialect::find_dialect(kRows[i].dialect);
+        return dialects;
+    }();
+    return all;
+}
+
+Door door_of(std::size_t i, std::string_view model) {
+    const Row& row = kRows[i];
+    Door door{row.operation, dialects_of_rows()[i], {}, {}};
+    if (!model.empty()) door.model = percent_decode(model);
+    if (row.form != Form::kByBody) door.is_stream = row.form == Form::kStream;
+    return door;
+}
+
+/// How many segments both begin with.
+std::size_t segments_shared(std::string_view a, std::string_view b) {
+    for (std::size_t shared = 0;; ++shared) {
+        const std::string_view segment = next_segment(a);
+        if (segment.empty() || segment != next_segment(b)) return shared;
+    }
+}
+
 }  // namespace
 
 bool is_chat_path(std::string_view path) { return path == kRows.front().pattern; }
@@ -172,21 +202,17 @@ bool is_chat_path(std::string_view path) { return path == kRows.front().pattern;
 std::optional<Door> find_door(std::string_view path) {
     if (is_chat_path(path)) [[likely]]
         return Door{kGenerate, &chat_dialect(), {}, {}};
+    // Most paths without a model in them are a row's own text.
+    for (std::size_t i = 0; i < kRows.size(); ++i)
+        if (path == kRows[i].pattern && dialects_of_rows()[i] != nullptr) return door_of(i, {});
     // A verb behind the model is the longer and the surer match: those rows go first.
     const bool has_slashes_too_many = path.contains("//");
     for (const bool with_verb : {true, false}) {
         for (std::size_t i = 0; i < kRows.size(); ++i) {
-            if (kHasVerb[i] != with_verb) continue;
+            if (kHasVerb[i] != with_verb || dialects_of_rows()[i] == nullptr) continue;
             if (!has_slashes_too_many && !path.starts_with(kBeginnings[i])) continue;
-            const Row& row = kRows[i];
             std::string_view model;
-            if (!fits(row.pattern, path, model)) continue;
-            const dialect::Dialect* dialect = dialect::find_dialect(row.dialect);
-            if (dialect == nullptr) continue;
-            Door door{row.operation, dialect, {}, {}};
-            if (!model.empty()) door.model = percent_decode(model);
-            if (row.form != Form::kByBody) door.is_stream = row.form == Form::kStream;
-            return door;
+            if (fits(kRows[i].pattern, path, model)) return door_of(i, model);
         }
     }
     return std::nullopt;
@@ -216,12 +242,18 @@ const dialect::Dialect& dialect_of_prefix(std::string_view path) {
     return chat_dialect();
 }
 
-std::string list_doors() {
+std::string doors_near(std::string_view path) {
+    constexpr std::size_t kNamed = 6;
+    std::array<std::size_t, kRows.size()> rows{};
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    std::ranges::stable_sort(rows, std::ranges::greater(),
+        [&](std::size_t i) { return segments_shared(kRows[i].pattern, path); });
     std::string out;
-    for (const Row& row : kRows) {
-        if (dialect::find_dialect(row.dialect) == nullptr) continue;
+    for (std::size_t named = 0; const std::size_t i : rows) {
+        if (dialects_of_rows()[i] == nullptr) continue;
         out += fmt::format("{}{} {}", out.empty() ? "" : ", ",
-            row.operation == kModels ? "GET" : "POST", row.pattern);
+            kRows[i].operation == kModels ? "GET" : "POST", kRows[i].pattern);
+        if (++named == kNamed) break;
     }
     return out;
 }

@@ -37,7 +37,7 @@ struct Door {
 /// The dialect that a client of this path is likely to understand, for errors where no door is.
 [[nodiscard]] const dialect::Dialect& dialect_of_prefix(std::string_view path);
 
-/// Every door, `POST /v1/messages`, in the order of DESIGN's table: for words and documentation.
-[[nodiscard]] std::string list_doors();
+/// A few doors, `POST /v1/messages`, those that begin as the path does first: for who found none.
+[[nodiscard]] std::string doors_near(std::string_view path);
 
 }  // namespace entrepot::gateway

@@ -75,10 +75,14 @@ TEST(Door, WhereThereIsNoneTheErrorIsInTheDialectOfThePath) {
     EXPECT_EQ(dialect_of_prefix("/v1/files").name, "openai-chat");
 }
 
-TEST(Door, TheListNamesOnlyWhatIsServed) {
-    const std::string list = list_doors();
-    EXPECT_NE(list.find("POST /v1/messages"), std::string::npos);
-    EXPECT_NE(list.find("GET /v1/models"), std::string::npos);
+TEST(Door, WhoFindsNoneIsToldOfThoseThatBeginAlike) {
+    EXPECT_TRUE(doors_near("/v1/nothing").starts_with("POST /v1/chat/completions, "));
+    EXPECT_TRUE(doors_near("/model/m/other").starts_with("POST /model/{model}/converse, "));
+    EXPECT_TRUE(doors_near("/openai/deployments/x").starts_with("POST /openai/deployments/"));
+    const std::string near = doors_near("/v1/messages/other");
+    EXPECT_TRUE(near.starts_with("POST /v1/messages, ")) << near;
+    EXPECT_NE(near.find("GET /v1/models"), near.npos) << near;
+    EXPECT_LT(near.size(), 300U);
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ std::optional<Door> door_of(const net::ServerRequest& request) {
 
 Error nothing_at(const net::ServerRequest& request) {
     return Error{ErrorCode::kNotFound,
-        fmt::format("there is nothing at {} {}; this gateway serves {}", excerpt(request.method),
-            excerpt(request.path), list_doors()),
+        fmt::format("there is nothing at {} {}; this gateway serves {} and more (docs/dialects)",
+            excerpt(request.method), excerpt(request.path), doors_near(request.path)),
         {}, {}};
 }
 

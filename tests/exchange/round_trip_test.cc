@@ -427,12 +427,16 @@ TEST_P(RoundTrip, EveryReplyComesHomeWholeAndStreamed) {
         }
         findings.note(form == ReplyForm::kWhole ? Side::kReply : Side::kStream,
             differences(told(*events), told(*back)), exchange.id);
+        ++count[form == ReplyForm::kWhole ? "whole" : "streamed"];
+        // Vectors are told in one form alone.
+        if (std::ranges::any_of(*events,
+                [](const canon::Event& e) { return std::holds_alternative<canon::Outcome>(e); }))
+            continue;
         const auto [turned_bytes, turned_headers] = written(exchange, *events, other);
         const auto turned = read(other, turned_bytes, turned_headers);
         ASSERT_TRUE(turned) << exchange.id << " " << turned.error().message;
         findings.note(
             Side::kForms, differences(told(fold(*events)), told(fold(*turned))), exchange.id);
-        ++count[form == ReplyForm::kWhole ? "whole" : "streamed"];
     }
     std::printf("%s: %zu whole replies and %zu streams came home\n",
         std::string(home().name).c_str(), count["whole"], count["streamed"]);
