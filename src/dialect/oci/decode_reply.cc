@@ -63,8 +63,11 @@ public:
         return !choices_.empty() &&
             std::ranges::all_of(choices_, [](const auto& c) { return c.second.is_finished; });
     }
-    /// Cohere's formats have no end but the finish reason, and usage may still follow it.
-    [[nodiscard]] bool may_end_here() const { return is_cohere_ && !is_over_ && is_answered(); }
+    /// Cohere's formats have no end but the finish reason, and usage may still follow it. Of
+    /// GENERIC's usage nothing follows but [DONE], unless choices come one by one and count each.
+    [[nodiscard]] bool may_end_here() const {
+        return !is_over_ && is_answered() && (is_cohere_ || has_usage_);
+    }
 
 private:
     struct Call {

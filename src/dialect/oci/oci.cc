@@ -92,11 +92,12 @@ canon::Usage usage_of(const json::Value& usage) {
     const std::int64_t total = count(usage["totalTokens"]);
     std::int64_t reasoning = count(usage["completionTokensDetails"]["reasoningTokens"]);
     // xAI counts reasoning outside the completion, Google in the total and nowhere else; both bill
-    // it as output, and the arithmetic of the total shows it.
+    // it as output, and the arithmetic of the total shows it. What else stands there alone was
+    // consumed all the same.
     const std::int64_t left_out = total - prompt - completion;
-    if (left_out > 0 && (left_out == reasoning || reasoning == 0)) {
+    if (left_out > 0) {
         completion += left_out;
-        reasoning = left_out;
+        if (reasoning == 0) reasoning = left_out;
     } else if (reasoning > completion) {
         completion += reasoning;
     }

@@ -206,6 +206,19 @@ TEST(OciReply, ACohereStreamEndsWithItsFinishAndItsUsage) {
     EXPECT_EQ(streamed(cohere(), late).usage.answer_tokens(), 8);
 }
 
+TEST(OciReply, AGenericStreamThatHasCountedMayEndWithoutItsDone) {
+    const std::string finish = R"({"index":0,"message":{"content":[{"type":"TEXT","text":"a"}]},)"
+                               R"("finishReason":"stop"})";
+    const std::string answered = stream_of({finish}, false);
+    EXPECT_FALSE(read(generic(), ReplyForm::kStream, answered, answered.size()).may_end_here);
+    const std::string counted = stream_of({finish, fmt::format("{{{}}}", kUsage)}, false);
+    const Read out = read(generic(), ReplyForm::kStream, counted, counted.size());
+    EXPECT_TRUE(out.may_end_here);
+    EXPECT_TRUE(out.status);
+    EXPECT_EQ(folded(out.events).usage.answer_tokens(), 8);
+    EXPECT_TRUE(folded(out.events).has_ended);
+}
+
 TEST(OciReply, ACohereStreamOfTheSecondVersionHasTextsThoughtsAndCalls) {
     const canon::Reply reply = streamed(cohere_v2(),
         stream_of(
@@ -256,6 +269,9 @@ TEST(OciReply, TokensThatMakersCountBesideTheAnswerAreInTheTotalAndArePaidFor) {
     EXPECT_EQ(usage(R"("promptTokens":10,"completionTokens":5,"totalTokens":35,)"
                     R"("completionTokensDetails":{"reasoningTokens":20})"),
         R"({"input":10,"output":25,"reasoning":20})");
+    EXPECT_EQ(usage(R"("promptTokens":10,"completionTokens":5,"totalTokens":22,)"
+                    R"("completionTokensDetails":{"reasoningTokens":3})"),
+        R"({"input":10,"output":12,"reasoning":3})");
     EXPECT_EQ(usage(R"("promptTokens":10,"completionTokens":5,"totalTokens":35)"),
         R"({"input":10,"output":25,"reasoning":20})");
     EXPECT_EQ(
