@@ -19,9 +19,20 @@ bool is_digits(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// `-20250929`, `-2025-09-29` or `-latest` at the end.
+/// Cohere's `-08-2025`.
+bool ends_with_month(std::string_view id) {
+    if (id.size() <= 8) return false;
+    const std::string_view tail = id.substr(id.size() - 8);
+    return tail[0] == '-' && is_digits(tail.substr(1, 2)) && tail.substr(3, 3) == "-20" &&
+        is_digits(tail.substr(6, 2));
+}
+
+/// `-20250929`, `-2025-09-29`, `-08-2025` or `-latest` at the end.
 std::string_view without_date(std::string_view id) {
     if (id.ends_with("-latest")) return id.substr(0, id.size() - 7);
+    // The first snapshots of Command R cost more than those that bear the name now.
+    if (id == "command-r-03-2024" || id == "command-r-plus-04-2024") return id;
+    if (ends_with_month(id)) return id.substr(0, id.size() - 8);
     if (id.size() > 9 && id[id.size() - 9] == '-' && id.substr(id.size() - 8, 2) == "20" &&
         is_digits(id.substr(id.size() - 8)))
         return id.substr(0, id.size() - 9);

@@ -84,6 +84,7 @@ struct OfferQuery {
     std::string_view provider_model_id;  ///< `offers.<name>.id`
     std::string_view catalog_model;      ///< `offers.<name>.catalog`: canonical name, or empty
     std::string_view endpoint_host;      ///< host of a configured endpoint, or empty
+    std::string_view service = {};       ///< Bedrock's, where the configuration names it
 };
 
 /// Where the price of a configured offer stands in the catalogue, if anywhere.

@@ -153,6 +153,38 @@ TEST(Catalog, DatedSnapshotsFoldIntoTheirModelUnlessTheyHaveAPriceOfTheirOwn) {
     EXPECT_EQ(find(CloudKind::kAnthropic, "", "claude-sonnet-4-5").offer->id(),
         "anthropic:api:global:anthropic.claude-sonnet-4.5");
     EXPECT_EQ(find(CloudKind::kOpenai, "", "gpt-9-unheard-of").offer, nullptr);
+    // Cohere's dates are months; a seller's row may bear another date, or `latest`.
+    EXPECT_EQ(find(CloudKind::kCohere, "", "command-a-03-2025").offer->id(),
+        "cohere:api:global:cohere.command-a");
+    for (const auto& [id, model] : {std::pair("cohere.command-a-03-2025", "cohere/command-a"),
+             std::pair("cohere.command-a-vision-07-2025", "cohere/command-a-vision"),
+             std::pair("cohere.command-a-reasoning-08-2025", "cohere/command-a-reasoning"),
+             std::pair("cohere.command-r-plus-08-2024", "cohere/command-r-plus")}) {
+        const Match match = find(CloudKind::kOci, "eu-frankfurt-1", id);
+        ASSERT_NE(match.offer, nullptr) << id;
+        EXPECT_EQ(match.offer->seller, "oci") << id;
+        EXPECT_EQ(match.offer->model, model) << id;
+    }
+    EXPECT_EQ(find(CloudKind::kCohere, "", "command-r-plus-04-2024").offer, nullptr);
+}
+
+TEST(Catalog, BedrocksSecondServiceHasPricesOfItsOwn) {
+    const auto id = [](std::string_view model, std::string_view host, std::string_view service) {
+        const Match match = Catalog::embedded().find_offer({.kind = CloudKind::kBedrock,
+            .region = "us-east-1",
+            .provider_model_id = model,
+            .catalog_model = {},
+            .endpoint_host = host,
+            .service = service});
+        return match.offer == nullptr ? std::string("none") : match.offer->id();
+    };
+    EXPECT_EQ(id("qwen.qwen3-32b", "", ""), "aws:bedrock-runtime:base:qwen.qwen3-32b");
+    for (const auto& [host, service] :
+        {std::pair("", "bedrock-mantle"), std::pair("bedrock-mantle.us-east-1.api.aws", ""),
+            std::pair("relay.example.com", "bedrock-mantle")}) {
+        EXPECT_EQ(id("qwen.qwen3-32b", host, service), "aws:bedrock-mantle:base:qwen.qwen3-32b");
+        EXPECT_EQ(id("openai.gpt-5.5", host, service), "aws:bedrock-mantle:base:openai.gpt-5.5");
+    }
 }
 
 TEST(Catalog, ResidencyUpliftsAreExactRatiosFromTheData) {

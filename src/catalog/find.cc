@@ -92,6 +92,9 @@ std::vector<Catalog::Place> Catalog::places_of(const OfferQuery& query, std::str
             places.push_back({"azure", "foundry", "global", !is_anywhere});
             break;
         case CloudKind::kBedrock:
+            if (query.service == "bedrock-mantle" ||
+                (query.service.empty() && query.endpoint_host.starts_with("bedrock-mantle.")))
+                places.push_back({"aws", "bedrock-mantle", "base", !is_anywhere});
             if (const std::string_view zone = profile_zone(query.provider_model_id); !zone.empty())
                 places.push_back({"aws", "bedrock-runtime", zone});
             else if (!is_anywhere)

@@ -117,7 +117,8 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
                 .region = region,
                 .provider_model_id = offer.model_at_cloud,
                 .catalog_model = offer.catalog,
-                .endpoint_host = host_of(cloud->endpoint)});
+                .endpoint_host = host_of(cloud->endpoint),
+                .service = cloud->service});
             auto card = rate_card_of(offer, match, settings);
             if (!card) {
                 problems += fmt::format(
