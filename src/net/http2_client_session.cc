@@ -164,6 +164,7 @@ Http2ClientSession::Http2ClientSession(const Http2Options& options, const Respon
     const int made =
         nghttp2_session_client_new3(&session_, Callbacks::all(), this, raw, &functions);
     ENTREPOT_CHECK(made == 0);  // session_bytes_max does not even hold a session
+    memory_.session_made();
     const std::array<nghttp2_settings_entry, 3> settings{{
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.window_bytes},

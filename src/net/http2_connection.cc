@@ -12,7 +12,8 @@ namespace {
 
 constexpr milliseconds kAnnounceTime{1'000};  // between the two GOAWAYs, when PING is not answered
 constexpr milliseconds kLingerTime{1'000};
-constexpr unsigned kReadsPerTurn = 32;  // a fast sender must not starve the others
+constexpr milliseconds kRestAfter{1'000};  // idle for so long, it may be idle for long
+constexpr unsigned kReadsPerTurn = 32;     // a fast sender must not starve the others
 
 }  // namespace
 
@@ -66,6 +67,7 @@ Http2Stream* Http2Connection::open_stream(std::int32_t id) {
     streams_.push_back(*exchange);
     ++live_;
     ++begun_;
+    is_resting_ = false;
     return exchange.release();  // `ended` destroys it
 }
 
@@ -145,6 +147,7 @@ Co<void> Http2Connection::write_on() {
             co_await linger();
             break;
         } else {
+            rest_when_idle();
             const Until until{next_due(), nullptr};
             (void)co_await work_.wait(until);
         }
@@ -188,6 +191,12 @@ void Http2Connection::keep_time() {
     }
 }
 
+void Http2Connection::rest_when_idle() {
+    if (live_ > 0 || is_resting_ || shared_.core.now() - idle_since_ < kRestAfter) return;
+    is_resting_ = true;
+    session_.rest();
+}
+
 Deadline Http2Connection::next_due() const {
     if (session_.is_ended()) return Deadline::never();
     const ServerOptions& options = shared_.options;
@@ -198,6 +207,7 @@ Deadline Http2Connection::next_due() const {
     if (!session_.has_settings()) watch(began_, options.header_timeout);
     if (const auto since = session_.head_since()) watch(*since, options.header_timeout);
     if (live_ == 0) watch(idle_since_, options.idle_timeout);
+    if (live_ == 0 && !is_resting_) watch(idle_since_, kRestAfter);
     if (session_.is_end_announced()) watch(announced_, kAnnounceTime);
     return due;
 }

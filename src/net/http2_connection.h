@@ -40,6 +40,7 @@ private:
     Co<void> write_on();
     Co<void> linger();
     void keep_time();
+    void rest_when_idle();
     [[nodiscard]] Deadline next_due() const;
     [[nodiscard]] bool is_due_to_retire(int factor) const;
 
@@ -59,6 +60,7 @@ private:
     std::size_t live_ = 0;     // streams, those that are closed and still end too
     std::size_t begun_ = 0;
     bool is_writing_ = false;
+    bool is_resting_ = false;    // what only sending needs has been given back
     bool is_lingering_ = false;  // nothing that is still read matters
 };
 

@@ -5,6 +5,8 @@
 #include "net/http2_head.h"
 #include "net/http2_memory.h"
 #include "net/http2_outbox.h"
+#include "net/http2_script.h"
+#include "net/http2_session.h"
 
 namespace entrepot::net {
 namespace {
@@ -83,6 +85,96 @@ TEST(Http2Memory, RefusesWhatIsBeyondItsBoundAndForgetsWhatIsFreed) {
     functions.free(b, user);
     functions.free(nullptr, user);
     EXPECT_EQ(memory.bytes(), 0U);
+}
+
+TEST(Http2Memory, GivesBackTheFrameBufferAndNothingElse) {
+    constexpr std::size_t kFrame = 16 * 1024 + 10;
+    Http2Memory memory(200'000);
+    nghttp2_mem functions = memory.functions();
+    void* user = functions.mem_user_data;
+    auto* frame = static_cast<char*>(functions.realloc(nullptr, kFrame, user));
+    auto* second = static_cast<char*>(functions.malloc(kFrame, user));
+    memory.session_made();
+    auto* later = static_cast<char*>(functions.malloc(kFrame, user));
+    ASSERT_TRUE(frame != nullptr && second != nullptr && later != nullptr);
+    for (char* block : {frame, second, later}) std::memset(block, 'x', kFrame);
+    memory.give_back_frame_buffer();
+    EXPECT_EQ(std::string_view(frame, 16 * 1024), std::string(16 * 1024, '\0'));
+    EXPECT_EQ(std::string_view(second, kFrame), std::string(kFrame, 'x'));
+    EXPECT_EQ(std::string_view(later, kFrame), std::string(kFrame, 'x'));
+    // Nor is it lost track of.
+    std::memset(frame, 'y', kFrame);
+    frame = static_cast<char*>(functions.realloc(frame, 2 * kFrame, user));
+    ASSERT_NE(frame, nullptr);
+    EXPECT_EQ(std::string_view(frame, kFrame), std::string(kFrame, 'y'));
+    memory.give_back_frame_buffer();
+    EXPECT_EQ(frame[0], 'y');
+    EXPECT_EQ(memory.bytes(), 4 * kFrame);
+    for (char* block : {frame, second, later}) functions.free(block, user);
+    EXPECT_EQ(memory.bytes(), 0U);
+}
+
+struct Answered final : Http2Stream {
+    using Http2Stream::Http2Stream;
+    void on_head() override {}
+    void on_body() override {}
+    void on_taken() override {}
+    void on_closed() override {}
+};
+
+/// A session whose streams are kept until it goes.
+struct Rested final : Http2Session::Owner {
+    Http2Stream* open_stream(std::int32_t id) override {
+        streams.push_back(std::make_unique<Answered>(session, id, limits));
+        return streams.back().get();
+    }
+    ~Rested() { streams.clear(); }
+    /// What the client would read of the answer's body.
+    std::string fetch(std::uint32_t id, const std::string& body) {
+        session.receive(
+            testing::http2_frame(NGHTTP2_HEADERS,
+                NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
+                testing::http2_field(":method", "GET") + testing::http2_field(":scheme", "http") +
+                    testing::http2_field(":authority", "a") + testing::http2_field(":path", "/")),
+            now);
+        Http2Session::Answer answer;
+        answer.status = 200;
+        answer.header_lines = "x-a: b\r\n";
+        answer.date = "today";
+        session.respond(*streams.back(), answer);
+        streams.back()->outbox().append(body);
+        streams.back()->outbox().end();
+        session.resume(*streams.back());
+        std::string sent, read;
+        for (std::string_view piece = session.produce(now); !piece.empty();
+            piece = session.produce(now))
+            sent.append(piece);
+        for (std::size_t at = 0; at + 9 <= sent.size();) {
+            const auto byte = [&](std::size_t i) {
+                return std::size_t{static_cast<unsigned char>(sent[at + i])};
+            };
+            const std::size_t size = byte(0) << 16U | byte(1) << 8U | byte(2);
+            if (byte(3) == NGHTTP2_DATA) read.append(sent, at + 9, size);
+            at += 9 + size;
+        }
+        return read;
+    }
+    MonotonicTime now{1'000'000'000};
+    Http2Options options;
+    RequestLimits limits;
+    Http2Session session{options, limits, *this, now};
+    std::vector<std::unique_ptr<Answered>> streams;
+};
+
+TEST(Http2Session, AnswersAfterARestAsItDidBefore) {
+    Rested rested;
+    rested.session.receive(testing::kHttp2Magic, rested.now);
+    rested.session.receive(testing::http2_frame(NGHTTP2_SETTINGS, 0, 0), rested.now);
+    for (std::uint32_t id = 1; id < 9; id += 2) {
+        const std::string body(16'000, static_cast<char>('a' + id));  // four fit the windows
+        EXPECT_TRUE(rested.fetch(id, body) == body) << id;
+        rested.session.rest();
+    }
 }
 
 TEST(Http2Head, ReadsTheSameHoweverHostAndAuthorityCome) {

@@ -20,6 +20,7 @@ constexpr std::int32_t kConnectionWindowBytes = 4 * 1024 * 1024;  // bodies are 
 constexpr std::size_t kAcksMax = 1000;  // of PING and SETTINGS, not yet taken by the client
 constexpr std::size_t kSettingsEntriesMax = 16;  // the RFCs define eight
 constexpr std::size_t kHeadBytesFactorMax = 8;   // a head that decodes to so many times its bound
+constexpr std::size_t kReplyTableBytes = 1024;   // HPACK's, of what our answers have in common
 constexpr std::size_t kTrustedLengthMax = 1024 * 1024;  // reserved before bytes come
 constexpr std::array<std::uint8_t, 8> kEndPing{'e', 'n', 't', 'r', 'e', 'p', 'o', 't'};
 
@@ -145,6 +146,8 @@ Http2Session::Http2Session(
     nghttp2_option_set_no_auto_window_update(raw, 1);
     nghttp2_option_set_max_outbound_ack(raw, kAcksMax);
     nghttp2_option_set_max_settings(raw, kSettingsEntriesMax);
+    nghttp2_option_set_no_closed_streams(raw, 1);
+    nghttp2_option_set_max_deflate_dynamic_table_size(raw, kReplyTableBytes);
     // The guard counts resets of every cause; nghttp2's own count would only come first.
     nghttp2_option_set_stream_reset_rate_limit(
         raw, std::uint64_t{2} * options.resets_burst + 1, options.resets_per_second + 1);
@@ -152,6 +155,7 @@ Http2Session::Http2Session(
     const int made =
         nghttp2_session_server_new3(&session_, Callbacks::all(), this, raw, &functions);
     ENTREPOT_CHECK(made == 0);  // session_bytes_max does not even hold a session
+    memory_.session_made();
     const std::array<nghttp2_settings_entry, 4> settings{{
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.streams_max},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.window_bytes},

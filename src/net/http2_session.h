@@ -136,6 +136,9 @@ public:
     /// Since when a head has been coming, when one is.
     [[nodiscard]] std::optional<MonotonicTime> head_since() const { return head_since_; }
     [[nodiscard]] std::size_t memory_bytes() const { return memory_.bytes(); }
+    /// Nothing will be sent for a while: gives back what only sending needs. `produce` must have
+    /// said that there is nothing.
+    void rest() { memory_.give_back_frame_buffer(); }
     /// Of request bodies beyond each stream's own window.
     [[nodiscard]] std::size_t granted_bytes() const { return granted_bytes_; }
 
