@@ -210,6 +210,41 @@ std::expected<void, std::string> read_google_embeddings(
     return {};
 }
 
+std::expected<void, std::string> read_google_predictions(const Value& root, Ask& ask) {
+    const std::size_t inputs_max = ask.model == "gemini-embedding-001" ? 1 : 250;
+    std::vector<Input> inputs;
+    for (const Value& instance : root["instances"].items()) {
+        if (instance["content"].string().empty())
+            return std::unexpected("The text content is empty.");
+        inputs.push_back(text_input(std::string(instance["content"].string())));
+    }
+    if (inputs.empty() || inputs.size() > inputs_max)
+        return std::unexpected(fmt::format(
+            "{} instance(s) is allowed per prediction. Actual: {}.", inputs_max, inputs.size()));
+    const std::int64_t dimensions =
+        root["parameters"]["outputDimensionality"].as_int().value_or(kDimensions);
+    use(inputs, ask);
+    ask.reply = [inputs = std::move(inputs), dimensions](const Answer&, bool has_usage) {
+        std::string out;
+        Writer writer(out);
+        writer.begin_object().key("predictions").begin_array();
+        for (const Input& input : inputs) {
+            writer.begin_object().key("embeddings").begin_object().key("values");
+            write_vector(writer, vector_of(input.text, static_cast<std::size_t>(dimensions)));
+            if (has_usage)
+                writer.key("statistics")
+                    .begin_object()
+                    .member_bool("truncated", false)
+                    .member("token_count", input.tokens)
+                    .end_object();
+            writer.end_object().end_object();
+        }
+        writer.end_array().end_object();
+        return out;
+    };
+    return {};
+}
+
 std::expected<void, std::string> read_titan_embedding(const Value& root, Ask& ask) {
     for (const json::Member& member : root.members())
         if (member.key != "inputText" && member.key != "dimensions" && member.key != "normalize" &&

@@ -35,6 +35,10 @@ void write_vector(json::Writer& writer, std::span<const float> vector);
 [[nodiscard]] std::expected<void, std::string> read_google_embeddings(
     const json::Value& root, std::string_view verb, Ask& ask);
 
+/// Vertex AI's `predict` of models that make vectors. The error is a message.
+[[nodiscard]] std::expected<void, std::string> read_google_predictions(
+    const json::Value& root, Ask& ask);
+
 /// Titan's embeddings, one text a call, and Cohere's, on Bedrock or (`is_own_api`) at their maker.
 [[nodiscard]] std::expected<void, std::string> read_titan_embedding(
     const json::Value& root, Ask& ask);

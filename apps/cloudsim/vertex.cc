@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cloudsim/cloud.h"
+#include "cloudsim/embeddings.h"
 #include "cloudsim/generate.h"
 #include "cloudsim/identity.h"
 #include "cloudsim/messages.h"
@@ -67,7 +68,8 @@ public:
         address_.project = kProject;
         address_.models = {"gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash-preview",
             "claude-sonnet-4-5@20250929", "claude-haiku-4-5@20251001",
-            "meta/llama-3.3-70b-instruct-maas", "mistral-medium-3"};
+            "meta/llama-3.3-70b-instruct-maas", "mistral-medium-3", "text-embedding-005",
+            "gemini-embedding-001", "gemini-embedding-2"};
         chat_ = make_openai_behind(address_);
     }
 
@@ -87,12 +89,18 @@ public:
             return std::unexpected(
                 generate::refuse(400, "Invalid JSON payload received. Unexpected token."));
         Ask ask;
-        ask.model = is_open ? std::string(parsed->root()["model"].string()) : route.model;
+        const bool is_count = route.publisher == "anthropic" && route.model == "count-tokens";
+        ask.model =
+            is_open || is_count ? std::string(parsed->root()["model"].string()) : route.model;
         if (is_open != (ask.model.find('/') != std::string::npos) ||
             !has_model(address_, ask.model))
             return named(ask.model, not_found(route, ask.model));
         Answered<void> read;
-        if (route.publisher == "google" && form_of(ask) == Form::kGenerate) {
+        if (is_count) {
+            read = read_count(route, parsed->root(), ask);
+        } else if (route.publisher == "google" && is_embedding_model(ask.model)) {
+            read = read_embeddings(route, parsed->root(), ask);
+        } else if (route.publisher == "google" && form_of(ask) == Form::kGenerate) {
             read = read_generate(in, route, parsed->root(), ask);
         } else if (route.publisher == "anthropic" && form_of(ask) == Form::kMessages) {
             read = read_messages(in, route, parsed->root(), ask);
@@ -237,6 +245,15 @@ private:
 
     static Answered<void> read_generate(
         const Incoming& in, const Route& route, const Value& root, Ask& ask) {
+        if (route.verb == "countTokens") {
+            if (auto read = generate::read(root, generate::Service::kVertex, ask); !read)
+                return read;
+            count_only(ask, [](std::int64_t tokens) {
+                return fmt::format(
+                    R"({{"totalTokens":{},"totalBillableCharacters":{}}})", tokens, tokens * 4);
+            });
+            return {};
+        }
         if (route.verb != "generateContent" && route.verb != "streamGenerateContent")
             return std::unexpected(not_found(route, ask.model));
         ask.is_stream = route.verb == "streamGenerateContent";
@@ -244,6 +261,37 @@ private:
             return std::unexpected(
                 error(501, "UNIMPLEMENTED", "this simulation streams with alt=sse alone"));
         return generate::read(root, generate::Service::kVertex, ask);
+    }
+
+    /// Older models predict, and the newest has a call of its own.
+    static Answered<void> read_embeddings(const Route& route, const Value& root, Ask& ask) {
+        const bool is_newest = ask.model == "gemini-embedding-2";
+        if (route.verb != (is_newest ? "embedContent" : "predict"))
+            return std::unexpected(not_found(route, ask.model));
+        if (is_newest && !root["model"].is_null())
+            return std::unexpected(
+                generate::refuse(400, "Invalid JSON payload received. Unknown name \"model\""));
+        const auto read = is_newest ? read_google_embeddings(root, route.verb, ask)
+                                    : read_google_predictions(root, ask);
+        if (!read) return std::unexpected(generate::refuse(400, read.error()));
+        return {};
+    }
+
+    static Answered<void> read_count(const Route& route, const Value& root, Ask& ask) {
+        if (route.verb != "rawPredict" || form_of(ask) != Form::kMessages)
+            return std::unexpected(not_found(route, ask.model));
+        for (const std::string_view field : {"max_tokens", "temperature", "stream"})
+            if (!root[field].is_null())
+                return std::unexpected(
+                    invalid(fmt::format("{}: Extra inputs are not permitted", field)));
+        std::string capped(root.raw());
+        capped.insert(capped.find('{') + 1, R"("max_tokens":1048576,)");
+        const auto message = json::Document::parse(capped);
+        if (auto read = messages::read(message->root(), ask); !read)
+            return std::unexpected(invalid(read.error()));
+        count_only(ask,
+            [](std::int64_t tokens) { return fmt::format(R"({{"input_tokens":{}}})", tokens); });
+        return {};
     }
 
     static Refusal invalid(std::string_view message) {

@@ -22,7 +22,8 @@ namespace {
 using json::Value;
 using json::Writer;
 
-enum class Maker : std::uint8_t { kAnthropic, kOpenai, kGemini, kVertex, kBedrock };
+/// At Vertex AI Claude's counter takes the maker's own body, model and all, in a place of its own.
+enum class Maker : std::uint8_t { kAnthropic, kOpenai, kGemini, kVertex, kBedrock, kVertexClaude };
 
 struct Counter {
     std::string_view name;
@@ -51,6 +52,8 @@ const Counter& counter_of(Maker maker) {
         Counter{"gemini-count-tokens", &gemini::gemini(), kGeminiFields, "totalTokens"},
         Counter{"vertex-count-tokens", &gemini::vertex(), kVertexFields, "totalTokens"},
         Counter{"bedrock-count-tokens", &bedrock_converse::kDialect, kBedrockFields, "inputTokens"},
+        Counter{"vertex-anthropic-count-tokens", &anthropic_messages::dialect(), kAnthropicFields,
+            "input_tokens"},
     };
     return kCounters[static_cast<std::size_t>(maker)];
 }
@@ -78,14 +81,16 @@ Result<canon::Request> decode_with(
     return conversation.decode_request(document, context);
 }
 
-/// Anthropic's conversations have to state a cap, and its counts cannot.
+/// Anthropic's conversations have to state a cap, and its counts cannot; Google's clients say which
+/// version they mean.
 Result<canon::Request> decode_anthropic(
     const Counter& counter, const Value& root, const RequestContext& context) {
     std::string body;
     Writer writer(body);
     writer.begin_object();
     for (const json::Member& member : root.members())
-        if (member.key != "max_tokens") writer.member_raw(member.key, member.value.raw());
+        if (member.key != "max_tokens" && member.key != "anthropic_version")
+            writer.member_raw(member.key, member.value.raw());
     // More than any budget for thinking, which has to be below it.
     writer.member("max_tokens", std::int64_t{1} << 30).end_object();
     ENTREPOT_TRY(
@@ -134,7 +139,8 @@ Result<canon::Request> decode_request(const json::Document& body, const RequestC
     if (counter.conversation->has_model_in_path) whole.is_stream = false;
     Result<canon::Request> request = fail(ErrorCode::kUnsupported, "");
     switch (maker) {
-        case Maker::kAnthropic: request = decode_anthropic(counter, body.root(), whole); break;
+        case Maker::kAnthropic:
+        case Maker::kVertexClaude: request = decode_anthropic(counter, body.root(), whole); break;
         case Maker::kOpenai: request = counter.conversation->decode_request(body, whole); break;
         case Maker::kGemini:
         case Maker::kVertex: request = decode_google(counter, body, whole); break;
@@ -252,9 +258,10 @@ Dialect make() {
 
 std::span<const Dialect* const> count_tokens_dialects() {
     static const std::array kDialects{make<Maker::kAnthropic>(), make<Maker::kOpenai>(),
-        make<Maker::kGemini>(), make<Maker::kVertex>(), make<Maker::kBedrock>()};
-    static const std::array<const Dialect*, 5> kPointers{
-        &kDialects[0], &kDialects[1], &kDialects[2], &kDialects[3], &kDialects[4]};
+        make<Maker::kGemini>(), make<Maker::kVertex>(), make<Maker::kBedrock>(),
+        make<Maker::kVertexClaude>()};
+    static const std::array<const Dialect*, 6> kPointers{
+        &kDialects[0], &kDialects[1], &kDialects[2], &kDialects[3], &kDialects[4], &kDialects[5]};
     return kPointers;
 }
 

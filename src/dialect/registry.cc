@@ -24,13 +24,14 @@
 namespace entrepot::dialect {
 namespace {
 
-constexpr std::array<std::string_view, 24> kNames{"openai-chat", "openai-responses",
+constexpr std::array<std::string_view, 25> kNames{"openai-chat", "openai-responses",
     "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse", "bedrock-invoke",
     "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "oci-cohere", "oci-cohere-v2",
     "ollama",
     // What is asked besides conversations, where it is not in a dialect's own path.
     "openai-input-tokens", "anthropic-count-tokens", "bedrock-count-tokens", "gemini-count-tokens",
-    "vertex-count-tokens", "gemini-embed", "gemini-embed-batch", "vertex-predict", "cohere-embed"};
+    "vertex-count-tokens", "gemini-embed", "gemini-embed-batch", "vertex-predict", "cohere-embed",
+    "vertex-anthropic-count-tokens"};
 
 std::vector<std::string> built_in_names() {
     std::vector<std::string> names;

@@ -12,10 +12,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using entrepot::dialect::find_dialect;
     using entrepot::dialect::OnLossy;
     using entrepot::json::Document;
-    constexpr std::array<std::string_view, 11> kDialects{"openai-embeddings", "gemini-embed",
+    constexpr std::array<std::string_view, 12> kDialects{"openai-embeddings", "gemini-embed",
         "gemini-embed-batch", "vertex-predict", "cohere-embed", "bedrock-invoke",
         "anthropic-count-tokens", "openai-input-tokens", "gemini-count-tokens",
-        "vertex-count-tokens", "bedrock-count-tokens"};
+        "vertex-count-tokens", "bedrock-count-tokens", "vertex-anthropic-count-tokens"};
     if (size == 0) return 0;
     const auto& dialect = *find_dialect(kDialects[data[0] % kDialects.size()]);
     const auto body =

@@ -373,6 +373,11 @@ TEST(Tasks, AConversationIsCountedInEachMakersWords) {
     EXPECT_TRUE(google.starts_with(R"({"generateContentRequest":{"model":"models/)")) << google;
     EXPECT_NE(google.find(R"("systemInstruction":{)"), std::string::npos) << google;
     EXPECT_EQ(google.find("maxOutputTokens"), std::string::npos) << google;
+    const std::string vertex = carried("vertex-anthropic-count-tokens", "anthropic-count-tokens",
+        R"({"anthropic_version":"vertex-2023-10-16","model":"x","messages":[)"
+        R"({"role":"user","content":"hi"}]})");
+    EXPECT_NE(vertex.find(R"("model":)"), std::string::npos) << vertex;
+    EXPECT_EQ(vertex.find("anthropic_version"), std::string::npos) << vertex;
     const std::string aws = carried("anthropic-count-tokens", "bedrock-count-tokens", ask);
     EXPECT_TRUE(aws.starts_with(R"({"input":{"converse":{)")) << aws;
     EXPECT_EQ(aws.find("inferenceConfig"), std::string::npos) << aws;

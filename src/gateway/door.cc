@@ -69,6 +69,8 @@ constexpr std::array kRows{
     Row{"/v1/publishers/*/models/{model}", kModels, "vertex"},
     Row{"/v1beta1/publishers/*/models", kModels, "vertex"},
     Row{"/v1beta1/publishers/*/models/{model}", kModels, "vertex"},
+    Row{"/v1/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict", kGenerate,
+        "vertex-anthropic-count-tokens", Form::kWhole},
     Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:rawPredict", kGenerate,
         "vertex-anthropic", Form::kWhole},
     Row{"/v1/projects/*/locations/*/publishers/anthropic/models/{model}:streamRawPredict",
@@ -83,6 +85,8 @@ constexpr std::array kRows{
         "gemini-embed", Form::kWhole},
     Row{"/v1/projects/*/locations/*/publishers/*/models/{model}:predict", kGenerate,
         "vertex-predict", Form::kWhole},
+    Row{"/v1beta1/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict",
+        kGenerate, "vertex-anthropic-count-tokens", Form::kWhole},
     Row{"/v1beta1/projects/*/locations/*/publishers/anthropic/models/{model}:rawPredict", kGenerate,
         "vertex-anthropic", Form::kWhole},
     Row{"/v1beta1/projects/*/locations/*/publishers/anthropic/models/{model}:streamRawPredict",
@@ -107,9 +111,18 @@ constexpr std::array kRows{
     Row{"/v1beta1/projects/*/locations/*/endpoints/{model}:streamGenerateContent", kGenerate,
         "vertex", Form::kStream},
     Row{"/v1/publishers/*/models/{model}:generateContent", kGenerate, "vertex", Form::kWhole},
+    Row{"/v1/publishers/*/models/{model}:countTokens", kGenerate, "vertex-count-tokens",
+        Form::kWhole},
+    Row{"/v1/publishers/*/models/{model}:embedContent", kGenerate, "gemini-embed", Form::kWhole},
+    Row{"/v1/publishers/*/models/{model}:predict", kGenerate, "vertex-predict", Form::kWhole},
     Row{"/v1/publishers/*/models/{model}:streamGenerateContent", kGenerate, "vertex",
         Form::kStream},
     Row{"/v1beta1/publishers/*/models/{model}:generateContent", kGenerate, "vertex", Form::kWhole},
+    Row{"/v1beta1/publishers/*/models/{model}:countTokens", kGenerate, "vertex-count-tokens",
+        Form::kWhole},
+    Row{"/v1beta1/publishers/*/models/{model}:embedContent", kGenerate, "gemini-embed",
+        Form::kWhole},
+    Row{"/v1beta1/publishers/*/models/{model}:predict", kGenerate, "vertex-predict", Form::kWhole},
     Row{"/v1beta1/publishers/*/models/{model}:streamGenerateContent", kGenerate, "vertex",
         Form::kStream},
     Row{"/v1/projects/*/locations/*/endpoints/openapi/chat/completions", kGenerate, "openai-chat"},
@@ -128,8 +141,7 @@ constexpr auto kBeginnings = [] {
 
 constexpr auto kHasVerb = [] {
     std::array<bool, kRows.size()> has_verb{};
-    for (std::size_t i = 0; i < kRows.size(); ++i)
-        has_verb[i] = kRows[i].pattern.contains("{model}:");
+    for (std::size_t i = 0; i < kRows.size(); ++i) has_verb[i] = kRows[i].pattern.contains(':');
     return has_verb;
 }();
 

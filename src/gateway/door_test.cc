@@ -46,6 +46,11 @@ TEST(Door, GooglesPathsAreServedWithAndWithoutAProject) {
         ASSERT_TRUE(express);
         EXPECT_EQ(express->dialect->name, "vertex");
         EXPECT_EQ(express->is_stream, true);
+        EXPECT_EQ(dialect_at(place + "/publishers/anthropic/models/count-tokens:rawPredict"),
+            "vertex-anthropic-count-tokens");
+        EXPECT_EQ(
+            dialect_at(version + "/publishers/google/models/m:countTokens"), "vertex-count-tokens");
+        EXPECT_EQ(dialect_at(version + "/publishers/google/models/m:predict"), "vertex-predict");
         EXPECT_EQ(dialect_at(place + "/publishers/anthropic/models/c@1:streamRawPredict"),
             "vertex-anthropic");
         EXPECT_EQ(dialect_at(place + "/endpoints/openapi/chat/completions"), "openai-chat");

@@ -24,9 +24,14 @@ std::unique_ptr<const Supplier> made(const config::CloudSettings& cloud) {
 }
 
 Voice voice_of(const config::CloudSettings& cloud, std::string_view id) {
-    const std::vector<Voice> voices = made(cloud)->voices(id);
-    EXPECT_EQ(voices.size(), 1U);
-    return voices.front();
+    return made(cloud)->voices(id).front();
+}
+
+/// The voice that does the task; one that speaks nothing where none does.
+Voice voice_for(canon::Task task, std::string_view id) {
+    for (const Voice& voice : made(cloud_in("eu"))->voices(id))
+        if (voice.can(task)) return voice;
+    return {};
 }
 
 TEST(Vertex, EachLocationHasItsOwnHost) {
@@ -86,6 +91,31 @@ TEST(Vertex, MistralTakesChatCompletionsAtItsOwnModel) {
         "mistral-medium-3:rawPredict");
     EXPECT_EQ(voice.model_id, "mistral-medium-3");
     EXPECT_FALSE(voice.quirks.can_ask_stream_usage);
+}
+
+TEST(Vertex, CountsTokensOfGooglesModelsAndOfClaude) {
+    constexpr auto kTask = canon::Task::kCountTokens;
+    EXPECT_TRUE(voice_for(kTask, "gemini-2.5-pro")
+            .target_whole.ends_with("/publishers/google/models/gemini-2.5-pro:countTokens"));
+    const Voice claude = voice_for(kTask, "anthropic/claude-sonnet-4-5@20250929");
+    EXPECT_EQ(claude.target_whole,
+        "/v1/projects/acme-123/locations/eu/publishers/anthropic/models/count-tokens:rawPredict");
+    EXPECT_EQ(claude.model_id, "claude-sonnet-4-5@20250929");  // the body names it
+    EXPECT_EQ(voice_for(kTask, "meta/llama-3.3-70b-instruct-maas").dialect, nullptr);
+}
+
+TEST(Vertex, MakesVectorsByTheCallOfEachModel) {
+    constexpr auto kTask = canon::Task::kEmbed;
+    const Voice text = voice_for(kTask, "text-embedding-005");
+    EXPECT_TRUE(text.target_whole.ends_with("/models/text-embedding-005:predict"));
+    EXPECT_EQ(text.inputs_max, 250U);
+    const Voice first = voice_for(kTask, "publishers/google/models/gemini-embedding-001");
+    EXPECT_TRUE(first.target_whole.ends_with("/models/gemini-embedding-001:predict"));
+    EXPECT_EQ(first.inputs_max, 1U);
+    EXPECT_TRUE(voice_for(kTask, "gemini-embedding-2")
+            .target_whole.ends_with("/models/gemini-embedding-2:embedContent"));
+    EXPECT_EQ(voice_for(canon::Task::kConverse, "text-embedding-005").dialect, nullptr);
+    EXPECT_EQ(voice_for(kTask, "gemini-2.5-pro").dialect, nullptr);
 }
 
 TEST(Vertex, AKeyWithoutAProjectIsExpressMode) {

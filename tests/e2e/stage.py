@@ -38,6 +38,9 @@ VECTORS = [
     ("e2e-vectors-compatible", "openai_compatible", "bge-m3"),
     ("e2e-vectors-azure", "azure", "text-embedding-3-small"),
     ("e2e-vectors-gemini", "gemini", "gemini-embedding-2"),
+    ("e2e-vectors-vertex", "vertex", "text-embedding-005"),
+    ("e2e-vectors-vertex-001", "vertex", "gemini-embedding-001"),
+    ("e2e-vectors-vertex-2", "vertex_express", "gemini-embedding-2"),
     ("e2e-vectors-titan", "bedrock", "amazon.titan-embed-text-v2:0"),
     ("e2e-vectors-bedrock-cohere", "bedrock", "cohere.embed-english-v3"),
     ("e2e-vectors-cohere", "cohere", "embed-v4.0"),
@@ -47,6 +50,8 @@ COUNTERS = [
     ("e2e-count-openai", "openai", "gpt-4o-mini"),
     ("e2e-count-anthropic", "anthropic", "claude-sonnet-4-5-20250929"),
     ("e2e-count-gemini", "gemini", "gemini-2.5-flash"),
+    ("e2e-count-vertex", "vertex", "gemini-2.5-flash"),
+    ("e2e-count-vertex-claude", "vertex", "claude-sonnet-4-5@20250929"),
     ("e2e-count-bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("e2e-count-compatible", "openai_compatible", "llama-3.3-70b"),
 ]

@@ -56,14 +56,17 @@ public:
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
         const catalog::PublisherModel named = catalog::publisher_model(model_at_cloud);
-        if (named.publisher.empty()) return {generating(beta_path_ + "/" + named.model, named)};
+        if (named.publisher.empty()) return generating(beta_path_ + "/" + named.model, named);
         // What Google serves for others, and its own open models, it serves at one endpoint that
         // speaks chat completions; the name says so.
         const bool is_open = named.model.ends_with("-maas");
         const std::string model = fmt::format(
             "/publishers/{}/models/{}", percent_encode(named.publisher), segment(named.model));
-        if (named.publisher == "google" && !is_open) return {generating(beta_path_ + model, named)};
-        if (named.publisher == "anthropic") return {predicting(claude_, model, named.model)};
+        if (named.publisher == "google" && !is_open)
+            return makes_vectors(named.model) ? std::vector<Voice>{embedding(model, named.model)}
+                                              : generating(beta_path_ + model, named);
+        if (named.publisher == "anthropic")
+            return {predicting(claude_, model, named.model), counting(named.model)};
         if (!is_open && (named.publisher == "mistralai" || named.publisher == "ai21")) {
             Voice voice = predicting(chat_, model, named.model);
             voice.quirks = {.can_ask_stream_usage = false, .takes_max_completion_tokens = false};
@@ -77,11 +80,34 @@ public:
     }
 
 private:
-    [[nodiscard]] Voice generating(
+    [[nodiscard]] std::vector<Voice> generating(
         const std::string& model, const catalog::PublisherModel& named) const {
-        Voice voice{&gemini_, model + ":generateContent", model + ":streamGenerateContent?alt=sse",
+        std::vector<Voice> voices{{&gemini_, model + ":generateContent",
+                                      model + ":streamGenerateContent?alt=sse", header_lines_},
+            {dialect::find_dialect("vertex-count-tokens"), model + ":countTokens", {},
+                header_lines_}};
+        for (Voice& voice : voices) voice.model_id = named.model;
+        return voices;
+    }
+    /// `multimodalembedding` has instances of its own, which nobody else has.
+    static bool makes_vectors(std::string_view model) {
+        return model.starts_with("text-") || model.starts_with("gemini-embedding");
+    }
+    [[nodiscard]] Voice embedding(const std::string& model, std::string_view id) const {
+        // One call of the newer ones makes one vector, and from the second on a call of their own.
+        const bool is_newer = id.starts_with("gemini-embedding");
+        const bool is_predicted = !is_newer || id.starts_with("gemini-embedding-001");
+        Voice voice{dialect::find_dialect(is_predicted ? "vertex-predict" : "gemini-embed"),
+            is_predicted ? path_ + model + ":predict" : beta_path_ + model + ":embedContent", {},
             header_lines_};
-        voice.model_id = named.model;
+        voice.inputs_max = is_newer ? 1 : 250;
+        voice.model_id = id;
+        return voice;
+    }
+    [[nodiscard]] Voice counting(std::string_view id) const {
+        Voice voice{dialect::find_dialect("vertex-anthropic-count-tokens"),
+            path_ + "/publishers/anthropic/models/count-tokens:rawPredict", {}, header_lines_};
+        voice.model_id = id;
         return voice;
     }
     [[nodiscard]] Voice predicting(

@@ -1,11 +1,13 @@
 // Embeddings and token counts through every official SDK that has them, before every supplier kind
 // that does them.
 import Anthropic from "@anthropic-ai/sdk";
+import { AnthropicVertex } from "@anthropic-ai/vertex-sdk";
 import { BedrockRuntimeClient, CountTokensCommand, InvokeModelCommand }
   from "@aws-sdk/client-bedrock-runtime";
 import { GoogleGenAI } from "@google/genai";
 import assert from "node:assert/strict";
 import OpenAI, { AzureOpenAI } from "openai";
+import { bearer } from "./clients/google_auth.mjs";
 import { Simulator } from "./simulator.mjs";
 import { Cases, exchangeOf } from "./support.mjs";
 
@@ -15,6 +17,8 @@ const sim = new Simulator(plan.sim_url);
 const root = plan.base_url.replace(/\/v1$/, "");
 const openai = new OpenAI({ baseURL: plan.base_url, apiKey: plan.api_key, maxRetries: 0 });
 const google = new GoogleGenAI({ apiKey: plan.api_key, httpOptions: { baseUrl: root } });
+const vertex = new GoogleGenAI({ vertexai: true, project: "acme", location: "eu",
+  googleAuthOptions: { authClient: bearer(plan) }, httpOptions: { baseUrl: root } });
 const aws = new BedrockRuntimeClient({ region: "us-east-1", endpoint: root, maxAttempts: 1,
   credentials: { accessKeyId: plan.access_key.id, secretAccessKey: plan.access_key.secret } });
 const TEXTS = ["one", "two", "a third text"];
@@ -59,6 +63,13 @@ for (const { kind, model } of plan.vectors) {
     const reply = await google.models.embedContent({ model, contents: TEXTS });
     for (const [i, item] of reply.embeddings.entries()) near(item.values, truth[i], model);
     assert.equal(reply.embeddings.length, 3);
+  });
+
+  await run(`embeddings, Google at Vertex, ${model}`, async () => {
+    for (const [i, text] of TEXTS.entries()) {
+      const reply = await vertex.models.embedContent({ model, contents: text });
+      near(reply.embeddings[0].values, truth[i], model);
+    }
   });
 
   await run(`embeddings, AWS, ${model}: Titan's body`, async () => {
@@ -107,10 +118,16 @@ await run("embeddings of a model that is none are refused by name", async () => 
 });
 
 const anthropic = new Anthropic({ baseURL: root, apiKey: plan.api_key, maxRetries: 0 });
+const claude = new AnthropicVertex({ baseURL: plan.base_url, maxRetries: 0, projectId: "acme",
+  region: "eu", authClient: bearer(plan) });
+const QUESTION = [{ role: "user", content: "How many tokens is this?" }];
 const counts = {
+  "Anthropic at Vertex": async (model) => (await claude.messages.countTokens({
+    model, system: "Be brief.", messages: QUESTION })).input_tokens,
+  "Google at Vertex": async (model) => (await vertex.models.countTokens({
+    model, contents: "How many tokens is this?" })).totalTokens,
   "Anthropic": async (model) => (await anthropic.messages.countTokens({
-    model, system: "Be brief.", messages: [{ role: "user", content: "How many tokens is this?" }],
-  })).input_tokens,
+    model, system: "Be brief.", messages: QUESTION })).input_tokens,
   "OpenAI": async (model) => (await openai.responses.inputTokens.count({
     model, instructions: "Be brief.", input: "How many tokens is this?" })).input_tokens,
   "Google": async (model) => (await google.models.countTokens({
