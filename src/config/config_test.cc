@@ -351,6 +351,21 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
             3, 49, "there is no cloud 'h'", "g"}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(Load, WhatIsSoldByThePieceNeedsNoPriceByTheToken) {
+    const auto problems_of = [](std::string_view price) {
+        return load(
+            fmt::format("clouds: {{lab: {{kind: openai_compatible, endpoint: 'http://h'}}}}\n"
+                        "models: {{m: {{offers: {{a: {{cloud: lab, price: {{{}}}}}}}}}}}\n",
+                price))
+            .problems.size();
+    };
+    EXPECT_EQ(problems_of("images: '20000'"), 0u);
+    EXPECT_EQ(problems_of("characters: '15'"), 0u);
+    EXPECT_EQ(problems_of("input: '0.6', audio_out: '12'"), 0u);
+    EXPECT_EQ(problems_of("input: '0.6', images: '12'"), 1u);
+    EXPECT_EQ(problems_of("audio_out: '12'"), 1u);
+}
+
 TEST(Load, ListsEveryProblemAtOnceInTheFilesOrder) {
     const Loaded loaded = load(
         "threads: x\n"

@@ -286,9 +286,23 @@ private:
                 fmt::format("write the price in {}: dated exchange rates (`fx`) are not read by "
                             "this build",
                     settings_.currency.code()));
-        for (const auto meter : {canon::Meter::kInput, canon::Meter::kOutput}) {
+        using canon::Meter;
+        const auto has_any = [&](std::initializer_list<Meter> meters) {
+            return std::ranges::any_of(meters, [&](Meter meter) {
+                return price.per_unit[static_cast<std::size_t>(meter)] ||
+                    was_given(fmt::format("{}.{}", path, canon::meter_name(meter)));
+            });
+        };
+        // What is sold by the piece has no price by the token.
+        if (has_any({Meter::kRequests, Meter::kImages, Meter::kAudioSeconds, Meter::kCharacters,
+                Meter::kSearches}) &&
+            !has_any({Meter::kInput, Meter::kOutput}))
+            return;
+        for (const Meter meter : {Meter::kInput, Meter::kOutput}) {
             const std::string name(canon::meter_name(meter));
-            if (!price.per_unit[static_cast<std::size_t>(meter)] && !was_given(path + "." + name))
+            const bool is_there = has_any({meter}) ||
+                (meter == Meter::kOutput && has_any({Meter::kAudioOut, Meter::kImageOut}));
+            if (!is_there)
                 reader_.error_at(path, fmt::format("the price has no '{}'", name),
                     fmt::format(
                         "add {}: \"<decimal per million tokens>\"; \"0\" if it is free", name));

@@ -396,7 +396,9 @@ const Section<CloudSettings>& cloud_section() {
 const Section<PriceOverride>& price_section() {
     static const Section<PriceOverride> section{"models.<name>.offers.<name>.price",
         "Decimals per million tokens (or per million of what the meter counts). A meter that is "
-        "not given is priced as the part of the prompt or answer that it belongs to.",
+        "not given is priced as the part of the prompt or answer that it belongs to. `input` and "
+        "`output` are required, but for what is sold by the piece alone: `images`, `characters`, "
+        "`audio_seconds`, `searches` or `requests`.",
         price_fields()};
     return section;
 }

@@ -138,6 +138,13 @@ Result<Charge> price(
     return result;
 }
 
+bool has_price(const RateCard& card, Meter meter, Instant at) {
+    const RateCard::Epoch* epoch = card.at(at);
+    return epoch != nullptr && std::ranges::any_of(epoch->bands, [&](const RateCard::Band& band) {
+        return band.own[index_of(meter)] != RateCard::kUnknownPrice;
+    });
+}
+
 Quote estimate(const Usage& usage, const RateCard& card, const PriceOptions& options, Instant at) {
     const Result<Ratio> factor = whole_factor(card, options);
     if (!factor || !check_counts(usage)) return {};
@@ -164,6 +171,8 @@ struct Dearest {
     std::int64_t request = 0;
     std::int64_t image = 0;
     std::int64_t search = 0;
+    std::int64_t character = 0;
+    std::int64_t audio_second = 0;
     bool is_known = true;
 
     void raise(std::int64_t& price, std::int64_t seen) { price = std::max(price, seen); }
@@ -174,6 +183,10 @@ struct Dearest {
     }
     void see(const RateCard::Band& band, const Bounds& bounds) {
         const auto used = [&](Meter meter) { return band.used[index_of(meter)]; };
+        if (bounds.is_piecework) {
+            see_pieces(band, bounds);
+            return;
+        }
         if (bounds.prompt_tokens_max > 0) {
             // A supplier may cache what nobody asked it to, so cache prices are always reachable.
             need(prompt, used(Meter::kInput));
@@ -198,6 +211,36 @@ struct Dearest {
         for (const Meter m : {Meter::kAudioSeconds, Meter::kCharacters, Meter::kToolCalls})
             if (used(m) > 0) is_known = false;
     }
+    void see_pieces(const RateCard::Band& band, const Bounds& bounds) {
+        const auto dearest_of = [&](std::initializer_list<Meter> meters) {
+            std::int64_t price = RateCard::kUnknownPrice;
+            for (const Meter meter : meters) price = std::max(price, band.used[index_of(meter)]);
+            return price;
+        };
+        // Also of what has a price of its own alone: some lists of images leave text out.
+        const std::int64_t of_prompt = dearest_of({Meter::kInput, Meter::kCacheRead,
+            Meter::kCacheWrite, Meter::kCacheWriteLong, Meter::kImageIn, Meter::kAudioIn});
+        const std::int64_t of_answer =
+            dearest_of({Meter::kOutput, Meter::kReasoning, Meter::kImageOut, Meter::kAudioOut});
+        bool is_priced = of_prompt >= 0 && (of_answer >= 0 || bounds.output_tokens_max == 0) &&
+            !bounds.is_output_unbounded;
+        if (of_answer > 0 && bounds.is_output_unbounded) is_known = false;
+        raise(prompt, of_prompt);
+        raise(output, of_answer);
+        const auto count = [&](Meter meter, std::int64_t most, std::int64_t& price) {
+            const std::int64_t seen = band.used[index_of(meter)];
+            if (seen < 0) return;
+            if (seen > 0 && most == 0) is_known = false;  // nothing bounds it
+            raise(price, seen);
+            is_priced = true;
+        };
+        count(Meter::kImages, bounds.images_max, image);
+        count(Meter::kSearches, bounds.searches_max, search);
+        count(Meter::kCharacters, bounds.characters_max, character);
+        count(Meter::kAudioSeconds, bounds.audio_seconds_max, audio_second);
+        count(Meter::kRequests, 1, request);
+        if (band.used[index_of(Meter::kToolCalls)] > 0 || !is_priced) is_known = false;
+    }
 };
 
 }  // namespace
@@ -209,7 +252,8 @@ Quote worst_case(
     const auto is_sane = [](std::int64_t count) { return count >= 0 && count <= kCountMax; };
     if (epoch == nullptr || !factor || !is_sane(bounds.prompt_tokens_max) ||
         !is_sane(bounds.output_tokens_max) || !is_sane(bounds.images_max) ||
-        !is_sane(bounds.searches_max))
+        !is_sane(bounds.searches_max) || !is_sane(bounds.characters_max) ||
+        !is_sane(bounds.audio_seconds_max))
         return {};
     Dearest dearest;
     for (std::size_t t = 0; t < kTierCount; ++t) {
@@ -242,6 +286,8 @@ Quote worst_case(
     pay(1, dearest.request);
     pay(bounds.images_max, dearest.image);
     pay(bounds.searches_max, dearest.search);
+    pay(bounds.characters_max, dearest.character);
+    pay(bounds.audio_seconds_max, dearest.audio_second);
     return quote;
 }
 

@@ -58,6 +58,9 @@ struct Quote {
 [[nodiscard]] Quote estimate(
     const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
 
+/// Whether the card has a price of its own for that meter at that time.
+[[nodiscard]] bool has_price(const RateCard& card, canon::Meter meter, Instant at);
+
 /// The most a request may consume.
 struct Bounds {
     std::int64_t prompt_tokens_max = 0;  ///< of every modality together
@@ -69,6 +72,13 @@ struct Bounds {
     bool may_answer_images = false;
     std::int64_t images_max = 0;  ///< counted, for cards that price images apart
     std::int64_t searches_max = 0;
+    std::int64_t characters_max = 0;
+    std::int64_t audio_seconds_max = 0;
+    /// Work that is billed by the piece at some sellers and by tokens at others: a card has to
+    /// price the one or the other, and what it prices is paid.
+    bool is_piecework = false;
+    /// With it: nothing bounds the tokens of the answer, should the card price them.
+    bool is_output_unbounded = false;
     std::uint8_t tiers = 1;  ///< bit per Tier that the supplier may serve at
 
     [[nodiscard]] static constexpr std::uint8_t tier_bit(Tier tier) {

@@ -336,5 +336,84 @@ TEST(WorstCase, SaysHowMuchOutputWouldFit) {
     EXPECT_EQ(output_that_fits(bounds, card, {}, kToday, *Money::parse("0.0009")), -1);
 }
 
+Bounds pieces(std::int64_t prompt = 0, std::int64_t output = 0) {
+    return {.prompt_tokens_max = prompt, .output_tokens_max = output, .is_piecework = true};
+}
+std::string held(const Bounds& bounds, const RateCard& card) {
+    const Quote quote = worst_case(bounds, card, {}, kToday);
+    return quote.is_known ? quote.amount.to_decimal() : "unknown";
+}
+
+TEST(WorstCase, WorkByThePieceIsHeldAtWhatTheCardSells) {
+    Bounds spoken = pieces(4096, 0);
+    spoken.characters_max = 4096;
+    EXPECT_EQ(held(spoken, card_from({{"characters", "15"}})), "0.06144");
+    Bounds made = pieces(100, 0);
+    made.images_max = 3;
+    EXPECT_EQ(held(made, card_from({{"images", "20000"}})), "0.06");
+    Bounds heard = pieces(10, 0);
+    heard.audio_seconds_max = 90;
+    EXPECT_EQ(held(heard, card_from({{"audio_seconds", "100"}})), "0.009");
+    // Tokens, and a piece beside them.
+    EXPECT_EQ(held(pieces(100, 1000), card_from({{"input", "1"}, {"output", "2"}})), "0.0021");
+    EXPECT_EQ(
+        held(made, card_from({{"input", "1"}, {"output", "2"}, {"images", "20000"}})), "0.0601");
+}
+
+TEST(WorstCase, WorkByThePieceThatTheCardDoesNotSellIsUnknown) {
+    Bounds made = pieces(100, 0);
+    made.images_max = 3;
+    EXPECT_EQ(held(made, card_from({{"characters", "15"}})), "unknown");
+    EXPECT_EQ(held(made, card_from({{"audio_seconds", "15"}, {"input", "1"}})), "unknown");
+    EXPECT_EQ(held(pieces(100, 10), card_from({{"input", "1"}})), "unknown");
+    // An answer of tokens that nothing bounds; sold by the piece it does not matter.
+    made.is_output_unbounded = true;
+    EXPECT_EQ(held(made, card_from({{"input", "1"}, {"image_out", "40"}})), "unknown");
+    EXPECT_EQ(held(made, card_from({{"images", "20000"}})), "0.06");
+}
+
+TEST(WorstCase, NoUsageOfWorkByThePieceCostsMore) {
+    std::mt19937_64 random(20261123);
+    const auto below = [&](std::int64_t most) {
+        return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most + 1));
+    };
+    constexpr std::array kPriced{"input", "output", "image_in", "image_out", "audio_in",
+        "audio_out", "cache_read", "images", "characters", "audio_seconds", "searches"};
+    int known = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        std::vector<NamedPrice> prices;
+        for (const char* meter : kPriced)
+            if (random() % 3 == 0) prices.emplace_back(meter, std::to_string(1 + below(1000)));
+        if (prices.empty()) continue;
+        const RateCard card = *RateCard::from_prices(prices, Currency{});
+        Bounds bounds = pieces(1 + below(1000), below(1000));
+        bounds.has_images = bounds.may_answer_images = true;
+        bounds.has_audio = bounds.may_answer_audio = true;
+        bounds.images_max = below(3);
+        bounds.characters_max = below(100);
+        bounds.audio_seconds_max = below(100);
+        bounds.searches_max = below(3);
+        const Quote hold = worst_case(bounds, card, {}, kToday);
+        if (!hold.is_known) continue;
+        Usage used;
+        std::int64_t prompt = bounds.prompt_tokens_max;
+        for (const Meter meter :
+            {Meter::kInput, Meter::kImageIn, Meter::kAudioIn, Meter::kCacheRead})
+            prompt -= used[meter] = below(prompt);
+        std::int64_t answer = bounds.output_tokens_max;
+        for (const Meter meter : {Meter::kOutput, Meter::kImageOut, Meter::kAudioOut})
+            answer -= used[meter] = below(answer);
+        used[Meter::kImages] = below(bounds.images_max);
+        used[Meter::kCharacters] = below(bounds.characters_max);
+        used[Meter::kAudioSeconds] = below(bounds.audio_seconds_max);
+        used[Meter::kSearches] = below(bounds.searches_max);
+        const Quote cost = estimate(used, card, {}, kToday);
+        if (!cost.is_known) continue;
+        ++known;
+        ASSERT_LE(cost.amount, hold.amount) << i;
+    }
+    EXPECT_GT(known, 1000);
+}
+
 }  // namespace
 }  // namespace entrepot::pricing
