@@ -145,6 +145,17 @@ void count_embed(const Embed& embed, RequestFacts& facts) {
     if (facts.prompt_tokens > 0) facts.prompt_bytes = facts.prompt_tokens;
 }
 
+void count_pieces(const Piecework& pieces, RequestFacts& facts) {
+    constexpr std::int64_t kMax = 1'000'000;
+    facts.pieces = pieces;
+    // A token counts as the byte that it is in the bound.
+    facts.prompt_tokens = pieces.prompt_tokens;
+    facts.prompt_bytes = pieces.prompt_bytes + pieces.prompt_tokens;
+    facts.prompts = static_cast<std::uint32_t>(std::clamp(pieces.prompts, std::int64_t{1}, kMax));
+    facts.images = static_cast<std::uint32_t>(std::min(pieces.images_in, kMax));
+    facts.file_ids = static_cast<std::uint32_t>(std::min(pieces.file_ids, kMax));
+}
+
 }  // namespace
 
 void RequestFacts::clear() {
@@ -202,6 +213,7 @@ void read_facts(const Request& request, std::size_t body_bytes,
         request.reasoning->is_enabled.value_or(true);
     facts.is_stored = request.store.value_or(false);
     if (const auto* embed = std::get_if<Embed>(&request.work)) count_embed(*embed, facts);
+    if (const auto* pieces = std::get_if<Piecework>(&request.work)) count_pieces(*pieces, facts);
     if (request.task == Task::kConverse) hash_prompt(request, facts);
     // Counting runs nothing.
     if (is_free(request.task)) facts.open_ended_field = {};

@@ -27,6 +27,7 @@ struct RequestFacts {
 
     /// Prompts that are read apart from each other: embeddings take many at once.
     std::uint32_t prompts = 1;
+    Piecework pieces;  ///< zeros for what is none
     std::uint32_t messages = 0;
     std::uint32_t tools = 0;
     std::uint32_t images = 0;

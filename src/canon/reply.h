@@ -168,9 +168,25 @@ struct Ended {
     friend bool operator==(const Ended&, const Ended&) = default;
 };
 
+/// A document's place in a ranking. They come best first.
+struct Ranked {
+    std::int64_t index = 0;  ///< of the document
+    std::string score;       ///< a number as the supplier spelled it
+    std::string document;    ///< JSON, where it was asked back; else empty
+    friend bool operator==(const Ranked&, const Ranked&) = default;
+};
+
+/// A piece of an answer that only its own dialect reads, as it came.
+struct Passage {
+    std::string origin;
+    std::string name;  ///< of its event in a stream
+    std::string json;
+    friend bool operator==(const Passage&, const Passage&) = default;
+};
+
 /// A piece of the answer to a task that is no conversation.
 struct Outcome {
-    std::variant<Vector, TokensCounted> body;
+    std::variant<Vector, TokensCounted, Ranked, Passage> body;
     friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 

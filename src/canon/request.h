@@ -179,11 +179,26 @@ struct Embed {
     std::optional<bool> normalize;
 };
 
+/// Work besides conversations that is billed by the piece, or by tokens of a prompt that only its
+/// own dialect reads: completions, rankings, images, speech.
+struct Piecework {
+    std::int64_t prompt_bytes = 0;   ///< of everything that becomes tokens as text
+    std::int64_t prompt_tokens = 0;  ///< where the prompt is tokens already
+    std::int64_t prompts = 1;        ///< read apart from each other
+    std::int64_t images_in = 0;
+    std::int64_t audio_seconds_max = 0;
+    std::int64_t file_ids = 0;        ///< stored files, which nothing bounds
+    std::int64_t images = 0;          ///< to be made
+    std::int64_t partial_images = 0;  ///< shown on the way to each
+    std::int64_t characters = 0;      ///< to be spoken
+    std::int64_t searches = 0;        ///< as Cohere counts them: up to 100 documents each
+};
+
 /// A request without any dialect.
 struct Request {
     Task task = Task::kConverse;
     /// What a task has that is no conversation; counting tokens has the conversation itself.
-    std::variant<std::monostate, Embed> work;
+    std::variant<std::monostate, Embed, Piecework> work;
     std::string origin;  ///< the dialect it came in
     /// Where a dialect is an envelope around the formats of many models (bedrock-invoke): which of
     /// them the body had, for its reply. Empty elsewhere.

@@ -31,6 +31,12 @@ inline constexpr Tasks kAllTasks = (1U << kTaskCount) - 1;
 [[nodiscard]] constexpr bool is_free(Task task) {
     return task == Task::kCountTokens || task == Task::kModerate;
 }
+/// Billed by the piece at some sellers (images, characters, seconds, searches), at others by
+/// tokens.
+[[nodiscard]] constexpr bool is_piecework(Task task) {
+    return task == Task::kRerank || task == Task::kMakeImage || task == Task::kSpeak ||
+        task == Task::kTranscribe;
+}
 /// The answer is text of a model, by the token.
 [[nodiscard]] constexpr bool answers_in_text(Task task) {
     return task == Task::kConverse || task == Task::kComplete;

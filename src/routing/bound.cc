@@ -31,6 +31,9 @@ Expansion expansion_of(CloudKind kind, std::string_view provider_model_id) {
     Expansion expansion;
     const std::string id = to_lower(provider_model_id);
     const auto names = [&](std::string_view part) { return id.find(part) != std::string::npos; };
+    // At high quality a token for each 16 x 16 points and one for each row of them: at most 6,240
+    // in the sizes that these take.
+    if (names("gpt-image-1") || names("chatgpt-image")) expansion.per_image_made = 6'240;
     if (names("claude")) {
         // Width x height / 750, at most 1,600; from Claude Opus 4.7 on up to 4,784. Tools bring 264
         // to 804 tokens.
@@ -94,11 +97,15 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
 
     // The answer.
     std::int64_t output = 0;
-    if (shape.output_cap) {
+    if (shape.images_made > 0 && expansion.per_image_made > 0) {
+        output = times(shape.images_made, expansion.per_image_made);
+    } else if (shape.output_cap) {
         output = *shape.output_cap;
     } else if (limits.output_tokens_max > 0) {
-        output = limits.output_tokens_max;
-        bound.inject_output_cap = output;
+        output = times(limits.output_tokens_max, std::max<std::int64_t>(shape.images_made, 1));
+        if (!shape.is_piecework) bound.inject_output_cap = output;
+    } else if (shape.is_piecework) {
+        bound.bounds.is_output_unbounded = true;
     } else if (may_clamp) {
         output = limits.context_tokens;
         bound.is_clamped = true;
@@ -109,13 +116,18 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
 
     bound.bounds.prompt_tokens_max = std::min(prompt, kSizeMax);
     bound.bounds.output_tokens_max = times(output, shape.choices);
+    bound.bounds.output_tokens_max +=
+        times(times(shape.images_made, shape.partial_images), expansion.per_partial_image);
     bound.bounds.has_images = shape.images > 0 || shape.has_documents || shape.has_file_id ||
         shape.has_unknown_part || shape.has_document_url || shape.has_stored_state;
     bound.bounds.has_audio = shape.has_unknown_part || shape.audio_seconds_max > 0 ||
         shape.has_stored_state || shape.has_file_id;
     bound.bounds.may_answer_audio = shape.may_answer_audio;
     bound.bounds.may_answer_images = shape.may_answer_images;
-    bound.bounds.images_max = shape.images;
+    bound.bounds.images_max = shape.images_made > 0 ? shape.images_made : shape.images;
+    bound.bounds.characters_max = shape.characters;
+    bound.bounds.audio_seconds_max = shape.audio_seconds_max;
+    bound.bounds.is_piecework = shape.is_piecework;
     bound.bounds.searches_max = shape.searches_max;
     bound.bounds.tiers = shape.tiers;
     return bound;

@@ -28,6 +28,8 @@ struct Expansion {
     std::int64_t any_tools = 1024;  ///< the hidden system prompt that tools bring
     std::int64_t per_image = 12'000;
     std::int64_t per_audio_second = 40;
+    std::int64_t per_image_made = 0;       ///< of the answer; 0: not known
+    std::int64_t per_partial_image = 100;  ///< documented by OpenAI
 };
 
 /// The documented overheads of a supplier kind and model family.
@@ -47,6 +49,10 @@ struct RequestShape {
     std::optional<std::int64_t> output_cap;  ///< of the request, per choice; must not be negative
     std::int64_t choices = 1;                ///< `n`, >= 1
     std::int64_t searches_max = 0;
+    bool is_piecework = false;        ///< canon::is_piecework of the task
+    std::int64_t images_made = 0;     ///< the images that the answer is
+    std::int64_t partial_images = 0;  ///< shown on the way to each of them
+    std::int64_t characters = 0;      ///< to be spoken
     std::uint8_t tiers = 1;  ///< pricing::Bounds::tier_bit of each tier the supplier may serve at
     bool has_file_id = false;
     bool has_unknown_part = false;  ///< it may be anything

@@ -92,5 +92,38 @@ TEST(Bound, AnImageIsHeldAtTheMostItsModelCounts) {
     EXPECT_LT(prompt(catalog::CloudKind::kAnthropic, "claude-opus-4-8"), 11'000);
 }
 
+TEST(Bound, ImagesAreHeldAtTheMostTheirModelWrites) {
+    RequestShape shape = shape_of(100, std::nullopt);
+    shape.is_piecework = true;
+    shape.images_made = 2;
+    shape.partial_images = 3;
+    const Expansion known = expansion_of(catalog::CloudKind::kOpenai, "gpt-image-1-mini");
+    const auto bound = bound_of(shape, {}, known, OnUnbounded::kRefuse);
+    ASSERT_TRUE(bound);
+    EXPECT_EQ(bound->bounds.output_tokens_max, 2 * 6240 + 2 * 3 * 100);
+    EXPECT_EQ(bound->bounds.images_max, 2);
+    EXPECT_TRUE(bound->bounds.is_piecework);
+    // A model whose images nobody has measured: the offer says, or nothing does.
+    const auto stated = bound_of(shape, {0, 5000}, {}, OnUnbounded::kRefuse);
+    EXPECT_EQ(stated->bounds.output_tokens_max, 2 * 5000 + 600);
+    EXPECT_EQ(stated->inject_output_cap, 0);
+    EXPECT_TRUE(bound_of(shape, {}, {}, OnUnbounded::kRefuse)->bounds.is_output_unbounded);
+}
+
+TEST(Bound, PiecesAreCountedAndSoundLastsAsLongAsItMay) {
+    RequestShape shape = shape_of(10, 0);
+    shape.is_piecework = true;
+    shape.characters = 9;
+    shape.searches_max = 2;
+    shape.audio_seconds_max = 60;
+    const auto bound = bound_of(shape, {}, {}, OnUnbounded::kRefuse);
+    ASSERT_TRUE(bound);
+    EXPECT_EQ(bound->bounds.characters_max, 9);
+    EXPECT_EQ(bound->bounds.searches_max, 2);
+    EXPECT_EQ(bound->bounds.audio_seconds_max, 60);
+    EXPECT_EQ(bound->bounds.prompt_tokens_max, 10 + 1 + 64 + 16 + 60 * 40);
+    EXPECT_EQ(bound->bounds.output_tokens_max, 0);
+}
+
 }  // namespace
 }  // namespace entrepot::routing

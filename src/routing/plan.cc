@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "base/text.h"
@@ -80,6 +81,13 @@ canon::Usage expect_usage(
             prompt, memory.caches->expect(facts.prefix_hash, offer.stable_key, now.steady));
     if (usage[Meter::kCacheRead] == 0)
         usage[Meter::kCacheWrite] = std::clamp<std::int64_t>(facts.cache_write_tokens, 0, prompt);
+    if (facts.shape.is_piecework) {
+        // Of an offer that sells by the piece these are the cost, and the tokens have no price.
+        usage[Meter::kImages] = facts.shape.images_made;
+        usage[Meter::kCharacters] = facts.shape.characters;
+        usage[Meter::kSearches] = facts.shape.searches_max;
+        usage[Meter::kAudioSeconds] = facts.shape.audio_seconds_max;
+    }
     usage[Meter::kInput] = prompt - usage[Meter::kCacheRead] - usage[Meter::kCacheWrite];
     std::int64_t output = kOutputGuess * facts.shape.choices;
     if (memory.lengths != nullptr) output = memory.lengths->expect(facts.length_key, output);
@@ -87,6 +95,14 @@ canon::Usage expect_usage(
         output = std::min(output, *facts.shape.output_cap * facts.shape.choices);
     usage[Meter::kOutput] = std::max<std::int64_t>(output, 0);
     return usage;
+}
+
+bool sells_answers_by_token(const Offer& offer, Instant at) {
+    using canon::Meter;
+    constexpr std::array kAnswers{Meter::kOutput, Meter::kImageOut, Meter::kAudioOut};
+    return offer.card != nullptr && std::ranges::any_of(kAnswers, [&](Meter meter) {
+        return pricing::has_price(*offer.card, meter, at);
+    });
 }
 
 /// Sizes and prices of one attempt, or why there can be none.
@@ -119,7 +135,10 @@ std::optional<Reason> weigh(const RequestFacts& facts, const Offer& offer, const
     } else if (facts.needs_bound) {
         return Reason::kUnbounded;
     }
-    if (!hold.is_known && facts.needs_bound) return Reason::kPriceUnknown;
+    if (!hold.is_known && facts.needs_bound)
+        return attempt.bounds.is_output_unbounded && sells_answers_by_token(offer, now.wall)
+            ? Reason::kUnbounded
+            : Reason::kPriceUnknown;
     attempt.is_bounded = hold.is_known;
     attempt.hold = hold.amount;
     if (offer.card != nullptr) {
@@ -199,6 +218,11 @@ std::unexpected<Error> nowhere_to_go(
         Result<Bound> bound =
             bound_of(facts.shape, offer.limits, offer.expansion, facts.on_unbounded);
         if (!bound) return std::unexpected(std::move(bound).error());
+        return fail_field(ErrorCode::kUnbounded, "model",
+            fmt::format("the cost of this request has no upper bound: '{}' is billed by tokens of "
+                        "its answer, and nothing caps them. State max_output_tokens of the offer, "
+                        "for one answer or one image.",
+                offer.id.view()));
     }
     if (const Exclusion* unpriced = first_with(plan, Reason::kPriceUnknown))
         return fail(ErrorCode::kUnbounded,
