@@ -151,6 +151,9 @@ struct Dialect {
     /// Where its clients look for the id of an exchange.
     std::string_view request_id_header = "x-request-id";
     bool reads_reply_headers = false;  ///< ReplyDecoder::take_headers has to be called
+    /// A stream states its usage only when asked (`stream_options`): for a client that did not ask,
+    /// a request is encoded anew and the report kept from it.
+    bool asks_stream_usage = false;
     /// Bodies may be other than JSON: `decode_request` gets them in its context, and as a null
     /// document.
     bool reads_raw_body = false;

@@ -24,14 +24,16 @@
 namespace entrepot::dialect {
 namespace {
 
-constexpr std::array<std::string_view, 25> kNames{"openai-chat", "openai-responses",
+constexpr std::array<std::string_view, 34> kNames{"openai-chat", "openai-responses",
     "openai-embeddings", "azure-openai", "anthropic-messages", "bedrock-converse", "bedrock-invoke",
     "gemini", "vertex", "vertex-anthropic", "cohere", "oci", "oci-cohere", "oci-cohere-v2",
     "ollama",
     // What is asked besides conversations, where it is not in a dialect's own path.
     "openai-input-tokens", "anthropic-count-tokens", "bedrock-count-tokens", "gemini-count-tokens",
     "vertex-count-tokens", "gemini-embed", "gemini-embed-batch", "vertex-predict", "cohere-embed",
-    "vertex-anthropic-count-tokens"};
+    "vertex-anthropic-count-tokens", "openai-completions", "openai-moderations", "openai-images",
+    "openai-image-edits", "openai-speech", "openai-transcriptions", "openai-translations", "rerank",
+    "rerank-v2"};
 
 std::vector<std::string> built_in_names() {
     std::vector<std::string> names;
@@ -102,8 +104,10 @@ const Dialect* find_dialect(std::string_view name) {
             &anthropic_messages::vertex(), &bedrock_converse::kDialect, &invoke_dialect(),
             &gemini::gemini(), &gemini::vertex(), &cohere::dialect(), &oci::generic(),
             &oci::cohere(), &oci::cohere_v2(), &openai_embeddings_dialect(), &gemini::embed(),
-            &gemini::embed_batch(), &gemini::embed_predict(), &cohere::embed()};
+            &gemini::embed_batch(), &gemini::embed_predict(), &cohere::embed(), &rerank_dialect(),
+            &rerank_v2_dialect()};
         std::ranges::copy(count_tokens_dialects(), std::back_inserter(all));
+        std::ranges::copy(openai_small_dialects(), std::back_inserter(all));
         return all;
     }();
     const auto found = std::ranges::find(built_in, name, &Dialect::name);
