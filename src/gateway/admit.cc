@@ -14,6 +14,17 @@ bool is_json(std::string_view content_type) {
     return type.empty() || type.ends_with("json");
 }
 
+/// Null for a task that is not billed by the piece.
+std::unique_ptr<const canon::Usage> counted_in(const canon::RequestFacts& facts) {
+    if (!canon::is_piecework(facts.task)) return nullptr;
+    canon::Usage usage;
+    usage[canon::Meter::kCharacters] = facts.pieces.characters;
+    usage[canon::Meter::kImages] = facts.pieces.images;
+    usage[canon::Meter::kSearches] = facts.pieces.searches;
+    usage[canon::Meter::kAudioSeconds] = facts.pieces.audio_seconds_max;
+    return std::make_unique<const canon::Usage>(usage);
+}
+
 }  // namespace
 
 Status Worker::admit(
@@ -123,6 +134,7 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
     // The move has given it the bench's last buffer, which an open stream would keep.
     if (bench.facts.is_stream) std::string().swap(request.body);
     x.task = bench.facts.task;
+    x.counted = counted_in(bench.facts);
     x.is_stream = bench.facts.is_stream;
     x.wants_usage = bench.facts.wants_stream_usage;
     x.wants_json_array = x.is_stream && x.client->wants_json_array != nullptr &&

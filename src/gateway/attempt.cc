@@ -252,6 +252,11 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
     x.phase = ledger::Phase::kRelay;
     if (!x.bench->more_bodies.empty())
         co_return co_await relay_parts(x, upstream, request, response);
+    // Models that do not stream answer whole though they were asked to (whisper-1).
+    if (x.is_stream && x.lane == Lane::kPassing && x.voice->dialect->passes_reply_type &&
+        !to_lower(upstream.headers().find("content-type").value_or(""))
+            .starts_with(x.voice->dialect->stream_content_type))
+        x.is_stream = false;
     if (x.is_stream) co_return co_await open_stream(x, upstream);
     co_return co_await relay_whole(x, upstream, response);
 }

@@ -33,11 +33,33 @@ constexpr std::array kRows{
     Row{"/v1/responses", kGenerate, "openai-responses"},
     Row{"/v1/embeddings", kGenerate, "openai-embeddings"},
     Row{"/v1/responses/input_tokens", kGenerate, "openai-input-tokens", Form::kWhole},
+    Row{"/v1/completions", kGenerate, "openai-completions"},
+    Row{"/v1/moderations", kGenerate, "openai-moderations"},
+    Row{"/v1/images/generations", kGenerate, "openai-images"},
+    Row{"/v1/images/edits", kGenerate, "openai-image-edits"},
+    Row{"/v1/audio/speech", kGenerate, "openai-speech"},
+    Row{"/v1/audio/transcriptions", kGenerate, "openai-transcriptions"},
+    Row{"/v1/audio/translations", kGenerate, "openai-translations"},
+    Row{"/v1/rerank", kGenerate, "rerank"},
+    Row{"/v2/rerank", kGenerate, "rerank-v2"},
     Row{"/v1/models", kModels, "openai-chat"},
     Row{"/v1/models/{model}", kModels, "openai-chat"},
     Row{"/openai/deployments/{model}/chat/completions", kGenerate, "azure-openai"},
     Row{"/openai/deployments/{model}/embeddings", kGenerate, "openai-embeddings"},
     Row{"/openai/v1/embeddings", kGenerate, "openai-embeddings"},
+    Row{"/openai/deployments/{model}/completions", kGenerate, "openai-completions"},
+    Row{"/openai/v1/completions", kGenerate, "openai-completions"},
+    Row{"/openai/v1/moderations", kGenerate, "openai-moderations"},
+    Row{"/openai/deployments/{model}/images/generations", kGenerate, "openai-images"},
+    Row{"/openai/v1/images/generations", kGenerate, "openai-images"},
+    Row{"/openai/deployments/{model}/images/edits", kGenerate, "openai-image-edits"},
+    Row{"/openai/v1/images/edits", kGenerate, "openai-image-edits"},
+    Row{"/openai/deployments/{model}/audio/speech", kGenerate, "openai-speech"},
+    Row{"/openai/v1/audio/speech", kGenerate, "openai-speech"},
+    Row{"/openai/deployments/{model}/audio/transcriptions", kGenerate, "openai-transcriptions"},
+    Row{"/openai/v1/audio/transcriptions", kGenerate, "openai-transcriptions"},
+    Row{"/openai/deployments/{model}/audio/translations", kGenerate, "openai-translations"},
+    Row{"/openai/v1/audio/translations", kGenerate, "openai-translations"},
     Row{"/openai/v1/chat/completions", kGenerate, "azure-openai"},
     Row{"/openai/v1/responses", kGenerate, "openai-responses"},
     Row{"/openai/responses", kGenerate, "openai-responses"},
@@ -158,6 +180,7 @@ bool fits(std::string_view pattern, std::string_view path, std::string_view& mod
     model = {};
     for (;;) {
         const std::string_view wanted = next_segment(pattern);
+        if (wanted.starts_with(kModel) && path.starts_with("//")) return false;  // no name
         const std::string_view seen = next_segment(path);
         if (wanted.empty() || seen.empty()) return wanted.empty() && seen.empty();
         if (wanted == "*") continue;

@@ -114,7 +114,9 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     // asked for events, never for an array; and what another maker signed is not for this one.
     if (x.lane == Lane::kPassing &&
         (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
-            dialect::may_hold_sealed(x.bench->body)))
+            (x.bench->document && dialect::may_hold_sealed(x.bench->body)) ||
+            (x.client->asks_stream_usage && x.is_stream && !x.wants_usage &&
+                x.voice->quirks.can_ask_stream_usage)))
         x.lane = Lane::kTranslated;
     // In another dialect, what the supplier would run by itself stays behind.
     if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&

@@ -22,8 +22,10 @@ routing::Features needs_of(const canon::RequestFacts& facts) {
     need(facts.needs_audio_output, Feature::kAudioOut);
     need(facts.needs_documents(), Feature::kDocuments);
     need(facts.needs_structured_output(), Feature::kStructuredOutput);
-    need(facts.needs_logprobs, Feature::kLogprobs);
-    need(facts.choices > 1, Feature::kChoices);
+    // What offers say of these is of conversations.
+    const bool converses = facts.task == canon::Task::kConverse;
+    need(converses && facts.needs_logprobs, Feature::kLogprobs);
+    need(converses && facts.choices > 1, Feature::kChoices);
     return static_cast<routing::Features>(needs);
 }
 
@@ -33,11 +35,20 @@ routing::RequestShape shape_of(const canon::RequestFacts& facts) {
     shape.prompt_bytes = facts.prompt_bytes + facts.document_data_bytes;
     shape.messages = static_cast<std::int32_t>(facts.messages);
     shape.prompts = static_cast<std::int32_t>(facts.prompts);
-    shape.fits_or_fails = facts.task != canon::Task::kEmbed;
+    // A long recording is heard in pieces, each in a window of its own.
+    shape.fits_or_fails =
+        facts.task != canon::Task::kEmbed && facts.task != canon::Task::kTranscribe;
     shape.tools = static_cast<std::int32_t>(facts.tools);
     shape.images = static_cast<std::int32_t>(facts.images);
     // A second of the most compressed speech is about 1 kB; the base64 of it about 1.3 kB.
     shape.audio_seconds_max = facts.audio_data_bytes / 1000;
+    if (facts.pieces.audio_seconds_max > 0)
+        shape.audio_seconds_max = facts.pieces.audio_seconds_max;
+    shape.is_piecework = canon::is_piecework(facts.task);
+    shape.images_made = facts.pieces.images;
+    shape.partial_images = facts.pieces.partial_images;
+    shape.characters = facts.pieces.characters;
+    shape.searches_max = facts.pieces.searches;
     shape.output_cap = facts.output_cap;
     shape.choices = facts.choices;
     shape.has_file_id = facts.file_ids != 0;

@@ -37,6 +37,11 @@ std::string content_type_line(
     return std::string(line.text());
 }
 
+bool is_json(const net::ClientExchange& upstream) {
+    const std::string_view type = upstream.headers().find("content-type").value_or("");
+    return to_lower(trim(type.substr(0, type.find(';')))).ends_with("json");
+}
+
 /// Whether the answer, of which `body` is the beginning, is for the client as it stands.
 bool passes(const Exchange& x, std::string_view body) {
     return x.lane == Lane::kChat ||
@@ -63,6 +68,9 @@ WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::st
 Co<Failed> Worker::relay_whole(
     Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response) {
     const std::size_t buffer_bytes = static_cast<std::size_t>(x.state->settings.reply_buffer_bytes);
+    // Sound is listened to while it comes.
+    const bool is_sound =
+        x.lane == Lane::kPassing && x.voice->dialect->passes_reply_type && !is_json(upstream);
     // Small answers come in one read and are never copied.
     std::string_view body;
     std::string collected;
@@ -83,7 +91,7 @@ Co<Failed> Worker::relay_whole(
         }
         collected += **more;
         body = collected;
-        if (body.size() <= buffer_bytes) continue;
+        if (body.size() <= buffer_bytes && !is_sound) continue;
         if (!passes(x, body)) {
             if (body.size() <= kTranslatedBytesMax) continue;
             co_return failed_with(Error{ErrorCode::kUpstreamProtocol,

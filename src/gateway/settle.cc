@@ -8,6 +8,36 @@ namespace {
 /// English prose.
 constexpr std::int64_t kBytesPerToken = 4;
 
+/// Tokens of sound to two characters, for speech whose supplier bills tokens and tells nobody how
+/// many: 20 a second (OpenAI), and about 15 characters of English are spoken in one.
+constexpr std::int64_t kSpeechTokensPerTwoCharacters = 3;
+
+/// Completes the usage of work by the piece with what the request itself says, where the offer's
+/// card sells pieces and the reply does not count them. Returns whether what is booked is known.
+bool count_pieces(const Exchange& x, const pricing::RateCard* card, canon::Usage& usage) {
+    using canon::Meter;
+    const bool is_reported = x.consumed.is_reported;
+    bool is_sold = false;
+    bool is_exact = true;
+    for (const Meter meter :
+        {Meter::kCharacters, Meter::kImages, Meter::kSearches, Meter::kAudioSeconds}) {
+        const std::int64_t asked = (*x.counted)[meter];
+        if (asked == 0 || card == nullptr || !pricing::has_price(*card, meter, x.attempt.dispatch))
+            continue;
+        is_sold = true;
+        if (usage[meter] != 0) continue;
+        usage[meter] = asked;
+        is_exact = is_exact && meter == Meter::kCharacters;  // the others are bounds
+    }
+    if (is_sold) return is_exact;
+    if (usage[Meter::kCharacters] == 0 && is_reported)
+        usage[Meter::kCharacters] = (*x.counted)[Meter::kCharacters];  // for who reads the books
+    if (!is_reported && x.task == canon::Task::kSpeak)
+        usage[Meter::kAudioOut] =
+            ((*x.counted)[Meter::kCharacters] * kSpeechTokensPerTwoCharacters + 1) / 2;
+    return is_reported;
+}
+
 }  // namespace
 
 ledger::SettleRequest Worker::settlement_of(Exchange& x) {
@@ -26,7 +56,11 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
         x.consumed.usage = request.usage;
         return request;
     }
-    if (!consumed.is_reported) {
+    const routing::Offer& offer = x.state->table.offer(attempt.offer);
+    const bool is_reported = x.counted == nullptr
+        ? consumed.is_reported
+        : count_pieces(x, offer.card.get(), request.usage);
+    if (!is_reported) {
         // What the supplier said so far (Anthropic states the prompt at the start) is a floor.
         request.flags |= ledger::settle_flag::kEstimated;
         if (request.usage.prompt_tokens() == 0)
@@ -36,9 +70,12 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
             output =
                 std::max(output, (consumed.answer_bytes + kBytesPerToken - 1) / kBytesPerToken);
     }
-    const routing::Offer& offer = x.state->table.offer(attempt.offer);
+    // Nothing is known of images or sounds that nobody counted, so that their tokens have no price.
+    const bool may_price = is_reported ||
+        (x.task != canon::Task::kMakeImage && x.task != canon::Task::kTranscribe) ||
+        request.usage[canon::Meter::kImages] + request.usage[canon::Meter::kAudioSeconds] > 0;
     bool is_priced = false;
-    if (offer.card != nullptr) {
+    if (offer.card != nullptr && may_price) {
         pricing::PriceOptions options;
         options.tier = attempt.tier;
         if (!consumed.service_tier.empty())
@@ -63,13 +100,13 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
         request.flags |= ledger::settle_flag::kUnpriced;
     }
     // An estimate never goes beyond what was promised.
-    if (!consumed.is_reported && attempt.is_bounded && request.cost > attempt.hold) {
+    if (!is_reported && attempt.is_bounded && request.cost > attempt.hold) {
         request.cost = attempt.hold;
         request.list_cost = std::min(request.list_cost, attempt.hold);
     }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;
-    x.is_estimated = x.is_estimated || !consumed.is_reported;
+    x.is_estimated = x.is_estimated || !is_reported;
     x.consumed.usage = request.usage;
     if (consumed.is_reported) {
         if (canon::answers_in_text(x.task))
@@ -88,6 +125,9 @@ void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) 
         metrics_.alarm(name, "a settlement was refused: " + posting.error().message);
     } else if (!posting->overdraft.is_zero()) {
         metrics_.overdraft(name, posting->overdraft);
+        // How long a recording lasts is what the client's file says of itself: no fault of the
+        // offer, and nothing by which one client could take it from the others.
+        if (x.task == canon::Task::kTranscribe) return;
         x.core->health.take_out(x.attempt.offer);  // here at once
         take_out_everywhere_(x.state, x.attempt.offer);
     }

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "dialect/registry.h"
+#include "upstream/small_voices.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -47,6 +48,10 @@ public:
             voices.push_back({&responses_, responses, responses, header_lines_});
         }
         voices.push_back({&embeddings_, at("embeddings"), {}, header_lines_});
+        add_small_voices(voices, header_lines_, quirks_, at);
+        std::erase_if(voices, [](const Voice& voice) {  // Azure has a service apart for these
+            return voice.dialect->name == "openai-moderations";
+        });
         return voices;
     }
     std::string_view request_id_header() const override { return "apim-request-id"; }

@@ -7,7 +7,8 @@
 namespace entrepot::upstream {
 namespace {
 
-/// Chat, version 2. Its endpoint may be given with the version, as its SDKs have it, or without.
+/// Chat, version 2, and rerank in both versions. Its endpoint may be given with the version, as its
+/// SDKs have it, or without.
 class Cohere final : public Supplier {
 public:
     Cohere(Endpoint endpoint, const config::CloudSettings& cloud)
@@ -24,7 +25,9 @@ public:
         Voice embed{
             dialect::find_dialect("cohere-embed"), base_path_ + "/v2/embed", {}, header_lines_};
         embed.inputs_max = 96;
-        return {{&dialect_, target, target, header_lines_}, std::move(embed)};
+        return {{&dialect_, target, target, header_lines_}, std::move(embed),
+            {dialect::find_dialect("rerank-v2"), base_path_ + "/v2/rerank", {}, header_lines_},
+            {dialect::find_dialect("rerank"), base_path_ + "/v1/rerank", {}, header_lines_}};
     }
     std::string_view request_id_header() const override { return "x-debug-trace-id"; }
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "dialect/registry.h"
+#include "upstream/small_voices.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -60,6 +61,11 @@ public:
         }
         const std::string embeddings = base_path_ + "/embeddings";
         voices.push_back({&embeddings_, embeddings, {}, header_lines_});
+        add_small_voices(voices, header_lines_, quirks_,
+            [&](std::string_view call) { return fmt::format("{}/{}", base_path_, call); });
+        if (!has_responses_)  // OpenAI itself ranks nothing
+            voices.push_back(
+                {dialect::find_dialect("rerank"), base_path_ + "/rerank", {}, header_lines_});
         return voices;
     }
 
