@@ -54,6 +54,9 @@ struct Ask {
     /// what it used).
     std::optional<canon::Usage> usage;
     std::function<std::string(const Answer&, bool has_usage)> reply;
+    /// Likewise, streamed; and the content type of a whole reply that is no JSON.
+    std::function<std::vector<std::string>(const Answer&, bool has_usage)> reply_events;
+    std::string reply_type;
 };
 
 enum class Finish : std::uint8_t { kStop, kLength, kToolCalls, kStopSequence };

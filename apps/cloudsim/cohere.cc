@@ -6,6 +6,7 @@
 
 #include "cloudsim/cloud.h"
 #include "cloudsim/embeddings.h"
+#include "cloudsim/small.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -36,7 +37,7 @@ public:
         address_.name = address_.kind = "cohere";
         address_.api_key = "cohere-sim-key-0001";
         address_.models = {"command-a-03-2025", "command-a-reasoning-08-2025",
-            "command-a-vision-07-2025", "embed-v4.0"};
+            "command-a-vision-07-2025", "embed-v4.0", "rerank-v3.5"};
     }
 
     const CloudAddress& address() const override { return address_; }
@@ -46,7 +47,8 @@ public:
             return std::unexpected(error(401, "no api key supplied"));
         if (!has_key(in, "", address_.api_key))
             return std::unexpected(error(401, "invalid api token"));
-        if (in.path != "/v2/chat" && in.path != "/v2/embed")
+        const bool is_rerank = in.path == "/v2/rerank" || in.path == "/v1/rerank";
+        if (in.path != "/v2/chat" && in.path != "/v2/embed" && !is_rerank)
             return std::unexpected(error(404, "page not found"));
         if (in.method != "POST") return std::unexpected(error(405, "method not allowed"));
         const auto parsed = json::Document::parse(std::string(in.body));
@@ -65,6 +67,13 @@ public:
                 fmt::format("model '{}' not found, make sure the correct model ID was used and "
                             "that you have access to the model.",
                     ask.model)));
+        if (is_rerank) {
+            if (!does_small(ask.model, "rerank"))
+                return fail(bad("model is not supported by the rerank endpoint"));
+            if (auto read = read_small("rerank", in, true, ask); !read)
+                return fail(bad(read.error().message));
+            return ask;
+        }
         if (in.path == "/v2/embed") {
             if (auto read = read_cohere_embeddings(root, true, ask); !read)
                 return fail(bad(read.error()));

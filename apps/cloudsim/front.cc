@@ -141,7 +141,9 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     job.has_usage = job.fault != Fault::kNoUsage;
     job.headers.add("content-type",
         job.fault == Fault::kWrongContentType ? "text/html; charset=utf-8"
-                                              : cloud_->content_type(job.ask.is_stream));
+            : !job.ask.reply_type.empty() && !job.ask.is_stream
+            ? job.ask.reply_type
+            : cloud_->content_type(job.ask.is_stream));
     cloud_->add_headers(job.headers, job.answer, job.quota);
     cloud_->add_reply_headers(job.headers, job.ask, job.answer, job.has_usage);
     Served fresh = entry(request);
@@ -193,8 +195,9 @@ Co<void> Front::send_whole(Job& job, net::ServerRequest&, net::ResponseWriter& r
 }
 
 Co<void> Front::send_stream(Job& job, net::ServerRequest& request, net::ResponseWriter& response) {
-    const std::vector<std::string> events =
-        cloud_->stream(job.ask, job.answer, job.control, job.has_usage, world_.core.wall());
+    const std::vector<std::string> events = job.ask.reply_events
+        ? job.ask.reply_events(job.answer, job.has_usage)
+        : cloud_->stream(job.ask, job.answer, job.control, job.has_usage, world_.core.wall());
     const bool breaks = job.fault == Fault::kTruncateStream || job.fault == Fault::kStreamError ||
         job.fault == Fault::kBadCrc;
     const auto broken_at = static_cast<std::size_t>(job.control.after_chunks);

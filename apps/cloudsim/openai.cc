@@ -8,6 +8,7 @@
 #include "cloudsim/embeddings.h"
 #include "cloudsim/identity.h"
 #include "cloudsim/responses.h"
+#include "cloudsim/small.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -38,18 +39,22 @@ public:
                 address_.name = "openai";
                 address_.api_key = "sk-sim-openai-0001";
                 address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-5", "o4-mini",
-                    "text-embedding-3-small", "text-embedding-3-large"};
+                    "text-embedding-3-small", "text-embedding-3-large", "gpt-3.5-turbo-instruct",
+                    "omni-moderation-latest", "gpt-image-1-mini", "dall-e-2", "tts-1",
+                    "gpt-4o-mini-tts", "whisper-1", "gpt-4o-transcribe"};
                 break;
             case OpenAiKind::kCompatible:
                 address_.name = "openai_compatible";
                 address_.api_key = "sk-sim-compatible-0001";
-                address_.models = {"llama-3.3-70b", "tiny", "gpt-4o-mini", "bge-m3"};
+                address_.models = {"llama-3.3-70b", "tiny", "gpt-4o-mini", "bge-m3",
+                    "tiny-instruct", "rerank-tiny", "whisper-large-v3"};
                 break;
             case OpenAiKind::kAzure:
                 address_.name = "azure";
                 address_.api_key = "simazurekey0001";
                 address_.region = "swedencentral";
-                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-5", "text-embedding-3-small"};
+                address_.models = {"gpt-4o-mini", "gpt-4o", "gpt-5", "text-embedding-3-small",
+                    "gpt-3.5-turbo-instruct", "gpt-image-1-mini", "tts-1", "whisper-1"};
                 break;
         }
         address_.kind = address_.name;
@@ -85,6 +90,9 @@ public:
             ((kind_ != OpenAiKind::kCompatible || is_behind_) && path.ends_with("/responses")) ||
             is_count;
         const bool is_embeddings = path.ends_with("/embeddings");
+        if (const std::string_view call = small_call(path);
+            !call.empty() && (call != "rerank" || kind_ == OpenAiKind::kCompatible))
+            return read_small_call(call, in, deployment);
         if (!is_azure() && path != "/v1/chat/completions" && path != "/v1/embeddings" &&
             !(is_responses && path == "/v1/responses") && !is_count)
             return std::unexpected(error(404,
@@ -262,12 +270,17 @@ private:
         if (path == "/openai/v1/chat/completions" || path == "/openai/v1/models" ||
             path == "/openai/v1/responses" || path == "/openai/v1/embeddings")
             return true;
+        const std::string_view call = small_call(path);
+        if (path.starts_with("/openai/v1/") && !call.empty()) return true;
         bool has_version = false;
         for (const std::string_view pair : split(query, '&'))
             has_version = has_version || (pair.starts_with("api-version=") && pair.size() > 12);
         if (path == "/openai/responses") return has_version;
         constexpr std::string_view kBefore = "/openai/deployments/";
-        for (const std::string_view after : {"/chat/completions", "/embeddings"}) {
+        const std::string behind = fmt::format("/{}", call);
+        for (const std::string_view after :
+            {std::string_view("/chat/completions"), std::string_view("/embeddings"),
+                std::string_view(call.empty() ? "/chat/completions" : behind)}) {
             if (!path.starts_with(kBefore) || !path.ends_with(after) ||
                 path.size() <= kBefore.size() + after.size())
                 continue;
@@ -333,9 +346,36 @@ private:
         return std::unexpected(std::move(refused));
     }
 
+    Answered<Ask> read_small_call(
+        std::string_view call, const Incoming& in, const std::string& deployment) const {
+        Ask ask;
+        if (in.method != "POST")
+            return std::unexpected(
+                error(405, fmt::format("Not allowed to {} on {}.", in.method, in.path),
+                    "invalid_request_error", "", "method_not_supported"));
+        if (auto known = find_model(deployment.empty() ? small_model(in) : deployment, ask); !known)
+            return std::unexpected(std::move(known).error());
+        Refusal refused;
+        if (!does_small(ask.model, call)) {
+            refused =
+                error(404, fmt::format("This model is not supported in the v1/{} endpoint.", call),
+                    "invalid_request_error", "model");
+        } else if (auto read = read_small(call, in, false, ask); !read) {
+            refused = bad(read.error().message, read.error().param);
+        } else {
+            return ask;
+        }
+        refused.model = ask.model;
+        return std::unexpected(std::move(refused));
+    }
+
     /// Whether a model is named that this cloud has.
     Answered<void> read_model(const Value& root, const std::string& deployment, Ask& ask) const {
-        ask.model = deployment.empty() ? std::string(root["model"].string()) : deployment;
+        return find_model(
+            deployment.empty() ? std::string(root["model"].string()) : deployment, ask);
+    }
+    Answered<void> find_model(std::string name, Ask& ask) const {
+        ask.model = std::move(name);
         if (ask.model.empty())
             return std::unexpected(bad("you must provide a model parameter", "model"));
         if (!has_model(address_, ask.model)) {
