@@ -55,6 +55,29 @@ COUNTERS = [
     ("e2e-count-bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("e2e-count-compatible", "openai_compatible", "llama-3.3-70b"),
 ]
+# Besides conversations: name, kind of the cloud, id at the cloud, prices per million, the rest.
+TOKENS = {"input": "2.00", "image_in": "2.50", "audio_in": "3.00", "output": "8.00"}
+TEXT = {"input": "1.00", "output": "2.00"}
+MEDIA = [
+    ("media-completions", "openai", "gpt-3.5-turbo-instruct", TEXT, 4096),
+    ("media-completions-azure", "azure", "gpt-3.5-turbo-instruct", TEXT, 4096),
+    ("media-completions-compatible", "openai_compatible", "tiny-instruct", TEXT, 4096),
+    ("media-moderation", "openai", "omni-moderation-latest", {"requests": "0"}, None),
+    ("media-image", "openai", "gpt-image-1-mini", TOKENS, None),
+    ("media-image-azure", "azure", "gpt-image-1-mini", TOKENS, None),
+    ("media-image-piece", "openai", "dall-e-2", {"images": "20000"}, None),
+    ("media-speech", "openai", "tts-1", {"characters": "15.00"}, None),
+    ("media-speech-tokens", "openai", "gpt-4o-mini-tts",
+     {"input": "0.60", "audio_out": "12.00"}, 16000),
+    ("media-whisper", "openai", "whisper-1", {"audio_seconds": "100.00"}, None),
+    ("media-whisper-azure", "azure", "whisper-1", {"audio_seconds": "100.00"}, None),
+    ("media-whisper-compatible", "openai_compatible", "whisper-large-v3",
+     {"audio_seconds": "100.00"}, None),
+    ("media-transcribe", "openai", "gpt-4o-transcribe", TOKENS, 2000),
+    ("media-rerank", "cohere", "rerank-v3.5", {"searches": "2000.00"}, None),
+    ("media-rerank-compatible", "openai_compatible", "rerank-tiny",
+     {"input": "0.05", "output": "0"}, None),
+]
 PRICE = '{input: "1.00", cache_read: "0.10", output: "2.00", currency: USD}'
 
 
@@ -66,6 +89,16 @@ def offer_yaml(cloud, model_id):
 def vectors_yaml(cloud, model_id):
     return (f"{{cloud: {cloud}, id: \"{model_id}\", input_type: document, "
             'price: {input: "1.00", output: "0", currency: USD}}')
+
+
+def media_yaml(cloud, model_id, prices, output_tokens):
+    price = ", ".join(f'{meter}: "{price}"' for meter, price in prices.items())
+    parts = [f'cloud: {cloud}, id: "{model_id}"']
+    if price:
+        parts.append(f"price: {{{price}, currency: USD}}")
+    if output_tokens:
+        parts.append(f"max_output_tokens: {output_tokens}")
+    return f"{{{', '.join(parts)}}}"
 
 
 class Gateway:
@@ -142,6 +175,8 @@ class Stage:
         models = {name: {"sim": offer_yaml(kind, model_id)}
                   for name, kind, model_id in TARGETS + TEXT_TARGETS + COUNTERS}
         models |= {name: {"sim": vectors_yaml(kind, model_id)} for name, kind, model_id in VECTORS}
+        for name, kind, model_id, prices, output_tokens in MEDIA:
+            models[name] = {"sim": media_yaml(kind, model_id, prices, output_tokens)}
         self.gateway = Gateway(self.build, self.folder, clouds, models)
         try:
             self.gateway.start()

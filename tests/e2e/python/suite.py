@@ -3,6 +3,7 @@
 Reads E2E_PLAN like node/suite.mjs; prints `ok NAME` or `not ok NAME: reason` per case and a
 counting line; exit 1 when a case failed.
 """
+import base64
 import json
 import os
 import sys
@@ -203,6 +204,65 @@ def models(_model):
     """models.list"""
     names = [entry.id for entry in CLIENT.models.list()]
     assert {t["model"] for t in PLAN["targets"]} <= set(names) and len(set(names)) == len(names)
+    assert CLIENT.models.retrieve("e2e-anthropic").owned_by == "anthropic"
+    raises(openai.NotFoundError, lambda: CLIENT.models.retrieve("no-such-model"))
+
+
+def used(raw):
+    [attempt] = exchange(raw.headers["x-entrepot-exchange"])["attempts"]
+    return attempt["usage"]
+
+
+@once
+def completions(_model):
+    """completions, whole and streamed"""
+    raw = CLIENT.completions.with_raw_response.create(
+        model="media-completions", prompt=["a", "b"], max_tokens=5)
+    assert [c.finish_reason for c in raw.parse().choices] == ["length", "length"], raw.text
+    assert used(raw)["output"] == 10, used(raw)
+    chunks = list(CLIENT.completions.create(model="media-completions", prompt="a", stream=True))
+    assert "".join(c.choices[0].text for c in chunks) and all(c.usage is None for c in chunks)
+
+
+@once
+def images(_model):
+    """images.generate, images.edit with files, and a streamed image"""
+    raw = CLIENT.images.with_raw_response.generate(model="media-image", prompt="a cat", n=2)
+    assert len(raw.parse().data) == 2 and raw.parse().usage.output_tokens == 544, raw.text
+    assert used(raw)["image_out"] == 544, used(raw)
+    pixel = ("a.png", base64.b64decode(PIXEL.split(",")[1]), "image/png")
+    raw = CLIENT.images.with_raw_response.edit(
+        model="media-image", prompt="a dog", image=[pixel, pixel])
+    assert raw.parse().data[0].b64_json and used(raw)["image_in"] == 646, used(raw)
+    events = list(CLIENT.images.generate(
+        model="media-image", prompt="a cat", stream=True, partial_images=1))
+    assert [e.type for e in events] == ["image_generation.partial_image",
+                                        "image_generation.completed"], events
+
+
+@once
+def audio(_model):
+    """speech, transcriptions and translations"""
+    raw = CLIENT.audio.speech.with_raw_response.create(
+        model="media-speech", voice="alloy", input="Good day")
+    assert raw.content[:3] == b"ID3" and used(raw) == {"characters": 8}, used(raw)
+    with CLIENT.audio.speech.with_streaming_response.create(
+            model="media-speech", voice="alloy", input="Good day") as reply:
+        assert sum(len(piece) for piece in reply.iter_bytes()) == 3 + 8 * 400
+    sound = ("a.mp3", b"ID3" + bytes(40_000), "audio/mpeg")
+    raw = CLIENT.audio.transcriptions.with_raw_response.create(model="media-whisper", file=sound)
+    assert raw.parse().text.startswith("The sun") and used(raw) == {"audio_seconds": 2}, used(raw)
+    events = list(CLIENT.audio.transcriptions.create(
+        model="media-transcribe", file=sound, stream=True))
+    assert events[-1].type == "transcript.text.done" and events[-1].usage.total_tokens > 0, events
+    assert CLIENT.audio.translations.create(model="media-whisper", file=sound).text
+
+
+@once
+def moderations(_model):
+    """moderations"""
+    raw = CLIENT.moderations.with_raw_response.create(model="media-moderation", input="fine")
+    assert not raw.parse().results[0].flagged and used(raw) == {"requests": 1}, used(raw)
 
 
 @once
