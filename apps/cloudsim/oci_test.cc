@@ -61,13 +61,13 @@ protected:
         const auto key = crypto::RsaPrivateKey::parse(oci["private_key"].string());
         const std::string date = to_http_date(at);
         const std::string digest = http_signature::content_sha256(body);
-        const std::string text = http_signature::signing_string({.method = "POST",
+        const http_signature::Request request{.method = "POST",
             .target = "/20231130/actions/chat",
             .host = "sim",
             .date = date,
             .content_type = "application/json",
             .content_bytes = body.size(),
-            .content_sha256 = digest});
+            .content_sha256 = digest};
         Lines lines;
         lines.add("date", date);
         lines.add("host", "sim");
@@ -77,7 +77,8 @@ protected:
         lines.add("authorization",
             http_signature::authorization(fmt::format("{}/{}/{}", oci["tenancy"].string(),
                                               oci["user"].string(), oci["fingerprint"].string()),
-                key->sign_sha256(text), true));
+                key->sign_sha256(http_signature::signing_string(request)),
+                http_signature::covered(request)));
         return lines;
     }
     static std::string said(const Answered<Ask>& ask) {

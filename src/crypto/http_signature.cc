@@ -11,10 +11,6 @@
 namespace entrepot::crypto::http_signature {
 namespace {
 
-constexpr std::string_view kBareHeaders = "date (request-target) host";
-constexpr std::string_view kBodyHeaders =
-    "date (request-target) host content-length content-type x-content-sha256";
-
 std::unexpected<Error> refuse(std::string why) {
     return fail(ErrorCode::kUnauthenticated, std::move(why));
 }
@@ -38,18 +34,27 @@ bool next_parameter(std::string_view& rest, std::string_view& name, std::string_
 std::string content_sha256(std::string_view body) { return base64_encode(view(sha256(body))); }
 
 std::string signing_string(const Request& request) {
-    std::string text = fmt::format("date: {}\n(request-target): {} {}\nhost: {}", request.date,
-        to_lower(request.method), request.target, request.host);
+    std::string text = fmt::format("date: {}\n(request-target): {} {}", request.date,
+        to_lower(request.method), request.target);
+    if (!request.host.empty()) text += fmt::format("\nhost: {}", request.host);
     if (!request.content_sha256.empty())
         text += fmt::format("\ncontent-length: {}\ncontent-type: {}\nx-content-sha256: {}",
             request.content_bytes, request.content_type, request.content_sha256);
     return text;
 }
 
-std::string authorization(std::string_view key_id, std::string_view signature, bool has_body) {
+std::string covered(const Request& request) {
+    std::string names = "date (request-target)";
+    if (!request.host.empty()) names += " host";
+    if (!request.content_sha256.empty()) names += " content-length content-type x-content-sha256";
+    return names;
+}
+
+std::string authorization(
+    std::string_view key_id, std::string_view signature, std::string_view names) {
     return fmt::format(
         R"(Signature algorithm="rsa-sha256",headers="{}",keyId="{}",signature="{}",version="1")",
-        has_body ? kBodyHeaders : kBareHeaders, key_id, base64_encode(signature));
+        names, key_id, base64_encode(signature));
 }
 
 Result<Claim> parse_authorization(std::string_view header) {

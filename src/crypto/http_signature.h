@@ -22,8 +22,8 @@ inline constexpr seconds kClockSkewMax{300};
 struct Request {
     std::string_view method;
     std::string_view target;  ///< path and query
-    std::string_view host;
-    std::string_view date;  ///< to_http_date
+    std::string_view host;    ///< empty: not covered, as where tokens of instances are made
+    std::string_view date;    ///< to_http_date
     /// With a body; without these the body is not covered, as for GET and DELETE.
     std::string_view content_type;
     std::size_t content_bytes = 0;
@@ -36,10 +36,12 @@ struct Request {
 /// The text to sign.
 [[nodiscard]] std::string signing_string(const Request& request);
 
-/// The header `authorization` of a request, around what `sign` made of its signing string.
-/// `has_body`: whether the content's headers were signed.
+/// The names of what it covers, in their order.
+[[nodiscard]] std::string covered(const Request& request);
+
+/// The header `authorization` of a request, around the signature of its signing string.
 [[nodiscard]] std::string authorization(
-    std::string_view key_id, std::string_view signature, bool has_body);
+    std::string_view key_id, std::string_view signature, std::string_view names);
 
 /// What such a header claims.
 struct Claim {

@@ -57,7 +57,7 @@ TEST(HttpSignature, SignsABodyAsOraclesOwnSdkDoes) {
     EXPECT_EQ(content_sha256(kBody), "NRoXZneYL9PfcZeyYYXwTuiHb/3pqKYfnb0/mN0+Gg8=");
     const std::string signature = published().sign_sha256(signing_string(post()));
     EXPECT_EQ(base64_encode(signature), kSignatureOfPost);
-    EXPECT_EQ(authorization(kKeyId, signature, true),
+    EXPECT_EQ(authorization(kKeyId, signature, covered(post())),
         "Signature algorithm=\"rsa-sha256\",headers=\"date (request-target) host content-length "
         "content-type x-content-sha256\",keyId=\"" +
             std::string(kKeyId) + "\",signature=\"" + std::string(kSignatureOfPost) +
@@ -74,9 +74,20 @@ TEST(HttpSignature, SignsARequestWithoutABodyByThreeLines) {
     EXPECT_EQ(base64_encode(published().sign_sha256(signing_string(get))), kSignatureOfGet);
 }
 
+TEST(HttpSignature, WithoutAHostTheRestIsCovered) {
+    Request request = post();
+    request.host = {};
+    EXPECT_EQ(
+        covered(request), "date (request-target) content-length content-type x-content-sha256");
+    const std::string text = signing_string(request);
+    EXPECT_EQ(text.find("host:"), std::string::npos);
+    EXPECT_NE(text.find("?x=1\ncontent-length:"), std::string::npos);
+}
+
 TEST(HttpSignature, WhatWasSignedIsReadBackAndVerified) {
     const RsaPrivateKey key = published();
-    const std::string header = authorization(kKeyId, key.sign_sha256(signing_string(post())), true);
+    const std::string header =
+        authorization(kKeyId, key.sign_sha256(signing_string(post())), covered(post()));
     const auto claim = parse_authorization(header);
     ASSERT_TRUE(claim) << claim.error().message;
     EXPECT_EQ(claim->key_id, kKeyId);
@@ -91,7 +102,8 @@ TEST(HttpSignature, WhatWasSignedIsReadBackAndVerified) {
 }
 
 TEST(HttpSignature, ABodyThatIsNotSignedAndAMalformedHeaderAreRefused) {
-    const auto bare = parse_authorization(authorization(kKeyId, "sig", false));
+    const auto bare =
+        parse_authorization(authorization(kKeyId, "sig", "date (request-target) host"));
     ASSERT_TRUE(bare);
     EXPECT_FALSE(claimed_string(*bare, "POST", "/x", true, header_of_post));
     EXPECT_TRUE(claimed_string(*bare, "GET", "/x", false, header_of_post));

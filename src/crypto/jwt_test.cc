@@ -38,6 +38,22 @@ TEST(Jwt, IsReadBackAndVerifiedByTheKeyOfItsCertificate) {
     EXPECT_FALSE(certificate->public_key().verify_sha256(jwt.signed_text, jwt.signature));
 }
 
+// By `openssl x509 -fingerprint -sha1 -subject` and `openssl pkey -pubin -outform DER | sha256sum`.
+TEST(Certificate, IsNamedAsOpensslNamesIt) {
+    const auto certificate = Certificate::parse(testing::kPublishedKeysCertificate);
+    ASSERT_TRUE(certificate);
+    EXPECT_EQ(certificate->sha1_fingerprint(),
+        "4C:CB:72:54:83:91:E6:BD:6B:58:DD:98:9B:C4:8B:91:B3:55:A2:BF");
+    EXPECT_EQ(certificate->subject(), std::vector<std::string>{"entrepot-test"});
+    const std::string der = certificate->public_key().to_der();
+    EXPECT_EQ(hex(sha256(der)), "6fd13c2435a361e7c588cd17f55f5ad3df0177a66c1727a6a200845f4d7ab88c");
+    const auto again = RsaPublicKey::parse_der(der);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(*again, certificate->public_key());
+    EXPECT_FALSE(RsaPublicKey::parse_der(der.substr(1)));
+    EXPECT_FALSE(RsaPublicKey::parse_der(""));
+}
+
 TEST(Jwt, RefusesTextsOfAnotherForm) {
     Jwt jwt;
     for (const std::string_view bad :

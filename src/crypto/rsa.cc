@@ -12,6 +12,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace entrepot::crypto {
 namespace {
@@ -42,6 +43,31 @@ int give_passphrase(char* into, int size, int, void* held) {
     if (passphrase.size() > static_cast<std::size_t>(size)) return 0;
     std::ranges::copy(passphrase, into);
     return static_cast<int>(passphrase.size());
+}
+
+/// `AB:CD:...`, of the bytes' digest.
+std::string fingerprint_of(std::string_view bytes, const EVP_MD* how) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    ENTREPOT_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, how, nullptr) == 1);
+    std::string text;
+    for (unsigned i = 0; i < size; ++i)
+        text += fmt::format("{}{:02X}", i > 0 ? ":" : "", digest[i]);
+    return text;
+}
+
+std::vector<std::string> values_of(const X509_NAME* name) {
+    std::vector<std::string> values;
+    for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+        unsigned char* text = nullptr;
+        const int bytes =
+            ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
+        if (bytes < 0) continue;
+        values.emplace_back(reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes));
+        OPENSSL_free(text);
+    }
+    ERR_clear_error();
+    return values;
 }
 
 using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
@@ -117,20 +143,28 @@ bool RsaPublicKey::verify_sha256(std::string_view bytes, std::string_view signat
     return is_right;
 }
 
-std::string RsaPublicKey::md5_fingerprint() const {
+std::string RsaPublicKey::to_der() const {
     unsigned char* der = nullptr;
     const int der_bytes = i2d_PUBKEY(raw(key_), &der);
     ENTREPOT_CHECK(der_bytes > 0);
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    const int digested = EVP_Digest(
-        der, static_cast<std::size_t>(der_bytes), digest.data(), &size, EVP_md5(), nullptr);
+    std::string out(reinterpret_cast<const char*>(der), static_cast<std::size_t>(der_bytes));
     OPENSSL_free(der);
-    ENTREPOT_CHECK(digested == 1);
-    std::string text;
-    for (unsigned i = 0; i < size; ++i)
-        text += fmt::format("{}{:02x}", i > 0 ? ":" : "", digest[i]);
-    return text;
+    return out;
+}
+
+Result<RsaPublicKey> RsaPublicKey::parse_der(std::string_view der) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+    EVP_PKEY* read = d2i_PUBKEY(nullptr, &bytes, static_cast<long>(der.size()));
+    ERR_clear_error();
+    if (read == nullptr) return fail(ErrorCode::kInvalidField, "it is no public key in DER form");
+    RsaPublicKey key(owned(read));
+    if (EVP_PKEY_get_base_id(read) != EVP_PKEY_RSA)
+        return fail(ErrorCode::kInvalidField, "the public key is not an RSA key");
+    return key;
+}
+
+std::string RsaPublicKey::md5_fingerprint() const {
+    return to_lower(fingerprint_of(to_der(), EVP_md5()));
 }
 
 bool operator==(const RsaPublicKey& a, const RsaPublicKey& b) {
@@ -155,7 +189,16 @@ Result<Certificate> Certificate::parse(std::string_view pem) {
     unsigned size = 0;
     const int digested = X509_digest(read.get(), EVP_sha256(), digest.data(), &size);
     ENTREPOT_CHECK(digested == 1 && size == digest.size());
-    return Certificate(digest, RsaPublicKey(owned(key)));
+    Certificate certificate(digest, RsaPublicKey(owned(key)));
+    unsigned char* der = nullptr;
+    const int der_bytes = i2d_X509(read.get(), &der);
+    ENTREPOT_CHECK(der_bytes > 0);
+    certificate.der_.assign(
+        reinterpret_cast<const char*>(der), static_cast<std::size_t>(der_bytes));
+    OPENSSL_free(der);
+    certificate.sha1_fingerprint_ = fingerprint_of(certificate.der_, EVP_sha1());
+    certificate.subject_ = values_of(X509_get_subject_name(read.get()));
+    return certificate;
 }
 
 std::string self_signed_certificate(const RsaPrivateKey& key, std::string_view name) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/secret.h"
@@ -43,6 +44,9 @@ private:
 class RsaPublicKey {
 public:
     [[nodiscard]] bool verify_sha256(std::string_view bytes, std::string_view signature) const;
+    /// SubjectPublicKeyInfo. Errors of `parse_der`: kInvalidField.
+    [[nodiscard]] std::string to_der() const;
+    [[nodiscard]] static Result<RsaPublicKey> parse_der(std::string_view der);
     /// MD5 of its DER form as 16 pairs of hex digits with colons: the name that Oracle gives a key.
     [[nodiscard]] std::string md5_fingerprint() const;
     friend bool operator==(const RsaPublicKey& a, const RsaPublicKey& b);
@@ -63,12 +67,19 @@ public:
     /// SHA-256 of its DER form: what `x5t#S256` carries.
     [[nodiscard]] const Sha256& sha256() const { return sha256_; }
     [[nodiscard]] const RsaPublicKey& public_key() const { return public_key_; }
+    /// SHA-1 of its DER form as 20 pairs of capital hex digits with colons: Oracle's name for it.
+    [[nodiscard]] const std::string& sha1_fingerprint() const { return sha1_fingerprint_; }
+    /// What its subject's attributes say, whatever they are called, in UTF-8.
+    [[nodiscard]] const std::vector<std::string>& subject() const { return subject_; }
+    [[nodiscard]] const std::string& to_der() const { return der_; }
 
 private:
     Certificate(const Sha256& digest, RsaPublicKey key)
         : sha256_(digest), public_key_(std::move(key)) {}
     Sha256 sha256_;
     RsaPublicKey public_key_;
+    std::string sha1_fingerprint_, der_;
+    std::vector<std::string> subject_;
 };
 
 /// PEM of a certificate for `key`, signed by itself and valid for a year: for simulated clouds and

@@ -37,18 +37,19 @@ public:
         const std::string digest = http_signature::content_sha256(body);
         lines.add("date", date);
         lines.add("x-content-sha256", digest);
-        std::string text = http_signature::signing_string({.method = "POST",
+        const http_signature::Request request{.method = "POST",
             .target = target,
             .host = host_,
             .date = date,
             .content_type = kContentType,
             .content_bytes = body.size(),
-            .content_sha256 = digest});
+            .content_sha256 = digest};
         rest_ = [key = *credential->signing_key, key_id = credential->key_id,
-                    text = std::move(text)]() -> Result<std::string> {
+                    text = http_signature::signing_string(request),
+                    covered = http_signature::covered(request)]() -> Result<std::string> {
             net::HeaderLines line;
             line.add("authorization",
-                http_signature::authorization(key_id, key.sign_sha256(text), true));
+                http_signature::authorization(key_id, key.sign_sha256(text), covered));
             return std::string(line.text());
         };
         return {};
