@@ -289,6 +289,16 @@ TEST_F(Credentials, OfOraclesSigningKeyAreJudgedWhenTheFileIsRead) {
         HasSubstr("'t' is no OCID of a tenancy"));
 }
 
+TEST_F(Credentials, OfAnInstanceAreForAwsAndOracle) {
+    EXPECT_EQ(problems("oci, region: r, compartment: ocid1.compartment.oc1..c, credentials: {from: "
+                       "instance}"),
+        "");
+    EXPECT_EQ(cloud().credentials.from, CredentialsFrom::kInstance);
+    EXPECT_THAT(problems("azure, endpoint: \"https://x.openai.azure.com\", credentials: {from: "
+                         "instance}"),
+        HasSubstr("'instance' is not for clouds of kind azure"));
+}
+
 TEST_F(Credentials, OracleNeedsARegionACompartmentAndOneWayIn) {
     EXPECT_THAT(problems("oci"), HasSubstr("'region' is missing"));
     EXPECT_THAT(problems("oci, region: r"), HasSubstr("'config_file' is missing"));

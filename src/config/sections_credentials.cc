@@ -34,7 +34,7 @@ const std::array<Origin, 13>& origins() {
         Origin{"profile", {kBedrock, kOci}, {}, {"profile", "credentials_file", "config_file"}},
         Origin{"web_identity", aws, {"role_arn", "token_file"},
             {"session_name", "endpoint", "ca_file"}},
-        Origin{"instance", aws, {}, {"endpoint"}},
+        Origin{"instance", {kBedrock, kOci}, {}, {"endpoint"}},
         Origin{"container", aws, {"endpoint"}, {"token_file", "ca_file"}},
         Origin{"client_secret", entra, {"tenant", "client_id", "client_secret"},
             {"scope", "endpoint", "ca_file"}},
@@ -105,7 +105,7 @@ constexpr Field<CredentialSettings> kFields[] = {
     {"from",
         "environment, profile, web_identity, instance, container (AWS); client_secret, "
         "client_certificate, managed_identity, workload_identity (Entra); service_account, "
-        "metadata (Google); profile, signing_key (Oracle)",
+        "metadata (Google); profile, signing_key, instance (Oracle)",
         "required", "Who issues them. [Cloud credentials](credentials.md) tells each.", read_from},
     {"endpoint", "URL", "the address that the supplier documents; for container required",
         "Who is asked: a private link, another national cloud, a test. Plain http only to this "

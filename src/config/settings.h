@@ -57,7 +57,7 @@ enum class CredentialsFrom : std::uint8_t {
     kEnvironment,        ///< AWS's variables, read with the file: they are constants by then
     kProfile,            ///< AWS's shared files, Oracle's config file
     kWebIdentity,        ///< AWS STS takes a token file's content
-    kInstance,           ///< AWS's instance metadata, version 2
+    kInstance,           ///< AWS's instance metadata, version 2; Oracle's, and its federation
     kContainer,          ///< AWS's endpoint within ECS and EKS
     kClientSecret,       ///< Entra takes a secret
     kClientCertificate,  ///< Entra takes a text signed with a certificate's key

@@ -64,6 +64,10 @@ Task<std::string> Fetch::read_file(std::string path) {
     co_return co_await side_.run(core_, std::move(work));
 }
 
+Task<std::string> Fetch::compute(std::function<Result<std::string>()> work) {
+    co_return co_await side_.run(core_, std::move(work));
+}
+
 Task<std::string> Fetch::sign_jwt(
     std::string header_json, std::string claims_json, crypto::RsaPrivateKey key) {
     auto work = [header = std::move(header_json), claims = std::move(claims_json),

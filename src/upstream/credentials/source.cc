@@ -86,8 +86,11 @@ Result<std::shared_ptr<const CredentialSource>> make_credential_source(
                 return make_oci_source(cloud, identity_of(cloud));
             return make_aws_source(cloud, identity_of(cloud));
         case kSigningKey: return make_oci_source(cloud, identity_of(cloud));
-        case kWebIdentity:
         case kInstance:
+            if (cloud.kind == config::CloudKind::kOci)
+                return make_oci_source(cloud, identity_of(cloud));
+            return make_aws_source(cloud, identity_of(cloud));
+        case kWebIdentity:
         case kContainer: return make_aws_source(cloud, identity_of(cloud));
         case kClientSecret:
         case kClientCertificate:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,8 @@ public:
     [[nodiscard]] Task<Answer> send(Request request);
     /// A file's content without white space at its ends. Errors: kIo.
     [[nodiscard]] Task<std::string> read_file(std::string path);
+    /// What would hold up the core, elsewhere. Errors: `work`'s own, kUpstreamOverloaded.
+    [[nodiscard]] Task<std::string> compute(std::function<Result<std::string>()> work);
     /// Errors: kUpstreamOverloaded.
     [[nodiscard]] Task<std::string> sign_jwt(
         std::string header_json, std::string claims_json, crypto::RsaPrivateKey key);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "crypto/http_signature.h"
 #include "crypto/jwt.h"
 #include "crypto/testing.h"
 #include "json/value.h"
@@ -384,6 +385,89 @@ TEST_F(Sources, OraclesSigningKeyIsThereWithoutAnyFetch) {
     const auto fetched = fetch_once(cloud);
     ASSERT_TRUE(fetched) << trouble(fetched);
     EXPECT_EQ(fetched->key_id, "ocid1.tenancy.oc1..a/ocid1.user.oc1..b/f");
+}
+
+/// Metadata and federation of Oracle, as an instance sees them.
+class OracleInstance {
+public:
+    explicit OracleInstance(std::int64_t lifetime_s) : lifetime_s_(lifetime_s) {}
+    Script operator()(const Asked& asked) const {
+        if (asked.target == "/v1/x509") {
+            const std::int64_t now_s = wall_now().ns / 1'000'000'000;
+            const std::string token = crypto::sign_jwt(
+                "{}", fmt::format(R"({{"exp":{}}})", now_s + lifetime_s_), instance);
+            return {200, fmt::format(R"({{"token":"{}"}})", token), "", false};
+        }
+        if (asked.header("authorization") != "Bearer Oracle") return {401, "", "", false};
+        if (asked.target == "/opc/v2/identity/cert.pem") return {200, certificate, "", false};
+        if (asked.target == "/opc/v2/identity/intermediate.pem") return {200, issuer, "", false};
+        if (asked.target == "/opc/v2/identity/key.pem")
+            return {200, std::string(instance.to_pem().reveal()), "", false};
+        return {404, "", "", false};
+    }
+
+    crypto::RsaPrivateKey instance = crypto::RsaPrivateKey::generate();
+    std::string certificate =
+        crypto::self_signed_certificate(instance, "opc-tenant:ocid1.tenancy.oc1..t");
+    std::string issuer{crypto::testing::kPublishedKeysCertificate};
+
+private:
+    std::int64_t lifetime_s_;
+};
+
+TEST_F(Sources, AnInstanceOfOraclesShowsItsCertificateForASessionOfANewKey) {
+    const OracleInstance oracle(1200);
+    Endpoint endpoint(oracle);
+    cloud.kind = config::CloudKind::kOci;
+    cloud.credentials = {.from = CredentialsFrom::kInstance, .endpoint = endpoint.url()};
+    const auto fetched = fetch_once(cloud);
+    ASSERT_TRUE(fetched) << trouble(fetched);
+    EXPECT_TRUE(fetched->key_id.starts_with("ST$e30.")) << fetched->key_id;
+    EXPECT_LT(fetched->expires, wall_now() + seconds(1201));
+    EXPECT_GT(fetched->expires, wall_now() + seconds(1100));
+
+    const Asked asked = endpoint.asked().back();
+    EXPECT_EQ(asked.method, "POST");
+    const auto body = json::Document::parse(asked.body);
+    ASSERT_TRUE(body);
+    const auto leaf = crypto::Certificate::parse(oracle.certificate);
+    EXPECT_EQ(body->root()["certificate"].string(), base64_encode(leaf->to_der()));
+    EXPECT_EQ(body->root()["intermediateCertificates"].items().size(), 1U);
+    // The session's key is the one that was shown, and not the instance's.
+    ASSERT_TRUE(fetched->signing_key);
+    EXPECT_EQ(body->root()["publicKey"].string(),
+        base64_encode(fetched->signing_key->public_key().to_der()));
+    EXPECT_NE(fetched->signing_key->public_key(), oracle.instance.public_key());
+
+    namespace http_signature = crypto::http_signature;
+    const auto claim = http_signature::parse_authorization(asked.header("authorization"));
+    ASSERT_TRUE(claim) << claim.error().message;
+    EXPECT_EQ(claim->key_id, "ocid1.tenancy.oc1..t/fed-x509/" + leaf->sha1_fingerprint());
+    const std::string text = fmt::format(
+        "date: {}\n(request-target): post /v1/x509\ncontent-length: {}\n"
+        "content-type: application/json\nx-content-sha256: {}",
+        asked.header("date"), asked.body.size(), http_signature::content_sha256(asked.body));
+    EXPECT_TRUE(leaf->public_key().verify_sha256(text, claim->signature)) << text;
+}
+
+TEST_F(Sources, AnInstanceOfOraclesSaysWhatWasRefused) {
+    OracleInstance oracle(-5);
+    Endpoint endpoint(oracle);
+    cloud.kind = config::CloudKind::kOci;
+    cloud.credentials = {.from = CredentialsFrom::kInstance, .endpoint = endpoint.url()};
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("gave an expired token"));
+    endpoint.answer_with([&](const Asked& asked) {
+        return asked.target == "/v1/x509"
+            ? Script{401, R"({"code":"NotAuthenticated","message":"no such group"})", "", false}
+            : oracle(asked);
+    });
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("(it answered 401: no such group)"));
+    endpoint.answer_with([](const Asked&) { return Script{404, "", "", false}; });
+    EXPECT_THAT(trouble(fetch_once(cloud)),
+        HasSubstr("metadata gave no /opc/v2/identity/cert.pem (it answered 404)"));
+    oracle.certificate = oracle.issuer;
+    endpoint.answer_with(oracle);
+    EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("certificate names no tenancy"));
 }
 
 }  // namespace
