@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "cloudsim/batches.h"
 #include "cloudsim/cloud.h"
 #include "cloudsim/embeddings.h"
 #include "cloudsim/messages.h"
@@ -33,6 +34,7 @@ public:
         if (!in.headers.find("anthropic-version"))
             return std::unexpected(
                 error(400, "invalid_request_error", "anthropic-version: header is required"));
+        if (auto kept = serve_batches(in)) return std::unexpected(std::move(*kept));
         const bool is_count = in.path == "/v1/messages/count_tokens";
         if (in.path != "/v1/messages" && !is_count)
             return std::unexpected(error(404, "not_found_error", "Not found"));
@@ -137,6 +139,31 @@ public:
     }
 
 private:
+    std::optional<Refusal> serve_batches(const Incoming& in) {
+        const Batches::AnswerOne answer = [&](std::string_view url, std::string_view body) {
+            Incoming one = in;
+            const std::string method = "POST";
+            const std::string path(url);
+            const std::string bytes(body);
+            one.method = method;
+            one.path = path;
+            one.body = bytes;
+            const Answered<Ask> ask = read(one);
+            if (!ask) return Batches::Reply{ask.error().status, ask.error().body};
+            const Answer answered = batch_brain_.think(*ask, Control{});
+            return Batches::Reply{200, whole(*ask, answered, true, in.now)};
+        };
+        auto reply = batches_.serve_anthropic(in.method, in.path, in.body, in.now, answer);
+        if (!reply) return std::nullopt;
+        Refusal out;
+        out.status = reply->status;
+        out.body = std::move(reply->body);
+        out.content_type = reply->content_type;
+        return out;
+    }
+
+    Batches batches_;
+    Brain batch_brain_;
     static Refusal error(int status, std::string_view type, std::string_view message) {
         Refusal out;
         out.status = status;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -40,6 +41,7 @@ struct Ask {
     std::string schema;  ///< of the answer; empty for free text
     bool wants_json = false;
     bool wants_reasoning = false;
+    bool wants_sealed = false;    ///< Responses: what was thought, for who does not keep it there
     bool shows_reasoning = true;  ///< Google's thoughts are counted, and told only when asked
     std::vector<std::string> stop;
     std::int64_t choices = 1;
@@ -49,6 +51,13 @@ struct Ask {
     std::size_t marked_bytes = 0;
     bool is_mark_long = false;
     bool is_cached_unasked = false;  ///< long prompts are, at the OpenAI kinds
+    // Responses: what the account keeps.
+    bool is_stored = false;
+    bool is_background = false;
+    std::string previous;  ///< the answer that this one continues
+    std::string conversation;
+    std::string input;                          ///< its items, as sent
+    std::set<std::string, std::less<>> called;  ///< calls of before that wait for results
 
     /// Of a task that is no conversation: what it uses, and its whole reply (`has_usage`: it tells
     /// what it used).

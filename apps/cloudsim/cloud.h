@@ -33,6 +33,7 @@ struct Refusal {
     std::string body;
     net::HeaderLines headers;
     std::string model;  ///< when it was understood that far
+    std::string content_type = "application/json";
 };
 
 template <typename T>
@@ -56,6 +57,9 @@ public:
     /// Checks credentials, path and body. A path that is no generation gives an answer of its own
     /// (models) or the cloud's 404, both as a Refusal.
     [[nodiscard]] virtual Answered<Ask> read(const Incoming& incoming) = 0;
+
+    /// What was answered, before it is sent: for clouds that keep answers.
+    virtual void keep(const Ask&, const Answer&, const Control&, bool /*has_usage*/, Instant) {}
 
     [[nodiscard]] virtual std::string content_type(bool is_stream) const = 0;
     /// Headers that every answer has.

@@ -64,12 +64,12 @@ Result<Control> parse_control(const Value& value) {
         std::string_view key;
         std::int64_t Control::* field;
     };
-    static constexpr std::array<Number, 10> kNumbers{
-        {{"first_byte_ms", &Control::first_byte_ms}, {"chunk_ms", &Control::chunk_ms},
-            {"chunks", &Control::chunks}, {"output_tokens", &Control::output_tokens},
-            {"every", &Control::every}, {"seed", &Control::seed}, {"status", &Control::status},
-            {"retry_after_s", &Control::retry_after_s}, {"after_chunks", &Control::after_chunks},
-            {"requests_per_minute", &Control::requests_per_minute}}};
+    static constexpr std::array<Number, 11> kNumbers{{{"first_byte_ms", &Control::first_byte_ms},
+        {"chunk_ms", &Control::chunk_ms}, {"background_ms", &Control::background_ms},
+        {"chunks", &Control::chunks}, {"output_tokens", &Control::output_tokens},
+        {"every", &Control::every}, {"seed", &Control::seed}, {"status", &Control::status},
+        {"retry_after_s", &Control::retry_after_s}, {"after_chunks", &Control::after_chunks},
+        {"requests_per_minute", &Control::requests_per_minute}}};
     if (!value.is_object()) return wrong("control", value, "an object");
     for (const json::Member& member : value.members()) {
         if (const auto* number = std::ranges::find(kNumbers, member.key, &Number::key);

@@ -52,6 +52,7 @@ struct Control {
     std::int64_t chunk_ms = 0;
     std::int64_t chunks = 0;  ///< 0: by the text's length
     std::int64_t output_tokens = 24;
+    std::int64_t background_ms = 300;  ///< what an answer in the background takes
     std::optional<FixedAnswer> answer;
     Fault fault = Fault::kNone;
     std::int64_t every = 1;

@@ -56,7 +56,7 @@ Task<void> Front::pause(std::int64_t ms, net::ServerRequest& request) {
 
 Co<void> Front::refuse(
     Refusal refusal, net::ServerRequest& request, net::ResponseWriter& response, Fault fault) {
-    refusal.headers.add("content-type", "application/json");
+    refusal.headers.add("content-type", refusal.content_type);
     std::shared_ptr<Served> served;
     if (refusal.status != 200) {
         Served fresh = entry(request);
@@ -139,6 +139,7 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     job.answer = world_.brain.think(job.ask, job.control);
     const bool is_streamed_usage = !job.ask.is_stream || job.ask.wants_usage;
     job.has_usage = job.fault != Fault::kNoUsage;
+    cloud_->keep(job.ask, job.answer, job.control, job.has_usage, now);
     job.headers.add("content-type",
         job.fault == Fault::kWrongContentType ? "text/html; charset=utf-8"
             : !job.ask.reply_type.empty() && !job.ask.is_stream

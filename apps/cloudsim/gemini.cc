@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <charconv>
+#include <map>
+
 #include "cloudsim/cloud.h"
 #include "cloudsim/embeddings.h"
 #include "cloudsim/generate.h"
@@ -14,6 +17,7 @@ using generate::error;
 using json::Writer;
 
 constexpr std::string_view kModels = "/v1beta/models";
+constexpr std::string_view kCaches = "/v1beta/cachedContents";
 
 class Gemini final : public Cloud {
 public:
@@ -29,6 +33,7 @@ public:
     Answered<Ask> read(const Incoming& in) override {
         if (auto checked = check_key(in); !checked) return std::unexpected(checked.error());
         if (in.path == kModels && in.method == "GET") return std::unexpected(models());
+        if (in.path.starts_with(kCaches)) return std::unexpected(serve_caches(in));
         const std::size_t colon = in.path.rfind(':');
         if (!in.path.starts_with(kModels) || in.path.size() <= kModels.size() ||
             colon == std::string_view::npos || in.method != "POST")
@@ -68,6 +73,13 @@ public:
         const json::Value& root = wrapped.is_object() ? wrapped : parsed->root();
         if (auto read = generate::read(root, generate::Service::kGemini, ask); !read)
             return fail(std::move(read.error()));
+        if (const std::string_view name = root["cachedContent"].string(); !name.empty()) {
+            const auto cache = caches_.find(name);
+            if (cache == caches_.end() || cache->second.model != ask.model)
+                return fail(error(
+                    403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)"));
+            ask.prompt = cache->second.text + ask.prompt;
+        }
         if (is_count)
             count_only(ask, [](std::int64_t tokens) {
                 return fmt::format(R"({{"totalTokens":{},"promptTokensDetails":[{{)"
@@ -128,6 +140,72 @@ public:
     }
 
 private:
+    struct Cache {
+        std::string model, text;
+        Instant made, ends;
+    };
+
+    static std::string cache_object(std::string_view name, const Cache& cache) {
+        std::string out;
+        Writer writer(out);
+        writer.begin_object().member("name", name).member("model", "models/" + cache.model);
+        writer.member("createTime", to_rfc3339(cache.made));
+        writer.member("updateTime", to_rfc3339(cache.made));
+        writer.member("expireTime", to_rfc3339(cache.ends));
+        writer.key("usageMetadata").begin_object();
+        writer.member("totalTokenCount", tokens_of(cache.text.size())).end_object().end_object();
+        return out;
+    }
+
+    /// Of the whole account, whoever asks.
+    Refusal serve_caches(const Incoming& in) {
+        Refusal out;
+        out.status = 200;
+        std::string_view id = in.path.substr(kCaches.size());
+        const std::string name = id.empty() ? "" : fmt::format("cachedContents{}", id);
+        const auto parsed = json::Document::parse(std::string(in.body.empty() ? "{}" : in.body));
+        if (!parsed) return generate::refuse(400, "Invalid JSON payload received.");
+        const json::Value& root = parsed->root();
+        std::int64_t ttl_s = 3600;
+        const std::string_view ttl = root["ttl"].string();  // `3600s`
+        (void)std::from_chars(ttl.data(), ttl.data() + ttl.size(), ttl_s);
+        if (name.empty() && in.method == "GET") {
+            out.body = R"({"cachedContents":[)";
+            for (const auto& [key, cache] : caches_)
+                out.body += (out.body.ends_with('[') ? "" : ",") + cache_object(key, cache);
+            out.body += "]}";
+            return out;
+        }
+        if (name.empty()) {
+            Cache made;
+            std::string_view model = root["model"].string();
+            if (model.starts_with("models/")) model.remove_prefix(7);
+            if (!has_model(address_, model))
+                return error(404, "NOT_FOUND", fmt::format("Model {} is not found", model));
+            made.model = model;
+            made.text = root["systemInstruction"].raw();
+            made.text += root["contents"].raw();
+            made.made = in.now;
+            made.ends = in.now + std::chrono::seconds(ttl_s);
+            const std::string fresh = id_of("cachedContents/", ++cache_serial_);
+            out.body = cache_object(fresh, made);
+            caches_[fresh] = std::move(made);
+            return out;
+        }
+        const auto found = caches_.find(name);
+        if (found == caches_.end())
+            return error(
+                403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)");
+        if (in.method == "DELETE") {
+            caches_.erase(found);
+            out.body = "{}";
+            return out;
+        }
+        if (in.method == "PATCH") found->second.ends = in.now + std::chrono::seconds(ttl_s);
+        out.body = cache_object(name, found->second);
+        return out;
+    }
+
     Answered<void> check_key(const Incoming& in) const {
         const auto header = in.headers.find("x-goog-api-key");
         const std::size_t at = in.query.find("key=");
@@ -157,6 +235,8 @@ private:
         return out;
     }
 
+    std::map<std::string, Cache, std::less<>> caches_;
+    std::int64_t cache_serial_ = 0;
     CloudAddress address_;
 };
 

@@ -4,10 +4,12 @@
 #include <set>
 
 #include "base/text.h"
+#include "cloudsim/batches.h"
 #include "cloudsim/cloud.h"
 #include "cloudsim/embeddings.h"
 #include "cloudsim/identity.h"
 #include "cloudsim/responses.h"
+#include "cloudsim/shelf.h"
 #include "cloudsim/small.h"
 #include "json/value.h"
 #include "json/writer.h"
@@ -86,9 +88,18 @@ public:
         }
         if (path.ends_with("/models") && in.method == "GET") return std::unexpected(models());
         const bool is_count = kind_ == OpenAiKind::kOpenAi && path == "/v1/responses/input_tokens";
-        const bool is_responses =
-            ((kind_ != OpenAiKind::kCompatible || is_behind_) && path.ends_with("/responses")) ||
-            is_count;
+        if (kind_ != OpenAiKind::kCompatible)
+            if (auto kept = serve_batches(in)) return std::unexpected(std::move(*kept));
+        const bool has_responses = kind_ != OpenAiKind::kCompatible || is_behind_;
+        if (has_responses && !is_count)
+            if (auto kept = shelf_.serve(in.method, path, in.query, in.body, in.now)) {
+                Refusal out;
+                out.status = kept->status;
+                out.body = std::move(kept->body);
+                out.content_type = kept->content_type;
+                return std::unexpected(std::move(out));
+            }
+        const bool is_responses = (has_responses && path.ends_with("/responses")) || is_count;
         const bool is_embeddings = path.ends_with("/embeddings");
         if (const std::string_view call = small_call(path);
             !call.empty() && (call != "rerank" || kind_ == OpenAiKind::kCompatible))
@@ -147,6 +158,7 @@ public:
 
     std::string whole(
         const Ask& ask, const Answer& answer, bool has_usage, Instant now) const override {
+        if (ask.is_background) return shelf_.queued(id_of("resp_", answer.serial));
         if (ask.is_responses) return whole_response(ask, answer, served_model(ask), has_usage, now);
         std::string out;
         Writer writer(out);
@@ -170,6 +182,11 @@ public:
         write_tail(writer);
         writer.end_object();
         return out;
+    }
+
+    void keep(const Ask& ask, const Answer& answer, const Control& control, bool has_usage,
+        Instant now) override {
+        if (ask.is_responses) shelf_.keep(ask, answer, control, served_model(ask), has_usage, now);
     }
 
     std::vector<std::string> stream(const Ask& ask, const Answer& answer, const Control& control,
@@ -245,6 +262,32 @@ public:
     }
 
 private:
+    std::optional<Refusal> serve_batches(const Incoming& in) {
+        const Batches::AnswerOne answer = [&](std::string_view url, std::string_view body) {
+            if (url.starts_with("/v1")) url.remove_prefix(3);
+            Incoming one = in;
+            const std::string method = "POST";
+            const std::string path = fmt::format("{}{}", is_azure() ? "/openai/v1" : "/v1", url);
+            const std::string bytes(body);
+            one.method = method;
+            one.path = path;
+            one.query = {};
+            one.body = bytes;
+            const Answered<Ask> ask = read(one);
+            if (!ask) return Batches::Reply{ask.error().status, ask.error().body};
+            const Answer answered = batch_brain_.think(*ask, Control{});
+            return Batches::Reply{200, whole(*ask, answered, true, in.now)};
+        };
+        auto reply = batches_.serve_openai(in.method, in.path,
+            in.headers.find("content-type").value_or(""), in.body, in.now, answer);
+        if (!reply) return std::nullopt;
+        Refusal out;
+        out.status = reply->status;
+        out.body = std::move(reply->body);
+        out.content_type = reply->content_type;
+        return out;
+    }
+
     static bool has_token(const Incoming& in, Issuer issuer) {
         return in.identity != nullptr && in.identity->knows_bearer(in, issuer);
     }
@@ -268,14 +311,18 @@ private:
     static bool route_azure(
         std::string_view path, std::string_view query, std::string& deployment) {
         if (path == "/openai/v1/chat/completions" || path == "/openai/v1/models" ||
-            path == "/openai/v1/responses" || path == "/openai/v1/embeddings")
+            path == "/openai/v1/responses" || path == "/openai/v1/embeddings" ||
+            path.starts_with("/openai/v1/responses/") ||
+            path.starts_with("/openai/v1/conversations") || path.starts_with("/openai/v1/files") ||
+            path.starts_with("/openai/v1/batches"))
             return true;
         const std::string_view call = small_call(path);
         if (path.starts_with("/openai/v1/") && !call.empty()) return true;
         bool has_version = false;
         for (const std::string_view pair : split(query, '&'))
             has_version = has_version || (pair.starts_with("api-version=") && pair.size() > 12);
-        if (path == "/openai/responses") return has_version;
+        if (path == "/openai/responses" || path.starts_with("/openai/responses/"))
+            return has_version;
         constexpr std::string_view kBefore = "/openai/deployments/";
         const std::string behind = fmt::format("/{}", call);
         for (const std::string_view after :
@@ -404,8 +451,8 @@ private:
         if (auto known = read_model(root, deployment, ask); !known)
             return std::unexpected(std::move(known).error());
         if (is_responses) {
-            if (auto read = read_responses(root, ask); !read) {
-                Refusal out = bad(read.error().message, read.error().param);
+            if (auto read = read_responses(root, shelf_, ask); !read) {
+                Refusal out = bad(read.error().message, read.error().param, read.error().code);
                 out.model = ask.model;
                 return std::unexpected(std::move(out));
             }
@@ -710,6 +757,9 @@ private:
     OpenAiKind kind_;
     bool is_behind_ = false;  // another cloud has asked for credentials
     CloudAddress address_;
+    Shelf shelf_;
+    Batches batches_;
+    Brain batch_brain_;
 };
 
 }  // namespace

@@ -9,6 +9,9 @@
 namespace entrepot::cloudsim {
 namespace {
 
+/// What encrypted reasoning of this simulation begins with.
+constexpr std::string_view kSealed = "sim-sealed-";
+
 using canon::Meter;
 using json::Value;
 using json::Writer;
@@ -45,8 +48,9 @@ std::expected<void, ResponsesFault> read_parts(
     return {};
 }
 
-std::expected<void, ResponsesFault> read_items(const Value& input, Ask& ask) {
-    std::set<std::string, std::less<>> called;
+std::expected<void, ResponsesFault> read_items(
+    const Value& input, const ResponseMemory& memory, Ask& ask) {
+    std::set<std::string, std::less<>> called = ask.called;
     for (std::size_t i = 0; i < input.items().size(); ++i) {
         const Value& item = input.items()[i];
         const std::string path = fmt::format("input[{}]", i);
@@ -74,7 +78,14 @@ std::expected<void, ResponsesFault> read_items(const Value& input, Ask& ask) {
             ask.prompt += item["output"].raw();
             ask.last_user_text.clear();
         } else if (type == "reasoning") {
+            // What is neither sent nor kept is nowhere.
+            if (item["encrypted_content"].string().starts_with(kSealed))
+                ++ask.thoughts;
+            else if (auto recalled = memory.recall_item(item, ask, called); !recalled)
+                return recalled;
             ask.prompt += item.raw();
+        } else if (type == "item_reference") {
+            if (auto recalled = memory.recall_item(item, ask, called); !recalled) return recalled;
         } else {
             return fault(fmt::format("Invalid value: '{}'.", type), path + ".type");
         }
@@ -151,6 +162,8 @@ std::expected<void, ResponsesFault> read_settings(const Value& root, Ask& ask) {
     }
     const std::string_view effort = root["reasoning"]["effort"].string();
     ask.wants_reasoning = !effort.empty() && effort != "none";
+    for (const Value& wanted : root["include"].items())
+        ask.wants_sealed = ask.wants_sealed || wanted.string() == "reasoning.encrypted_content";
     return {};
 }
 
@@ -161,14 +174,16 @@ struct Item {
     std::string done;
 };
 
-std::string reasoning_of(std::string_view id, std::string_view summary) {
+std::string reasoning_of(std::string_view id, std::string_view summary, bool is_sealed) {
     std::string out;
     Writer writer(out);
     writer.begin_object().member("id", id).member("type", "reasoning");
     writer.key("summary").begin_array();
     if (!summary.empty())
         writer.begin_object().member("type", "summary_text").member("text", summary).end_object();
-    writer.end_array().end_object();
+    writer.end_array();
+    if (is_sealed) writer.member("encrypted_content", fmt::format("{}{}", kSealed, id));
+    writer.end_object();
     return out;
 }
 
@@ -221,7 +236,7 @@ std::string envelope(const Ask& ask, const Answer& answer, std::string_view mode
     Writer writer(out);
     writer.begin_object().member("id", id_of("resp_", answer.serial)).member("object", "response");
     writer.member("created_at", now.ns / 1'000'000'000).member("status", status);
-    writer.member_bool("background", false).member_null("error");
+    writer.member_bool("background", ask.is_background).member_null("error");
     if (status == "incomplete")
         writer.member_raw("incomplete_details", R"({"reason":"max_output_tokens"})");
     else
@@ -232,7 +247,11 @@ std::string envelope(const Ask& ask, const Answer& answer, std::string_view mode
     writer.member("model", model).key("output").begin_array();
     for (const std::string& item : output) writer.raw(item);
     writer.end_array().member_bool("parallel_tool_calls", ask.is_parallel_allowed);
-    writer.member_null("previous_response_id").member("service_tier", "default");
+    ask.previous.empty() ? writer.member_null("previous_response_id")
+                         : writer.member("previous_response_id", ask.previous);
+    if (!ask.conversation.empty())
+        writer.key("conversation").begin_object().member("id", ask.conversation).end_object();
+    writer.member("service_tier", "default").member_bool("store", ask.is_stored);
     writer.member_raw("text", R"({"format":{"type":"text"},"verbosity":"medium"})");
     writer.member("tool_choice", "auto").key("tools").begin_array().end_array();
     writer.member_raw("temperature", "1.0").member_raw("top_p", "1.0");
@@ -245,10 +264,11 @@ std::string envelope(const Ask& ask, const Answer& answer, std::string_view mode
     return out;
 }
 
-std::vector<std::string> output_of(const Answer& answer) {
+std::vector<std::string> output_of(const Ask& ask, const Answer& answer) {
     std::vector<std::string> output;
     if (!answer.reasoning.empty())
-        output.push_back(reasoning_of(id_of("rs_", answer.serial), answer.reasoning));
+        output.push_back(
+            reasoning_of(id_of("rs_", answer.serial), answer.reasoning, ask.wants_sealed));
     if (answer.calls.empty() || !answer.text.empty())
         output.push_back(message_of(id_of("msg_", answer.serial), end_of(answer), &answer.text));
     for (const SimCall& call : answer.calls)
@@ -273,7 +293,9 @@ private:
 
 }  // namespace
 
-std::expected<void, ResponsesFault> read_responses(const Value& root, Ask& ask) {
+std::expected<void, ResponsesFault> read_responses(
+    const Value& root, const ResponseMemory& memory, Ask& ask) {
+    if (auto recalled = memory.recall(root, ask); !recalled) return recalled;
     ask.prompt += root["instructions"].string();
     const Value& input = root["input"];
     if (input.is_string()) {
@@ -281,7 +303,7 @@ std::expected<void, ResponsesFault> read_responses(const Value& root, Ask& ask) 
         ask.last_user_text = input.string();
     } else if (!input.is_array() || input.items().empty()) {
         return fault("Missing required parameter: 'input'.", "input");
-    } else if (auto read = read_items(input, ask); !read) {
+    } else if (auto read = read_items(input, memory, ask); !read) {
         return read;
     }
     if (auto read = read_tools(root, ask); !read) return read;
@@ -290,7 +312,12 @@ std::expected<void, ResponsesFault> read_responses(const Value& root, Ask& ask) 
 
 std::string whole_response(
     const Ask& ask, const Answer& answer, std::string_view model, bool has_usage, Instant now) {
-    return envelope(ask, answer, model, end_of(answer), output_of(answer), has_usage, now);
+    return envelope(ask, answer, model, end_of(answer), output_of(ask, answer), has_usage, now);
+}
+
+std::string pending_response(const Ask& ask, const Answer& answer, std::string_view model,
+    std::string_view status, Instant now) {
+    return envelope(ask, answer, model, status, {}, false, now);
 }
 
 std::vector<std::string> stream_response(const Ask& ask, const Answer& answer,
@@ -299,7 +326,7 @@ std::vector<std::string> stream_response(const Ask& ask, const Answer& answer,
     const std::string begun = envelope(ask, answer, model, "in_progress", {}, false, now);
     events.add("response.created", "\"response\":" + begun);
     events.add("response.in_progress", "\"response\":" + begun);
-    const std::vector<std::string> output = output_of(answer);
+    const std::vector<std::string> output = output_of(ask, answer);
     std::size_t at = 0;
     const auto item_done = [&] {
         events.add("response.output_item.done",
@@ -316,7 +343,7 @@ std::vector<std::string> stream_response(const Ask& ask, const Answer& answer,
     if (!answer.reasoning.empty()) {
         const std::string id = id_of("rs_", answer.serial);
         const std::string where = place(id, "summary_index");
-        item_added(reasoning_of(id, {}));
+        item_added(reasoning_of(id, {}, false));
         events.add("response.reasoning_summary_part.added",
             where + R"(,"part":{"type":"summary_text","text":""})");
         for (const std::string_view piece : pieces_of(answer.reasoning, control.chunks))
