@@ -21,6 +21,21 @@ Result<OnUnbounded> parse_on_unbounded(std::string_view text) {
     return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not one of refuse, clamp", text));
 }
 
+Result<KeptScope> parse_kept_scope(std::string_view text) {
+    for (const auto value : {KeptScope::kKey, KeptScope::kTeam, KeptScope::kOrg})
+        if (text == kept_scope_name(value)) return value;
+    return fail(ErrorCode::kInvalidField, fmt::format("'{}' is not one of key, team, org", text));
+}
+
+std::string_view kept_scope_name(KeptScope value) {
+    switch (value) {
+        case KeptScope::kKey: return "key";
+        case KeptScope::kTeam: return "team";
+        case KeptScope::kOrg: return "org";
+    }
+    return "key";
+}
+
 std::string_view on_lossy_name(OnLossy value) {
     switch (value) {
         case OnLossy::kRefuse: return "refuse";

@@ -22,6 +22,9 @@ enum class OnUnbounded : std::uint8_t {
     kClamp,  ///< bound it by the context window, or inject the cap
 };
 
+/// Who besides the key itself may use what suppliers keep of its requests: answers, files, batches.
+enum class KeptScope : std::uint8_t { kKey, kTeam, kOrg };
+
 /// How a key wants its requests treated where there is a choice.
 struct Policy {
     OnLossy on_lossy = OnLossy::kMeaning;
@@ -30,6 +33,8 @@ struct Policy {
     bool fail_open = false;           ///< go on when a shared store is away
     bool expose_offer = true;         ///< answer with `x-entrepot-offer` and `x-entrepot-attempts`
     bool expose_cost = true;          ///< answer with `x-entrepot-cost`
+    /// Whose kept things this key may use: its own, those of its team's keys, or its org's.
+    KeptScope kept = KeptScope::kKey;
     friend bool operator==(const Policy&, const Policy&) = default;
 };
 
@@ -43,6 +48,8 @@ struct Limits {
 
 [[nodiscard]] Result<OnLossy> parse_on_lossy(std::string_view text);
 [[nodiscard]] Result<OnUnbounded> parse_on_unbounded(std::string_view text);
+[[nodiscard]] Result<KeptScope> parse_kept_scope(std::string_view text);
+[[nodiscard]] std::string_view kept_scope_name(KeptScope value);
 [[nodiscard]] std::string_view on_lossy_name(OnLossy value);
 [[nodiscard]] std::string_view on_unbounded_name(OnUnbounded value);
 

@@ -367,6 +367,7 @@ private:
         check_names(path + ".models", key.models, model_set_, models_, "models");
         check_names(path + ".clouds", key.clouds, cloud_set_, clouds_, "clouds");
         check_regions(path + ".regions", key.regions);
+        check_passthrough(path, key);
         check_secrets(path, key);
         if (key.team.empty()) return;
         const auto found = team_index_.find(key.team.str());
@@ -396,6 +397,16 @@ private:
                     fmt::format("'{}' is wider than what the team '{}' may reach",
                         excerpt(names[i]), team.id.view()),
                     "widen the team, or remove it here");
+    }
+
+    void check_passthrough(const std::string& path, const KeySettings& key) {
+        for (std::size_t i = 0; i < key.passthrough.size(); ++i) {
+            const PassRule& rule = key.passthrough[i];
+            if (rule.cloud.empty() || settings_.find_cloud(rule.cloud.view()) != nullptr) continue;
+            reader_.error_at(fmt::format("{}.passthrough[{}].cloud", path, i),
+                fmt::format("there is no cloud '{}'", excerpt(rule.cloud.view())),
+                did_you_mean(rule.cloud.view(), clouds_, "clouds"));
+        }
     }
 
     void check_secrets(const std::string& path, const KeySettings& key) {

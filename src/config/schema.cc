@@ -199,7 +199,7 @@ std::vector<SectionRows> reference_sections() {
         rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
         rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
         rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
-        rows_of(budget_section()), rows_of(client_timeouts_section())};
+        rows_of(pass_section()), rows_of(budget_section()), rows_of(client_timeouts_section())};
 }
 
 }  // namespace entrepot::config

@@ -28,6 +28,7 @@ void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
 [[nodiscard]] const Section<TeamSettings>& team_section();
 [[nodiscard]] const Section<auth::Limits>& limits_section();
 [[nodiscard]] const Section<auth::Policy>& policy_section();
+[[nodiscard]] const Section<PassRule>& pass_section();
 [[nodiscard]] const Section<KeySettings>& key_section();
 
 /// Letters, digits, `.`, `_`, `-`: names of clouds, offers, orgs, teams and keys. At most 64.

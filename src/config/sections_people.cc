@@ -183,6 +183,12 @@ void read_expose(Reader& reader, const Node& node, auth::Policy& out) {
     });
 }
 
+void read_kept(Reader& reader, const Node& node, auth::Policy& out) {
+    static const std::vector<std::string> names{"key", "team", "org"};
+    if (const auto index = reader.choice(node, names))
+        out.kept = static_cast<auth::KeptScope>(*index);
+}
+
 constexpr Field<auth::Policy> kPolicyFields[] = {
     {"on_lossy", "refuse, meaning or name", "meaning",
         "What cannot be carried to the chosen offer: refuse the request; refuse what changes the "
@@ -197,6 +203,10 @@ constexpr Field<auth::Policy> kPolicyFields[] = {
     {"fail_open", "true or false", "false", "Go on when a shared store is away.", read_fail_open},
     {"expose", "list of offer, cost", "[offer, cost]",
         "Which of `x-entrepot-offer` and `x-entrepot-cost` its answers bear.", read_expose},
+    {"kept", "key, team or org", "key",
+        "Whose stored answers, files, batches and caches it may use: what it made itself, or what "
+        "any key of its team or org made. To everybody else they do not exist (404).",
+        read_kept},
 };
 
 void read_key_team(Reader& reader, const Node& node, KeySettings& out) {
@@ -312,6 +322,68 @@ void read_tags(Reader& reader, const Node& node, KeySettings& out) {
     });
 }
 
+void read_pass_cloud(Reader& reader, const Node& node, PassRule& out) {
+    if (auto value = reader.text(node)) out.cloud = CloudId(std::move(*value));
+}
+
+void read_pass_methods(Reader& reader, const Node& node, PassRule& out) {
+    static const std::vector<std::string> names{"GET", "POST", "PUT", "PATCH", "DELETE"};
+    const auto read_one = [&](const Node& item) {
+        if (const auto index = reader.choice(item, names)) out.methods.push_back(names[*index]);
+    };
+    if (node.kind == Node::Kind::kList)
+        reader.each_item(node, read_one);
+    else
+        read_one(node);
+}
+
+void read_pass_path(Reader& reader, const Node& node, PassRule& out) {
+    auto value = reader.text(node);
+    if (!value) return;
+    const std::size_t rest = value->find("**");
+    if (!value->starts_with('/') || value->find_first_of("?#%\\") != std::string::npos ||
+        value->find("//") != std::string::npos || value->find("/../") != std::string::npos ||
+        (rest != std::string::npos && (rest + 2 != value->size() || (*value)[rest - 1] != '/')))
+        reader.error(node, fmt::format("'{}' is no path pattern", excerpt(*value, 100)),
+            "write /name/*/name, where * is one segment, or /name/** for everything below");
+    else
+        out.path = std::move(*value);
+}
+
+void read_pass_ceiling(Reader& reader, const Node& node, PassRule& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    const auto money = Money::parse(*value);
+    if (!money || money->is_negative())
+        reader.error(node, fmt::format("'{}' is no amount", excerpt(node.text, 40)),
+            "write what one call costs at most, such as \"0.10\", or \"0\" for what is free");
+    else
+        out.ceiling = *money;
+}
+
+constexpr Field<PassRule> kPassFields[] = {
+    {"cloud", "name of a cloud", "required", "Whose API.", read_pass_cloud},
+    {"methods", "list of GET, POST, PUT, PATCH, DELETE", "required", "", read_pass_methods},
+    {"path", "path pattern", "required",
+        "Below the cloud's endpoint, from `/`: `*` is one segment, `**` at the end everything "
+        "below. Case matters.",
+        read_pass_path},
+    {"ceiling", "decimal", "required",
+        "What one call costs at most, in the books' currency: held before it and booked after it, "
+        "as an estimate, unless the answer states usage that the gateway can price. \"0\" for "
+        "what is free.",
+        read_pass_ceiling},
+};
+
+void read_passthrough(Reader& reader, const Node& node, KeySettings& out) {
+    reader.each_item(node, [&](const Node& item) {
+        PassRule rule;
+        rule.at = item.at;
+        reader.section(pass_section(), item, rule);
+        out.passthrough.push_back(std::move(rule));
+    });
+}
+
 constexpr Field<KeySettings> kKeyFields[] = {
     {"team", "name of a team", "required", "To which it belongs.", read_key_team},
     {"secret", "secret, or a list of two", "`secret` or `secret_hash` is required",
@@ -337,6 +409,9 @@ constexpr Field<KeySettings> kKeyFields[] = {
     {"tags", "map of text", "none", "Carried into the books, for reports.", read_tags},
     {"policy", "map: [policy](#keysnamepolicy)", "see there", "What to do where there is a choice.",
         read_policy},
+    {"passthrough", "list: [passthrough](#keysnamepassthrough)", "nothing passes",
+        "What of suppliers' other APIs it may call at `/passthrough/{cloud}/...`.",
+        read_passthrough},
 };
 
 }  // namespace
@@ -366,6 +441,14 @@ const Section<auth::Limits>& limits_section() {
 
 const Section<auth::Policy>& policy_section() {
     static const Section<auth::Policy> section{"keys.<name>.policy", "", kPolicyFields};
+    return section;
+}
+
+const Section<PassRule>& pass_section() {
+    static const Section<PassRule> section{"keys.<name>.passthrough",
+        "A list; the first entry that fits a call lets it through. What the gateway keeps book of "
+        "(files, batches, stored answers, caches) never passes: it has its own paths.",
+        kPassFields};
     return section;
 }
 

@@ -185,6 +185,15 @@ struct TeamSettings {
     Location at;
 };
 
+/// Calls of a cloud's API that the gateway has no words of its own for and lets through.
+struct PassRule {
+    CloudId cloud;
+    std::vector<std::string> methods;
+    std::string path;  ///< below the cloud's endpoint; `*`: a segment, `**` at the end: the rest
+    Money ceiling;     ///< what one call may cost, and is booked at unless the answer says
+    Location at;
+};
+
 struct KeySettings {
     KeyId id;
     TeamId team;
@@ -199,6 +208,7 @@ struct KeySettings {
     auth::Limits limits;
     auth::Policy policy;
     std::map<std::string, std::string> tags;
+    std::vector<PassRule> passthrough;
     Location at;
 };
 

@@ -60,7 +60,8 @@ std::string key_to_json(const config::KeySettings& key) {
             .member("on_lossy", auth::on_lossy_name(key.policy.on_lossy))
             .member("on_unbounded", auth::on_unbounded_name(key.policy.on_unbounded))
             .member("budget_wait_ms", key.policy.budget_wait_ms)
-            .member_bool("fail_open", key.policy.fail_open);
+            .member_bool("fail_open", key.policy.fail_open)
+            .member("kept", auth::kept_scope_name(key.policy.kept));
         writer.key("expose").begin_array();
         if (key.policy.expose_offer) writer.string("offer");
         if (key.policy.expose_cost) writer.string("cost");

@@ -84,8 +84,10 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     x.phase = ledger::Phase::kDecode;
     Workbench& bench = *x.bench;
     const std::string_view model = door.model ? std::string_view(*door.model) : "";
-    if (dialect::openai_chat::speaks_chat(*x.client))
-        return dialect::openai_chat::inspect(bench.body, bench.facts, model);
+    if (dialect::openai_chat::speaks_chat(*x.client)) {
+        ENTREPOT_TRY_DO(dialect::openai_chat::inspect(bench.body, bench.facts, model));
+        return bench.facts.file_ids == 0 ? Status{} : read_kept(x);
+    }
     bench.own_headers.clear();
     for (const dialect::OwnHeader& own : x.client->own_headers)
         if (const auto value = request.headers.find(own.name))
@@ -110,16 +112,10 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     }
     x.family = bench.canonical->family;
     canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);
-    // What one tenant has stored is no other's to name, and we do not keep whose it is.
-    if (!bench.facts.stateful_field.empty())
-        return fail_field(ErrorCode::kUnsupported, std::string(bench.facts.stateful_field),
-            fmt::format("'{}' names what a supplier keeps, and this gateway does not know yet to "
-                        "whom it belongs; send the content itself",
-                bench.facts.stateful_field));
     if (bench.facts.model.empty())
         return fail_field(ErrorCode::kInvalidField, "model",
             "'model' is missing; it must be the name of a model");
-    return {};
+    return read_kept(x);
 }
 
 Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest& request) {

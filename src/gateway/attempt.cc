@@ -16,7 +16,8 @@ constexpr std::size_t kFailureBytesMax = 256 * 1024;
 /// A refusal of ours while preparing an attempt: it says nothing about the supplier's health.
 bool is_ours(ErrorCode code) {
     return code == ErrorCode::kUnsupported || code == ErrorCode::kInvalidField ||
-        code == ErrorCode::kBadRequest || code == ErrorCode::kUnbounded;
+        code == ErrorCode::kBadRequest || code == ErrorCode::kUnbounded ||
+        code == ErrorCode::kNotFound;
 }
 
 /// In the place of the one that stands there.

@@ -12,6 +12,8 @@
 #include "base/query.h"
 #include "base/text.h"
 #include "dialect/registry.h"
+#include "gateway/kept_door.h"
+#include "gateway/passthrough.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -250,6 +252,9 @@ std::optional<Door> find_door(std::string_view path) {
             if (fits(kRows[i].pattern, path, model)) return door_of(i, model);
         }
     }
+    if (path.starts_with(kPassthroughPrefix)) return Door{kPass, &chat_dialect(), {}, {}};
+    if (const std::optional<KeptDoor> kept = find_kept_door(path, ""))
+        return Door{kKept, kept->dialect, {}, {}};
     return std::nullopt;
 }
 

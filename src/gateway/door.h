@@ -12,6 +12,8 @@ namespace entrepot::gateway {
 enum class Operation : std::uint8_t {
     kGenerate,  ///< a request in, an answer out: whatever task its dialect is for
     kModels,    ///< what the key may use; below it, one by name
+    kKept,      ///< something that a supplier keeps: kept_door.h has the rest
+    kPass,      ///< the rest of a supplier's API: passthrough.h
 };
 
 /// What a path leads to, and what it says.

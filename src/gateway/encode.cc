@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "dialect/sealed_signature.h"
+#include "gateway/kept.h"
 #include "gateway/worker.h"
 #include "json/writer.h"
 
@@ -118,6 +120,12 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
             (x.client->asks_stream_usage && x.is_stream && !x.wants_usage &&
                 x.voice->quirks.can_ask_stream_usage)))
         x.lane = Lane::kTranslated;
+    // It would look for that one itself, among everybody's.
+    if (x.kept != nullptr && !x.kept->lost.empty() && speak_alike(*x.client, *x.voice->dialect))
+        return fail_field(ErrorCode::kNotFound, "input",
+            fmt::format("'input' names the reasoning '{}', which is not kept, or not for this key; "
+                        "send it with its encrypted_content, or leave it out",
+                excerpt(x.kept->lost)));
     // In another dialect, what the supplier would run by itself stays behind.
     if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&
         speak_alike(*x.client, *x.voice->dialect)) {

@@ -30,6 +30,30 @@ bool OpenStream::take(Wake wake) {
     return true;
 }
 
+void ReplyNames::add(const canon::Event& event) {
+    const auto note = [this](std::string id) {
+        if (!id.empty() && (items.empty() || items.back() != id)) items.push_back(std::move(id));
+    };
+    const auto read = [](std::string_view json) {
+        const auto value = json::Document::parse(std::string(json));
+        return value ? std::string(value->root().string()) : std::string();
+    };
+    if (const auto* started = std::get_if<canon::Started>(&event)) {
+        reply = started->id;
+    } else if (const auto* part = std::get_if<canon::PartStarted>(&event)) {
+        for (const canon::Extra& mark : part->marks)
+            if (mark.path == "id") note(read(mark.json));
+        if (!part->opaque || !part->item) return;
+        const auto own = json::Document::parse(part->opaque->json);
+        if (own) note(std::string(own->root()["id"].string()));
+    } else if (const auto* aside = std::get_if<canon::Aside>(&event)) {
+        if (aside->key == "status" && !aside->choice) {
+            const std::string status = read(aside->json);
+            is_pending = status == "queued" || status == "in_progress";
+        }
+    }
+}
+
 Failed failed_with(Error error) {
     auto failure = std::make_unique<AttemptFailure>();
     failure->error = std::move(error);

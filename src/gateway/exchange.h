@@ -22,6 +22,7 @@
 namespace entrepot::gateway {
 
 struct CoreState;
+struct KeptUse;
 class StreamLane;
 
 /// How bytes get from one side to the other.
@@ -66,6 +67,14 @@ struct AttemptState {
     net::ExchangeReport report;
 };
 
+/// What a reply calls itself and its items, where its supplier keeps them.
+struct ReplyNames {
+    std::string reply;
+    std::vector<std::string> items;
+    bool is_pending = false;  ///< there is no answer yet: it will be fetched
+    void add(const canon::Event& event);
+};
+
 /// What an attempt consumed, as far as it is known.
 struct Consumption {
     canon::Usage usage;
@@ -73,6 +82,7 @@ struct Consumption {
     std::int64_t answer_bytes = 0;
     bool is_client_gone = false;
     std::string service_tier = {};  ///< that served it, in the supplier's word; often not said
+    std::shared_ptr<ReplyNames> names = {};  ///< null: nobody asked for them
 };
 
 /// How an attempt ended when the client has not got its answer from it.
@@ -140,6 +150,9 @@ struct Exchange {
     bool is_admitted = false;          ///< by the key's limits: to be finished
     std::uint64_t length_key = 0;
     std::uint64_t prompt_hash = 0;
+    std::shared_ptr<KeptUse> kept;  ///< null: it has nothing to do with what suppliers keep
+    std::optional<ledger::Route> own_route;  ///< of what went to no offer
+    bool is_deferred = false;                ///< its attempt ends later, and with it its record
 
     AttemptState attempt;
     std::uint16_t attempts_made = 0;

@@ -90,6 +90,7 @@ struct Gateway::Impl {
     std::unique_ptr<store::Books> books;
     std::unique_ptr<BooksPort> port;
     std::unique_ptr<upstream::CredentialKeeper> credentials;
+    std::unique_ptr<KeptPort> kept;
     std::unique_ptr<Snapshot<State>> states;
     Limiters limiters;
     std::unique_ptr<telemetry::AccessLog> access_log;
@@ -114,6 +115,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     ENTREPOT_TRY(std::shared_ptr<const State> state,
         compile_state(settings, options.stored_keys, *impl->books, *impl->credentials));
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
+    ENTREPOT_TRY(auto kept, store::KeptStore::open({.data = settings.data}));
+    impl->kept = std::make_unique<KeptPort>(std::move(kept));
     impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
     if (settings.durability == config::Durability::kPower) {
         impl->books->on_synced([raw = impl.get()] {
@@ -155,15 +158,23 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
             });
         }
     };
+    const Worker::Watch watch = [&self](const store::Kept& thing) {
+        self.cores[0].post([&self, thing] {
+            if (self.per_core[0].worker != nullptr) self.per_core[0].worker->watch(thing);
+        });
+    };
     self.cores.start([&](Core& core) {
         PerCore& here = self.per_core[core.index()];
         here.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
-            *here.metrics, self.access_log.get(), self.is_draining, *self.credentials, take_out);
+            *here.metrics, self.access_log.get(), self.is_draining, *self.credentials, *self.kept,
+            take_out, watch);
         here.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
             *here.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
         here.scope = std::make_unique<Scope>(core);
-        if (core.index() == 0)
+        if (core.index() == 0) {
             here.scope->spawn(keep_books(core, *self.books, here.scope->token()));
+            here.scope->spawn(here.worker->keep_watch(here.scope->token()));
+        }
         if (++running == self.cores.size()) all_running.set_value();
     });
     all_running.get_future().wait();

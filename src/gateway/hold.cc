@@ -83,23 +83,28 @@ Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cance
     }
 }
 
-Error Worker::explain_refusal(
-    const Exchange& x, const routing::Attempt& step, const ledger::Refusal& refusal, Error error) {
-    const routing::Offer& offer = x.state->table.offer(step.offer);
+std::string Worker::refusal_words(const Exchange& x, const ledger::Refusal& refusal) {
     const std::string_view currency = x.state->settings.currency.code();
-    std::string message = fmt::format(
+    return fmt::format(
         "the {} budget of {} '{}' ({} {}) has {} {} left; this request may cost up to {} {}",
         period_kind_name(refusal.period_kind), ledger::owner_kind_name(refusal.owner_kind),
         refusal.owner, refusal.limit.to_decimal(), currency, refusal.available.to_decimal(),
         currency, refusal.asked.to_decimal(), currency);
+}
+
+Error Worker::explain_refusal(
+    const Exchange& x, const routing::Attempt& step, const ledger::Refusal& refusal, Error error) {
+    const routing::Offer& offer = x.state->table.offer(step.offer);
+    std::string message = refusal_words(x, refusal);
     std::int64_t fits = -1;
     if (offer.card != nullptr && !refusal.available.is_negative())
         fits = pricing::output_that_fits(
             step.bounds, *offer.card, {}, core_.wall(), refusal.available);
+    const bool is_one = step.bounds.prompt_tokens_max > 0;  // a batch is many requests
     const std::int64_t choices = std::max<std::int64_t>(x.bench->facts.choices, 1);
-    if (fits / choices >= 1)
+    if (is_one && fits / choices >= 1)
         message += fmt::format("; max_tokens up to {} would fit", fits / choices);
-    else
+    else if (is_one)
         message += "; no max_tokens would make it fit";
     if (refusal.only_holds)
         message += "; requests under way hold the rest and return what they do not use";

@@ -22,6 +22,8 @@ public:
     virtual ~StreamLane() = default;
     /// Before the first `feed`, for suppliers' dialects that read them.
     virtual void take_headers(std::span<const dialect::Header>) {}
+    /// Before the first `feed`: what the reply calls itself is wanted (Consumption::names).
+    virtual void keep_names() {}
     /// Takes what came; `is_over`: nothing follows it. Sets `out` to what the client is to get for
     /// it, which lives until the next call; while `has_begun` is false it is kept, and stands in a
     /// later `out`. Errors: kUpstreamProtocol, or the supplier's own failure where the client has
@@ -70,11 +72,11 @@ struct WholeReply {
 
 [[nodiscard]] WholeReply carry_chat(std::string_view body);
 /// `head`: the reply's headers, where the supplier's dialect reads them.
-[[nodiscard]] WholeReply carry_passing(
-    const dialect::Dialect& dialect, std::span<const dialect::Header> head, std::string_view body);
+[[nodiscard]] WholeReply carry_passing(const dialect::Dialect& dialect,
+    std::span<const dialect::Header> head, std::string_view body, bool keeps_names = false);
 [[nodiscard]] WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
     const dialect::ReplyContext& context, std::span<const dialect::Header> head,
-    std::string_view body);
+    std::string_view body, bool keeps_names = false);
 
 /// What the events of a reply said, as far as booking and relaying need it.
 struct Seen {
@@ -83,6 +85,7 @@ struct Seen {
     bool has_content = false;  ///< something a client would notice
     std::optional<canon::Failure> failure;
 
+    void keep_names() { consumed.names = std::make_shared<ReplyNames>(); }
     void add(const canon::Event& event);
     /// `is_over`: the stream ended as it should.
     [[nodiscard]] Consumption consumption(bool is_over) const;

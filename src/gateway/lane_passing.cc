@@ -25,6 +25,7 @@ public:
     void take_headers(std::span<const dialect::Header> headers) override {
         decoder_->take_headers(headers);
     }
+    void keep_names() override { seen_.keep_names(); }
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         thread_local std::vector<canon::Event> events;  // used up within this call
         events.clear();
@@ -84,8 +85,8 @@ std::unique_ptr<StreamLane> make_passing_lane(
     return std::make_unique<PassingLane>(dialect, context);
 }
 
-WholeReply carry_passing(
-    const dialect::Dialect& dialect, std::span<const dialect::Header> head, std::string_view body) {
+WholeReply carry_passing(const dialect::Dialect& dialect, std::span<const dialect::Header> head,
+    std::string_view body, bool keeps_names) {
     WholeReply reply;
     reply.passed = body;
     std::vector<canon::Event> events;
@@ -97,6 +98,7 @@ WholeReply carry_passing(
     reply.status = decoder->feed(body, events);
     if (reply.status) reply.status = decoder->finish(events);
     Seen seen;
+    if (keeps_names) seen.keep_names();
     for (const canon::Event& event : events) seen.add(event);
     reply.failure = std::move(seen.failure);
     reply.consumed = seen.consumption(reply.status.has_value());

@@ -4,6 +4,7 @@
 
 namespace entrepot::gateway {
 void Seen::add(const canon::Event& event) {
+    if (consumed.names != nullptr) consumed.names->add(event);
     if (const auto* reported = std::get_if<canon::UsageReported>(&event)) {
         consumed.usage = reported->usage;
         if (!reported->service_tier.empty()) consumed.service_tier = reported->service_tier;
@@ -42,6 +43,7 @@ public:
     void take_headers(std::span<const dialect::Header> headers) override {
         decoder_->take_headers(headers);
     }
+    void keep_names() override { seen_.keep_names(); }
     Status feed(std::string_view bytes, bool is_over, std::string_view& out) override {
         if (has_begun()) out_.clear();
         thread_local std::vector<canon::Event> events;  // used up within this call
@@ -89,9 +91,10 @@ std::unique_ptr<StreamLane> make_translated_lane(const dialect::Dialect& from,
 
 WholeReply carry_translated(const dialect::Dialect& from, const dialect::Dialect& to,
     const dialect::ReplyContext& context, std::span<const dialect::Header> head,
-    std::string_view body) {
+    std::string_view body, bool keeps_names) {
     WholeReply reply;
     Seen seen;
+    if (keeps_names) seen.keep_names();
     std::vector<canon::Event> events;
     events.reserve(16);
     const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "gateway/kept.h"
 #include "gateway/plan.h"
 #include "gateway/worker.h"
 
@@ -86,7 +87,7 @@ Status Worker::plan(Exchange& x) {
         ? routing::OnUnbounded::kClamp
         : routing::OnUnbounded::kRefuse;
     request.needs_bound = x.key->has_budget;
-    request.reach = &x.key->reach;
+    request.reach = x.kept != nullptr && !x.kept->cloud.empty() ? &x.kept->reach : &x.key->reach;
 
     const routing::Memory memory{&x.core->health, &lengths_, &caches_};
     const routing::Now now{x.began_wall, core_.now()};

@@ -54,11 +54,12 @@ ledger::ExchangeClose Worker::close_of(const Exchange& x) const {
         facts.org = x.key->org;
     }
     if (x.attempts_made > 0) facts.route = x.state->offers[x.attempt.offer].route;
+    if (x.own_route) facts.route = *x.own_route;
     facts.dialect = x.state->dialect_names[dialect::index_of(*x.client)];
     facts.status = x.status;
     facts.ended_by = x.ended_by;
     facts.phase = x.phase;
-    facts.attempts = x.attempts_made;
+    facts.attempts = x.own_route ? 1 : x.attempts_made;
     if (x.error) facts.error = static_cast<std::uint8_t>(1 + static_cast<unsigned>(*x.error));
     facts.streamed = x.is_stream;
     if (x.first_byte.ns != 0)
@@ -72,7 +73,8 @@ bool Worker::record_here(const Exchange& x, std::string_view peer) {
     if (x.is_admitted || (x.key != nullptr && !books_.is_local(core_))) return false;
     const ledger::ExchangeClose facts = close_of(x);
     Status closed;
-    if (x.key != nullptr) closed = books_.local().close(facts);
+    // An attempt that goes on closes its exchange when it ends.
+    if (x.key != nullptr && !x.is_deferred) closed = books_.local().close(facts);
     recorded(x, facts, closed, peer);
     return true;
 }
@@ -85,7 +87,7 @@ Co<void> Worker::record(const Exchange& x, std::string_view peer) {
                 x.consumed.usage.prompt_tokens() + x.consumed.usage.answer_tokens();
             limiters_.finish(*x.principal, x.tokens_admitted, used, monotonic_now());
         }
-        return books.close(facts);
+        return x.is_deferred ? Status{} : books.close(facts);
     };
     const Status closed = co_await books_.call(core_, close);
     recorded(x, facts, closed, peer);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "gateway/failure.h"
+#include "gateway/kept.h"
 #include "gateway/lane.h"
 #include "gateway/worker.h"
 
@@ -40,6 +41,7 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
     }
     std::unique_ptr<StreamLane> through = lane_of(x);
     if (x.voice->dialect->reads_reply_headers) through->take_headers(headers_of(upstream));
+    if (is_kept_there(x)) through->keep_names();
     upstream.forget_head();
     auto stream = std::make_unique<OpenStream>(std::move(upstream), std::move(through));
     StreamLane& lane = *stream->lane;
@@ -98,6 +100,7 @@ bool Worker::books_first(Exchange& x) {
         x.attempt.is_open && stream.broken && (stream.is_over || stream.lane->is_complete());
     if (!is_due) return true;
     x.consumed = stream.lane->consumption(true);
+    note_kept(x);
     return settle_here(x);
 }
 
@@ -116,7 +119,11 @@ Co<void> Worker::end_stream(Exchange& x, net::ResponseWriter& response) {
     if (x.attempt.is_open) {
         x.consumed = lane.consumption(is_complete);
         x.consumed.is_client_gone = is_client_gone;
-        if (!settle_here(x)) co_await settle(x);
+        note_kept(x);
+        // What works in the background goes on when nobody listens; its end will be looked for.
+        const bool goes_on = !is_complete && lane.failure() == nullptr && is_background(x);
+        if (!(goes_on && co_await defer(x)))
+            if (!settle_here(x)) co_await settle(x);
     }
     end_attempt(x,
         is_complete && lane.failure() == nullptr ? routing::Outcome::kServed

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "gateway/failure.h"
+#include "gateway/kept.h"
 #include "gateway/lane.h"
 #include "gateway/worker.h"
 
@@ -53,14 +54,15 @@ WholeReply carry(const Exchange& x, const net::ClientExchange& upstream, std::st
     const dialect::Dialect& from = *x.voice->dialect;
     std::vector<dialect::Header> head;
     if (from.reads_reply_headers) head = headers_of(upstream);
+    const bool keeps_names = is_kept_there(x);
     switch (x.lane) {
         case Lane::kChat: return carry_chat(body);
         case Lane::kPassing:
-            if (passes(x, body)) return carry_passing(from, head, body);
+            if (passes(x, body)) return carry_passing(from, head, body, keeps_names);
             break;
         case Lane::kTranslated: break;
     }
-    return carry_translated(from, *x.client, reply_context_of(x), head, body);
+    return carry_translated(from, *x.client, reply_context_of(x), head, body, keeps_names);
 }
 
 }  // namespace
@@ -115,7 +117,9 @@ Co<Failed> Worker::relay_whole(
         co_return failure;
     }
     x.consumed = std::move(reply.consumed);
-    if (!settle_here(x)) co_await settle(x);
+    note_kept(x);
+    if (!(is_pending(x) && co_await defer(x)))
+        if (!settle_here(x)) co_await settle(x);
     const std::string lines =
         begin_whole(x, reply, content_type_line(x, upstream, reply.content_type));
     const Status sent = co_await response.send(200, lines, reply.body());

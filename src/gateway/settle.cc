@@ -40,6 +40,14 @@ bool count_pieces(const Exchange& x, const pricing::RateCard* card, canon::Usage
 
 }  // namespace
 
+ledger::NameId Worker::rate_version_of(const Exchange& x, std::uint32_t index, Instant at) {
+    const routing::Offer& offer = x.state->table.offer(index);
+    const pricing::RateCard::Epoch* epoch = offer.card == nullptr ? nullptr : offer.card->at(at);
+    if (epoch == nullptr) return ledger::NameId::kNone;
+    return x.state->offers[index]
+        .rate_versions[static_cast<std::size_t>(epoch - offer.card->epochs().data())];
+}
+
 ledger::SettleRequest Worker::settlement_of(Exchange& x) {
     AttemptState& attempt = x.attempt;
     attempt.is_open = false;
@@ -86,10 +94,7 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
             is_priced = true;
             request.cost = charge->total;
             request.list_cost = charge->total;
-            if (const auto* epoch = offer.card->at(attempt.dispatch))
-                request.rate_version =
-                    x.state->offers[attempt.offer].rate_versions[static_cast<std::size_t>(
-                        epoch - offer.card->epochs().data())];
+            request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
         }
     }
     if (!is_priced && attempt.is_bounded) {

@@ -207,6 +207,11 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         problems.pop_back();
         return fail(ErrorCode::kBadConfiguration, std::move(problems));
     }
+    for (Cloud& cloud : state->clouds) {
+        const std::string_view name = cloud.settings.id.view();
+        const std::string offer = fmt::format("passthrough/{}", name);
+        ENTREPOT_TRY(cloud.passed, books.route("passthrough", offer, name));
+    }
     ENTREPOT_TRY(state->table, compile_offers(settings));
     ENTREPOT_TRY(state->keys, compile_keys(settings, stored_keys));
 

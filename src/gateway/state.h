@@ -20,6 +20,7 @@ namespace entrepot::gateway {
 struct Cloud {
     config::CloudSettings settings;
     std::unique_ptr<const upstream::Supplier> supplier;
+    ledger::Route passed;  ///< what is booked of the pass-through
     /// Where its fetched credentials are published; null where they are constants.
     std::shared_ptr<const upstream::CredentialCell> credentials;
 };

@@ -98,8 +98,8 @@ public:
             const std::lock_guard lock(mutex);
             bodies.push_back(request.body);
             if (on_request) on_request(request);
-            script = answer;
-            if (!queue.empty()) {
+            script = by_request ? by_request(request) : answer;
+            if (!by_request && !queue.empty()) {
                 script = std::move(queue.front());
                 queue.pop_front();
             }
@@ -139,6 +139,8 @@ public:
 
     /// Called with each request before it is answered, one at a time; set it before the first.
     std::function<void(const net::ServerRequest&)> on_request;
+    /// What to do with each, instead of what was planned; likewise.
+    std::function<Script(const net::ServerRequest&)> by_request;
 
     void plan(Script script) {
         const std::lock_guard lock(mutex);
@@ -183,12 +185,13 @@ struct Reply {
 
 /// One request from a client of its own; `reads_max` > 0 hangs up after that many reads.
 inline Reply call(std::uint16_t port, std::string_view method, std::string_view path,
-    std::string_view body, std::string_view key = "sk-test", int reads_max = 0) {
+    std::string_view body, std::string_view key = "sk-test", int reads_max = 0,
+    std::string_view header_lines = "") {
     Reply reply;
     Core core;
     net::HttpClient client(core);
     net::OriginPool* pool = *client.origin(net::Origin{false, "127.0.0.1", port, "", ""});
-    const std::string lines = fmt::format("authorization: Bearer {}\r\n", key);
+    const std::string lines = fmt::format("authorization: Bearer {}\r\n{}", key, header_lines);
     const auto run = [&]() -> Co<void> {
         net::ClientRequest request;
         request.method = method;
@@ -270,11 +273,14 @@ admin: {{listen: 127.0.0.1:0}}
 data: {}
 threads: 2
 {}
-orgs: {{acme: {{budgets: [{{limit: "{}", currency: USD, period: month, timezone: UTC}}]}}}}
-teams: {{search: {{org: acme}}}}
+orgs:
+  acme: {{budgets: [{{limit: "{}", currency: USD, period: month, timezone: UTC}}]}}
+  free: {{}}
+teams: {{search: {{org: acme}}, free: {{org: free}}}}
 keys:
   test: {{team: search, secret: sk-test, models: ["*"]}}
   eu: {{team: search, secret: sk-eu, models: ["*"], regions: [eu]}}
+  mate: {{team: search, secret: sk-mate, models: ["*"], policy: {{kept: team}}}}
 {})",
             data_.string(), suppliers, budget, extra);
         config::Loaded loaded =

@@ -22,6 +22,12 @@ std::optional<Door> door_of(const net::ServerRequest& request) {
 }
 
 Error nothing_at(const net::ServerRequest& request) {
+    if (request.path.starts_with("/v1/realtime") || request.path.starts_with("/openai/realtime") ||
+        request.path.starts_with("/openai/v1/realtime"))
+        return Error{ErrorCode::kNotFound,
+            "realtime sessions are not served: neither WebSockets nor WebRTC pass this gateway; "
+            "use /v1/responses or /v1/chat/completions with stream",
+            {}, {}};
     return Error{ErrorCode::kNotFound,
         fmt::format("there is nothing at {} {}; this gateway serves {} and more (docs/dialects)",
             excerpt(request.method), excerpt(request.path), doors_near(request.path)),
@@ -32,7 +38,8 @@ Error nothing_at(const net::ServerRequest& request) {
 
 Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
     Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-    upstream::CredentialKeeper& credentials, TakeOut take_out_everywhere)
+    upstream::CredentialKeeper& credentials, KeptPort& kept, TakeOut take_out_everywhere,
+    Watch watch)
     : core_(core),
       states_(states),
       books_(books),
@@ -41,7 +48,9 @@ Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limi
       access_log_(access_log),
       draining_(draining),
       credentials_(credentials),
+      kept_(kept),
       take_out_everywhere_(std::move(take_out_everywhere)),
+      watch_everywhere_(std::move(watch)),
       client_(core, client_options()) {}
 
 const std::shared_ptr<CoreState>& Worker::core_state() {
@@ -95,9 +104,12 @@ Exchange Worker::begin_exchange(const dialect::Dialect& client) {
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     // No coroutine itself: every open stream would carry its frame.
     if (std::optional<Door> door = door_of(request)) [[likely]] {
-        return door->operation == Operation::kGenerate
-            ? serve_generate(std::move(*door), request, response)
-            : serve_models(std::move(*door), request, response);
+        switch (door->operation) {
+            case Operation::kGenerate: return serve_generate(std::move(*door), request, response);
+            case Operation::kModels: return serve_models(std::move(*door), request, response);
+            case Operation::kKept: return serve_kept(request, response);
+            case Operation::kPass: return serve_passthrough(request, response);
+        }
     }
     const bool is_probe = request.path == "/livez" || request.path == "/readyz" ||
         (request.path == "/" && request.method == "HEAD");  // how Claude Code looks who is there
@@ -163,6 +175,7 @@ Co<void> Worker::answer(
     Exchange& x, const Door& door, net::ServerRequest& request, net::ResponseWriter& response) {
     Status served = admit_generate(x, door, request);
     if (served && x.key->has_limits) served = co_await limit(x);
+    if (served && x.kept != nullptr && !x.kept->named.empty()) served = co_await find_kept(x);
     if (served) served = plan(x);
     if (served) served = co_await attempts(x, request, response);
     if (!served) {

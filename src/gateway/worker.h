@@ -11,7 +11,10 @@
 #include "gateway/books_port.h"
 #include "gateway/door.h"
 #include "gateway/exchange.h"
+#include "gateway/kept.h"
+#include "gateway/kept_door.h"
 #include "gateway/metrics.h"
+#include "gateway/passthrough.h"
 #include "gateway/state.h"
 #include "net/http_client.h"
 #include "net/server.h"
@@ -48,15 +51,29 @@ private:
     std::unordered_map<std::string, auth::KeyLimiter> by_key_;
 };
 
+/// One call of a cloud that is no generation.
+struct CloudCall {
+    std::uint32_t cloud = 0;
+    std::string method;
+    std::string target;
+    std::string_view body;
+    std::string content_type = "application/json";
+    std::vector<dialect::Header> headers;
+};
+
+[[nodiscard]] std::optional<std::uint32_t> cloud_index(const State& state, std::string_view name);
+
 /// The data plane of one core: serves every request of its listener, in the order that the files
 /// beside this one tell (admit, plan, hold, attempt, relay, settle, record).
 class Worker final : public net::Handler {
 public:
     using TakeOut = std::function<void(const std::shared_ptr<const State>&, std::uint32_t offer)>;
+    using Watch = std::function<void(const store::Kept&)>;
 
     Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
         Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-        upstream::CredentialKeeper& credentials, TakeOut take_out_everywhere);
+        upstream::CredentialKeeper& credentials, KeptPort& kept, TakeOut take_out_everywhere,
+        Watch watch);
 
     [[nodiscard]] Co<void> handle(
         net::ServerRequest& request, net::ResponseWriter& response) override;
@@ -70,6 +87,10 @@ public:
     /// Takes an offer of `state` out of use here; `take_out_everywhere` asks
     /// every core to.
     void take_out(const State& state, std::uint32_t offer);
+
+    /// On core 0: looks after what suppliers still work on, until `stop`.
+    [[nodiscard]] Co<void> keep_watch(Cancel& stop);
+    void watch(const store::Kept& thing);
 
 private:
     // worker.cc
@@ -107,6 +128,113 @@ private:
         Exchange& x, const Door& door, const net::ServerRequest& request);
     [[nodiscard]] Task<void> limit(Exchange& x);
 
+    // kept.cc: what suppliers keep, in requests and answers
+    [[nodiscard]] static Status read_kept(Exchange& x);
+    /// Whose what the request names is, and where all of it lies. Errors: kNotFound, kInvalidField.
+    [[nodiscard]] Task<void> locate_kept(Exchange& x);
+    /// The same, and cuts the plan to that cloud. Errors: kUnsupported.
+    [[nodiscard]] Task<void> find_kept(Exchange& x);
+    /// What is this key's to use; nothing when it is not there or somebody else's.
+    [[nodiscard]] Task<std::optional<store::Kept>> find_own(
+        Exchange& x, store::KeptKind kind, const std::string& id);
+    /// The same for everything that a body names which is no generation. Errors: as locate_kept.
+    [[nodiscard]] Task<void> locate_named(Exchange& x, std::string_view body);
+    void note_kept(Exchange& x);
+    /// Leaves the attempt open, to be ended when its supplier has worked it off. False: it cannot
+    /// be, and has to be settled now.
+    [[nodiscard]] Co<bool> defer(Exchange& x);
+    /// The same under a name; `dialect`: of what will say what it took. Completes `thing`.
+    [[nodiscard]] Co<bool> defer_as(Exchange& x, store::Kept& thing, std::string_view dialect);
+
+    // kept_serve.cc: what is asked about them
+    [[nodiscard]] Co<void> serve_kept(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<void> answer_kept(Exchange& x, const KeptDoor& door,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<void> create_kept(Exchange& x, const KeptDoor& door,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    /// The body as it goes on. Errors: kUnbounded, kNotFound.
+    [[nodiscard]] static Result<std::string> for_cache(
+        Exchange& x, std::uint32_t cloud, const std::string& body);
+    /// Sends it, and notes what was made; `noted`: JSON of ours that is kept with a file.
+    [[nodiscard]] Task<void> make_kept(Exchange& x, const KeptDoor& door, const CloudCall& call,
+        std::string_view noted, Cancel* cancel, net::ResponseWriter& response);
+    void note_parts(Exchange& x, const store::Kept& whole, std::string_view body);
+    /// The first cloud of the configuration that keeps things in that style and that the key
+    /// reaches; or `wanted`. Errors: kUnsupported, kNotFound.
+    [[nodiscard]] static Result<std::uint32_t> cloud_for(
+        const Exchange& x, upstream::KeepingStyle style, std::string_view wanted);
+    [[nodiscard]] static CloudCall kept_call(const Exchange& x, const KeptDoor& door,
+        std::uint32_t cloud, const net::ServerRequest& request);
+    /// A GET of something below where a cloud keeps things.
+    [[nodiscard]] static CloudCall plain_call(const Exchange& x, std::uint32_t cloud,
+        const dialect::Dialect& dialect, std::string_view path);
+    [[nodiscard]] Task<net::ClientExchange> call_cloud(
+        Exchange& x, const CloudCall& call, Cancel* cancel);
+    [[nodiscard]] Task<void> refuse_kept(Exchange& x, std::uint32_t cloud,
+        net::ClientExchange& upstream, net::ResponseWriter& response);
+    /// `body`: what was read of it, whole; empty: it is passed on as it comes.
+    [[nodiscard]] Task<void> relay_raw(Exchange& x, net::ClientExchange& upstream,
+        net::ResponseWriter& response, std::string_view body);
+
+    // kept_list.cc: lists of one's own
+    [[nodiscard]] Task<void> list_kept(Exchange& x, const KeptDoor& door,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<std::vector<store::Kept>> own_things(Exchange& x, const KeptDoor& door);
+    /// As its supplier shows it now; nothing: it is gone, or cannot be had.
+    [[nodiscard]] Co<std::optional<std::string>> ask_object(
+        Exchange& x, const store::Kept& thing, const KeptDoor& door, Cancel* cancel);
+
+    // kept_batch.cc: files of requests, and what becomes of them
+    [[nodiscard]] Task<BatchPlan> plan_batch(Exchange& x, upstream::KeepingStyle style,
+        std::string_view wanted, std::string_view text, std::string& rewritten);
+    [[nodiscard]] Task<void> create_file(Exchange& x, const KeptDoor& door,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<void> create_batch(Exchange& x, const KeptDoor& door,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    /// It may have been done and nobody can say what it took: the hold stands in for it.
+    [[nodiscard]] Co<void> settle_lost(Exchange& x);
+    /// The files that a batch has made are its maker's.
+    [[nodiscard]] Task<void> note_results(const store::Kept& batch, std::string_view body);
+    /// Whether a batch has ended; then it is settled.
+    [[nodiscard]] Co<bool> take_batch(Exchange& x, const store::Kept& thing, std::uint32_t cloud,
+        std::string_view body, Cancel* cancel);
+    [[nodiscard]] Task<BatchTally> count_results(Exchange& x, const store::Kept& thing,
+        std::uint32_t cloud, std::string_view path, Cancel* cancel);
+
+    // passthrough_serve.cc: the rest of each supplier's API
+    struct PassHold {
+        ledger::Route route;
+        Money ceiling;
+        bool is_open = false;
+        bool is_stated = false;  ///< the cost, by the supplier's own count
+    };
+    [[nodiscard]] Co<void> serve_passthrough(
+        net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Task<void> pass_through(Exchange& x, const PassPath& path,
+        net::ServerRequest& request, net::ResponseWriter& response);
+    /// What the answer says it used, where it is an offer's and has a price.
+    [[nodiscard]] static std::optional<Money> stated_cost(
+        Exchange& x, std::uint32_t cloud, std::string_view body);
+    [[nodiscard]] Task<void> hold_pass(Exchange& x, PassHold& held);
+    /// Settles at `cost`; nothing: releases, because nothing was or could have been billed.
+    [[nodiscard]] Co<void> end_pass(
+        Exchange& x, PassHold& held, std::optional<Money> cost, int status);
+
+    // kept_sweep.cc: what goes on when nobody waits for it
+    struct Watched {
+        store::Kept thing;
+        Deadline at;
+        seconds pause{0};
+    };
+    [[nodiscard]] Co<void> look_after_due(Cancel& stop);
+    /// Asks how far it is. True: it is over, and settled.
+    [[nodiscard]] Co<bool> look_after(const store::Kept& thing, Cancel* cancel);
+    [[nodiscard]] Co<bool> take_look(const store::Kept& thing, std::string_view body);
+    /// Ends its hold; null: nobody can say what it took, and the hold stands in for it.
+    /// `tally`: of a batch, priced.
+    [[nodiscard]] Co<void> end_deferred(
+        const store::Kept& thing, const Consumption* consumed, const BatchTally* tally = nullptr);
+
     // plan.cc: where it may go, cheapest first
     [[nodiscard]] Status plan(Exchange& x);
 
@@ -118,6 +246,9 @@ private:
     [[nodiscard]] ledger::HoldRequest hold_request_of(
         const Exchange& x, const routing::Attempt& step);
     static void held(Exchange& x, const routing::Attempt& step, const ledger::HoldRequest& request);
+    /// Which budget has no room, and how little it has.
+    [[nodiscard]] static std::string refusal_words(
+        const Exchange& x, const ledger::Refusal& refusal);
     [[nodiscard]] Error explain_refusal(const Exchange& x, const routing::Attempt& step,
         const ledger::Refusal& refusal, Error error);
 
@@ -175,6 +306,8 @@ private:
     // settle.cc: what was used (`x.consumed`), once
     [[nodiscard]] bool settle_here(Exchange& x);
     [[nodiscard]] Co<void> settle(Exchange& x);
+    [[nodiscard]] static ledger::NameId rate_version_of(
+        const Exchange& x, std::uint32_t offer, Instant at);
     [[nodiscard]] ledger::SettleRequest settlement_of(Exchange& x);
     void settled(const Exchange& x, const Result<ledger::Posting>& posting);
     [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
@@ -196,7 +329,10 @@ private:
     telemetry::AccessLog* access_log_;  // null: off
     const std::atomic<bool>& draining_;
     upstream::CredentialKeeper& credentials_;
+    KeptPort& kept_;
     TakeOut take_out_everywhere_;
+    Watch watch_everywhere_;
+    std::vector<Watched> watched_;  // core 0's alone; at most what is held
     net::HttpClient client_;
     SideThread side_;  // for signatures that would hold up the core
     std::shared_ptr<CoreState> core_state_;

@@ -33,6 +33,13 @@ public:
     /// line that any thread may compute, while this signer goes on with others. Empty: nothing is.
     using Rest = std::function<Result<std::string>()>;
     [[nodiscard]] virtual Rest take_rest() { return {}; }
+    /// The same for a request that is no POST; for signatures that cover the method. Errors: as
+    /// `ready`.
+    [[nodiscard]] virtual Status sign_as(std::string_view method, std::string_view target,
+        std::string_view body, Instant now, net::HeaderLines& lines) {
+        (void)method;
+        return sign(target, body, now, lines);
+    }
 };
 
 /// How a server differs from its dialect's specification. Data, so that a new server is a row.
@@ -60,6 +67,16 @@ struct Voice {
     }
 };
 
+/// Whose paths and bodies a supplier has for what it keeps: answers, files, batches, caches.
+enum class KeepingStyle : std::uint8_t { kNone, kOpenai, kAnthropic, kGoogle };
+
+/// Where a cloud keeps things.
+struct Keeping {
+    KeepingStyle style = KeepingStyle::kNone;
+    std::string base;   ///< before the name of the collection, no trailing slash: `/v1`
+    std::string query;  ///< of every request: `api-version=...`; mostly empty
+};
+
 /// The code that speaks to one kind of supplier, for one configured cloud. Immutable, shared by all
 /// cores.
 class Supplier {
@@ -77,6 +94,12 @@ public:
     /// when they are constants.
     [[nodiscard]] virtual std::unique_ptr<Signer> make_signer(
         const std::shared_ptr<const CredentialCell>& credentials) const;
+    /// What is kept for us between requests, and where; nothing by default.
+    [[nodiscard]] virtual Keeping keeping() const { return {}; }
+    /// Static credentials and versions, for what is no voice's business.
+    [[nodiscard]] virtual std::string access_lines() const { return {}; }
+    /// The path that the endpoint of the settings stands for, without a trailing slash.
+    [[nodiscard]] const std::string& base_path() const { return base_path_; }
     /// The header that names the request in the supplier's own logs.
     [[nodiscard]] virtual std::string_view request_id_header() const { return "x-request-id"; }
 

@@ -5,6 +5,7 @@
 #include "dialect/gemini/decode.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
+#include "dialect/google_file.h"
 
 namespace entrepot::dialect::gemini {
 namespace {
@@ -82,10 +83,7 @@ Status decode_inline(const Value& value, const std::string& path, Item& item) {
 Media::Source source_of(std::string_view uri) {
     if (uri.starts_with("gs://")) return Media::Source::kStorage;
     // Files of one account of one supplier.
-    if (uri.starts_with("files/") ||
-        (uri.find("generativelanguage.googleapis.com/") != std::string_view::npos &&
-            uri.find("/files/") != std::string_view::npos))
-        return Media::Source::kFileId;
+    if (!google_file_name(uri).empty()) return Media::Source::kFileId;
     return Media::Source::kUrl;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "dialect/gemini/gemini.h"
+#include "dialect/google_file.h"
 
 namespace entrepot::dialect::gemini {
 namespace {
@@ -136,7 +137,10 @@ Result<std::string> ContentsWriter::media_part(const Item& item, const Media& me
     if (!media.name.empty() && !is_own_)
         ENTREPOT_TRY_DO(loss_.lose(path_of(item) + ".content.filename", Meaning::kKept,
             "Gemini is not told the names of files"));
-    if (media.source == Media::Source::kFileId && !is_own_)
+    // A URL of Google's store too: the supplier would look there with our account's eyes.
+    if (!is_own_ &&
+        (media.source == Media::Source::kFileId ||
+            (media.source == Media::Source::kUrl && !google_file_name(media.data).empty())))
         return lost(item, Meaning::kChanged, "the file lives in another supplier's store");
     if (media.source == Media::Source::kStorage && !media.data.starts_with("gs://"))
         return lost(item, Meaning::kChanged, "Google reads from its own store and no other");

@@ -14,9 +14,9 @@ namespace entrepot::dialect::openai_responses {
 
 namespace {
 
-// What is kept there, and an answer that is fetched later: neither has a bound.
-constexpr std::array<std::string_view, 4> kStatefulFields{
-    "previous_response_id", "conversation", "prompt", "background"};
+// What is kept there has no bound.
+constexpr std::array<std::string_view, 3> kStatefulFields{
+    "previous_response_id", "conversation", "prompt"};
 
 }  // namespace
 

@@ -14,9 +14,9 @@ public:
           dialect_(*dialect::find_dialect("anthropic-messages")),
           count_(*dialect::find_dialect("anthropic-count-tokens")) {
         net::HeaderLines lines;
-        lines.add("content-type", "application/json");
         lines.add("x-api-key", cloud.api_key.reveal());
-        header_lines_ = lines.text();
+        access_lines_ = lines.text();
+        header_lines_ = "content-type: application/json\r\n" + access_lines_;
     }
 
     std::vector<Voice> voices(std::string_view) const override {
@@ -25,10 +25,13 @@ public:
         return {{&dialect_, target, target, header_lines_}, {&count_, count, {}, header_lines_}};
     }
     std::string_view request_id_header() const override { return "request-id"; }
+    Keeping keeping() const override { return {KeepingStyle::kAnthropic, base_path_ + "/v1", {}}; }
+    std::string access_lines() const override { return access_lines_; }
 
 private:
     const dialect::Dialect& dialect_;
     const dialect::Dialect& count_;
+    std::string access_lines_;
     std::string header_lines_;
 };
 

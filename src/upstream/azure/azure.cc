@@ -20,9 +20,9 @@ public:
           embeddings_(*dialect::find_dialect("openai-embeddings")),
           api_version_(cloud.api_version) {
         net::HeaderLines lines;
-        lines.add("content-type", "application/json");
         if (!cloud.api_key.empty()) lines.add("api-key", cloud.api_key.reveal());
-        header_lines_ = lines.text();
+        access_lines_ = lines.text();
+        header_lines_ = "content-type: application/json\r\n" + access_lines_;
         // stream_options came with 2024-09-01-preview; max_completion_tokens with it.
         if (!api_version_.empty() && api_version_.substr(0, 10) < "2024-09-01") {
             quirks_.can_ask_stream_usage = false;
@@ -55,12 +55,19 @@ public:
         return voices;
     }
     std::string_view request_id_header() const override { return "apim-request-id"; }
+    Keeping keeping() const override {
+        if (api_version_.empty()) return {KeepingStyle::kOpenai, base_path_ + "/openai/v1", {}};
+        return {KeepingStyle::kOpenai, base_path_ + "/openai",
+            "api-version=" + percent_encode(api_version_)};
+    }
+    std::string access_lines() const override { return access_lines_; }
 
 private:
     const dialect::Dialect& dialect_;
     const dialect::Dialect& responses_;
     const dialect::Dialect& embeddings_;
     std::string api_version_;
+    std::string access_lines_;
     std::string header_lines_;
     Quirks quirks_;
 };

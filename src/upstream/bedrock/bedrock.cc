@@ -35,6 +35,10 @@ public:
 
     Status sign(std::string_view target, std::string_view body, Instant now,
         net::HeaderLines& lines) override {
+        return sign_as("POST", target, body, now, lines);
+    }
+    Status sign_as(std::string_view method, std::string_view target, std::string_view body,
+        Instant now, net::HeaderLines& lines) override {
         if (fetched_) {
             ENTREPOT_TRY(const Credential* credential, fetched_->live(now));
             adopt(*credential);
@@ -42,9 +46,11 @@ public:
         const std::array headers{sigv4::HeaderView{"host", host_},
             sigv4::HeaderView{"content-type", "application/json"}};
         const std::string digest = crypto::hex(crypto::sha256(body));
-        const sigv4::Request request{.method = "POST",
-            .path = target,
-            .query = {},
+        const std::size_t path_end = std::min(target.find('?'), target.size());
+        const std::string_view query = target.substr(path_end);
+        const sigv4::Request request{.method = method,
+            .path = target.substr(0, path_end),
+            .query = query.empty() ? query : query.substr(1),
             .headers = headers,
             .body_sha256_hex = digest};
         for (const sigv4::Header& header : signer_.sign(request, now))

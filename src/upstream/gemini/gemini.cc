@@ -19,9 +19,9 @@ public:
             !base_path_.ends_with("/v1alpha"))
             base_path_ += "/v1beta";
         net::HeaderLines lines;
-        lines.add("content-type", "application/json");
         lines.add("x-goog-api-key", cloud.api_key.reveal());
-        header_lines_ = lines.text();
+        access_lines_ = lines.text();
+        header_lines_ = "content-type: application/json\r\n" + access_lines_;
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
@@ -48,9 +48,12 @@ public:
             {dialect::find_dialect("gemini-count-tokens"), model + ":countTokens", {},
                 header_lines_}};
     }
+    Keeping keeping() const override { return {KeepingStyle::kGoogle, base_path_, {}}; }
+    std::string access_lines() const override { return access_lines_; }
 
 private:
     const dialect::Dialect& dialect_;
+    std::string access_lines_;
     std::string header_lines_;
 };
 

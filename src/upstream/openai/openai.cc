@@ -36,12 +36,12 @@ public:
           count_(*dialect::find_dialect("openai-input-tokens")),
           has_responses_(cloud.kind == config::CloudKind::kOpenai) {
         net::HeaderLines lines;
-        lines.add("content-type", "application/json");
         if (!cloud.api_key.empty())
             lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
         if (!cloud.organization.empty()) lines.add("openai-organization", cloud.organization);
         if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
-        header_lines_ = lines.text();
+        access_lines_ = lines.text();
+        header_lines_ = "content-type: application/json\r\n" + access_lines_;
         if (cloud.kind == config::CloudKind::kOpenaiCompatible) {
             // An unknown server may be old: `max_tokens` is what every one of them takes.
             quirks_.takes_max_completion_tokens = false;
@@ -68,6 +68,11 @@ public:
                 {dialect::find_dialect("rerank"), base_path_ + "/rerank", {}, header_lines_});
         return voices;
     }
+    Keeping keeping() const override {
+        if (!has_responses_) return {};
+        return {KeepingStyle::kOpenai, base_path_, {}};
+    }
+    std::string access_lines() const override { return access_lines_; }
 
 private:
     const dialect::Dialect& dialect_;
@@ -75,6 +80,7 @@ private:
     const dialect::Dialect& embeddings_;
     const dialect::Dialect& count_;
     bool has_responses_;
+    std::string access_lines_;
     std::string header_lines_;
     Quirks quirks_;
 };

@@ -1,0 +1,208 @@
+// What suppliers still work on when nobody waits for it: looked after until it ends, then settled.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "dialect/registry.h"
+#include "gateway/kept.h"
+#include "gateway/kept_door.h"
+#include "gateway/lane.h"
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+namespace {
+
+using store::Kept;
+using store::KeptKind;
+
+constexpr seconds kFirstLook{1};
+constexpr seconds kLastLook{60};
+constexpr seconds kPrune{30};
+
+const dialect::Dialect& responses_dialect() {
+    static const dialect::Dialect& dialect = *dialect::find_dialect("openai-responses");
+    return dialect;
+}
+
+}  // namespace
+
+void Worker::watch(const Kept& thing) {
+    watched_.push_back({thing, core_.after(kFirstLook), kFirstLook});
+}
+
+Co<void> Worker::keep_watch(Cancel& stop) {
+    const auto held = [](store::KeptStore& store) { return store.held(); };
+    const Result<std::vector<Kept>> left = co_await kept_.call(core_, held);
+    if (!left) metrics_.alarm("kept.db", left.error().message);
+    if (left)
+        for (const Kept& thing : *left) watch(thing);
+    Deadline prune_at = core_.after(kPrune);
+    for (;;) {
+        const Until until{core_.after(kFirstLook), &stop};
+        const Status slept = co_await core_.sleep(until);
+        if (!slept) co_return;
+        co_await look_after_due(stop);
+        if (!prune_at.passed(core_.now())) continue;
+        prune_at = core_.after(kPrune);
+        const auto prune = [now = core_.wall()](
+                               store::KeptStore& store) { return store.prune(now); };
+        const Status pruned = co_await kept_.call(core_, prune);
+        if (!pruned) metrics_.alarm("kept.db", pruned.error().message);
+    }
+}
+
+Co<void> Worker::look_after_due(Cancel& stop) {
+    // One after the other: what ends here has nobody waiting for it.
+    for (std::size_t i = 0; i < watched_.size();) {
+        if (stop.cancelled()) co_return;
+        if (!watched_[i].at.passed(core_.now())) {
+            ++i;
+            continue;
+        }
+        const Kept thing = watched_[i].thing;  // the list may grow while we wait
+        const bool has_ended = co_await look_after(thing, &stop);
+        Watched& entry = watched_[i];
+        if (has_ended) {
+            watched_.erase(watched_.begin() + static_cast<std::ptrdiff_t>(i));
+            continue;
+        }
+        entry.pause = std::min<seconds>(entry.pause * 2, kLastLook);
+        entry.at = core_.after(entry.pause);
+        ++i;
+    }
+}
+
+Co<bool> Worker::look_after(const Kept& thing, Cancel* cancel) {
+    // Somebody who asked for it may have seen its end.
+    const auto look = [&thing](store::KeptStore& store) { return store.find(thing.id); };
+    const Result<std::vector<Kept>> found = co_await kept_.call(core_, look);
+    if (!found) co_return false;
+    const bool is_open = std::ranges::any_of(*found, [&](const Kept& now) {
+        return now.cloud == thing.cloud && now.exchange == thing.exchange;
+    });
+    if (!is_open) co_return true;
+    const bool has_expired = thing.expires.ns != 0 && thing.expires < core_.wall();
+    Exchange x = begin_exchange(responses_dialect());
+    const std::optional<std::uint32_t> cloud = cloud_index(*x.state, thing.cloud);
+    if (!cloud && !has_expired) co_return false;
+    if (has_expired) {
+        co_await end_deferred(thing, nullptr);
+        co_return true;
+    }
+    const bool is_batch = thing.kind == KeptKind::kBatch;
+    const bool is_anthropic =
+        x.state->clouds[*cloud].supplier->keeping().style == upstream::KeepingStyle::kAnthropic;
+    const std::string path = fmt::format("/{}/{}",
+        !is_batch          ? "responses"
+            : is_anthropic ? "messages/batches"
+                           : "batches",
+        thing.id);
+    const dialect::Dialect& dialect =
+        is_anthropic ? *dialect::find_dialect("anthropic-messages") : responses_dialect();
+    const CloudCall call = plain_call(x, *cloud, dialect, path);
+    Result<net::ClientExchange> answered = co_await call_cloud(x, call, cancel);
+    if (!answered) co_return false;
+    if (answered->status() == 404) {  // deleted behind our back
+        co_await end_deferred(thing, nullptr);
+        co_return true;
+    }
+    if (answered->status() != 200) co_return false;
+    const Result<std::string> body = co_await answered->read_whole_body(kKeptBytesMax);
+    if (!body) co_return false;
+    if (is_batch) co_return co_await take_batch(x, thing, *cloud, *body, cancel);
+    co_return co_await take_look(thing, *body);
+}
+
+Co<bool> Worker::take_look(const Kept& thing, std::string_view body) {
+    WholeReply reply = carry_passing(responses_dialect(), {}, body, true);
+    const bool is_response = reply.status.has_value() && reply.consumed.names != nullptr &&
+        reply.consumed.names->reply == thing.id;
+    if (!is_response || reply.consumed.names->is_pending) co_return false;
+    std::vector<Kept> items;
+    for (const std::string& id : reply.consumed.names->items) {
+        Kept item = thing;
+        item.id = id;
+        item.kind = KeptKind::kItem;
+        item.exchange.clear();
+        item.detail.clear();
+        items.push_back(std::move(item));
+    }
+    if (!items.empty() && !kept_.note(std::move(items)))
+        metrics_.alarm("kept.db", "too much waits to be written; an answer's items are lost");
+    co_await end_deferred(thing, &reply.consumed);
+    co_return true;
+}
+
+Co<void> Worker::end_deferred(
+    const Kept& thing, const Consumption* consumed, const BatchTally* tally) {
+    const Result<ExchangeId> id = ExchangeId::parse(thing.exchange);
+    const Result<Deferred> deferred = read_deferred(thing.detail);
+    if (!id || !deferred) {
+        metrics_.alarm("kept.db", "a hold cannot be ended: its row is damaged: " + thing.id);
+        co_return;
+    }
+    Exchange x = begin_exchange(responses_dialect());
+    x.id = *id;
+    x.model = thing.model;
+    x.status = 200;
+    x.ended_by = ledger::EndedBy::kSupplier;
+    x.phase = ledger::Phase::kSettle;
+    x.attempts_made = deferred->attempt;
+    AttemptState& attempt = x.attempt;
+    attempt.number = deferred->attempt;
+    attempt.is_open = true;
+    attempt.is_bounded = deferred->is_bounded;
+    attempt.hold = deferred->hold;
+    attempt.dispatch = deferred->dispatch;
+    attempt.tier = deferred->tier;
+    attempt.prompt_tokens_estimate = deferred->prompt_tokens_estimate;
+    attempt.upstream_status = deferred->status;
+    if (consumed != nullptr) x.consumed = *consumed;
+    const auto offer = std::ranges::find(x.state->offers, deferred->offer, &OfferState::name);
+    ledger::SettleRequest request;
+    const bool is_offered = offer != x.state->offers.end();
+    if (is_offered) attempt.offer = static_cast<std::uint32_t>(offer - x.state->offers.begin());
+    // Answers are priced one by one: their sum would reach rates that none of them did.
+    const bool is_counted = tally != nullptr && tally->is_priced && tally->is_reported;
+    if (is_counted) {
+        request.at = wall_now();
+        request.usage = tally->usage;
+        request.upstream_status = deferred->status;
+        request.cost = request.list_cost = tally->cost;
+        if (is_offered) request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
+    } else if (is_offered && consumed != nullptr && tally == nullptr) {
+        request = settlement_of(x);
+    } else {  // its price has left the configuration, or its usage is not to be had
+        request.at = wall_now();
+        request.usage = x.consumed.usage;
+        request.upstream_status = deferred->status;
+        request.flags = ledger::settle_flag::kEstimated;
+        if (deferred->is_bounded)
+            request.cost = request.list_cost = deferred->hold;
+        else
+            request.flags |= ledger::settle_flag::kUnpriced;
+    }
+    ledger::ExchangeClose facts = close_of(x);
+    if (!is_offered) facts.route = {};
+    const auto end = [&](store::Books& books) {
+        Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request);
+        (void)books.close(facts);
+        return posting;
+    };
+    const Result<ledger::Posting> posting = co_await books_.call(core_, end);
+    // Two who saw the end at once have both said so; the books took the first.
+    const bool is_over = posting || posting.error().code == ErrorCode::kSettleConflict ||
+        posting.error().code == ErrorCode::kUnknownHold;
+    if (posting && is_offered) settled(x, posting);
+    if (!is_over) {
+        metrics_.alarm(thing.cloud, "a settlement was refused: " + posting.error().message);
+        co_return;
+    }
+    const auto forget = [&thing](store::KeptStore& store) {
+        return store.end_hold(thing.id, thing.cloud);
+    };
+    const Status forgotten = co_await kept_.call(core_, forget);
+    if (!forgotten) metrics_.alarm("kept.db", forgotten.error().message);
+}
+
+}  // namespace entrepot::gateway

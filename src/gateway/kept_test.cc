@@ -1,0 +1,402 @@
+// What suppliers keep belongs to who made it, and is paid for when it ends.
+#include "gateway/kept.h"
+
+#include <gtest/gtest.h>
+
+#include "gateway/kept_door.h"
+#include "gateway/testing.h"
+
+namespace entrepot::gateway {
+namespace {
+
+std::string response(std::string_view id, std::string_view status, bool has_usage = true) {
+    return fmt::format(
+        R"({{"id":"{0}","object":"response","created_at":1,"status":"{1}","model":"tiny-2026",)"
+        R"("background":true,"error":null,"output":[{2}],"usage":{3}}})",
+        id, status,
+        status == "completed"
+            ? fmt::format(R"({{"id":"msg_{}","type":"message","role":"assistant","status":)"
+                          R"("completed","content":[{{"type":"output_text","text":"hello",)"
+                          R"("annotations":[]}}]}})",
+                  id)
+            : "",
+        has_usage ? R"({"input_tokens":10,"output_tokens":5,"total_tokens":15})" : "null");
+}
+
+Script whole(std::string body, int status = 200) {
+    Script script;
+    script.status = status;
+    script.pieces = {std::move(body)};
+    return script;
+}
+
+class KeptTest : public GatewayTest {
+protected:
+    void SetUp() override {
+        GatewayTest::SetUp();
+        serve();
+    }
+
+    void serve() {
+        start_with(fmt::format(R"(clouds:
+  first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first}}
+  second: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-second}}
+  other: {{kind: openai_compatible, endpoint: "http://127.0.0.1:{}/v1"}}
+models:
+  tiny:
+    offers:
+      first: {{cloud: first, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
+              price: {{input: "1.00", output: "2.00", currency: USD}}}}
+      second: {{cloud: second, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
+               price: {{input: "3.00", output: "6.00", currency: USD}}}}
+  alone:
+    offers:
+      other: {{cloud: other, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
+              price: {{input: "1.00", output: "2.00", currency: USD}}}}
+)",
+                       first.port, second.port, second.port),
+            "100.00", kClamping);
+    }
+
+    /// Keys that may name what has no bound: the hold is as large as the context.
+    static constexpr std::string_view kClamping =
+        "  clamp: {team: search, secret: sk-clamp, models: [\"*\"], policy: {on_unbounded: "
+        "clamp}}\n"
+        "  foreign: {team: search, secret: sk-foreign, models: [\"*\"], policy: {on_unbounded: "
+        "clamp}}\n";
+
+    Reply at(std::string_view method, std::string_view path, std::string_view body = "",
+        std::string_view key = "sk-clamp") {
+        return call(gateway_->port(), method, path, body, key);
+    }
+    Reply post(std::string_view body, std::string_view key = "sk-clamp") {
+        return at("POST", "/v1/responses", body, key);
+    }
+    std::uint64_t open_attempts() {
+        std::uint64_t open = 0;
+        gateway_->with_books([&](store::Books& books) { open = books.stats().open_attempts; });
+        return open;
+    }
+};
+
+constexpr std::string_view kAskStored = R"({"model":"tiny","input":"hi","max_output_tokens":100})";
+
+TEST_F(KeptTest, AStoredAnswerIsReadAndRemovedByWhoMadeItAndByNobodyElse) {
+    std::vector<std::string> asked;
+    first.by_request = [&](const net::ServerRequest& request) {
+        asked.push_back(fmt::format("{} {}", request.method, request.target));
+        EXPECT_EQ(request.headers.find("authorization"), "Bearer sk-up-first");
+        return whole(request.method == "DELETE"
+                ? R"({"id":"resp_1","object":"response","deleted":true})"
+                : response("resp_1", "completed"));
+    };
+    ASSERT_EQ(post(kAskStored).status, 200);
+    const Reply read = at("GET", "/v1/responses/resp_1?include[]=reasoning.encrypted_content");
+    EXPECT_EQ(read.status, 200);
+    EXPECT_EQ(read.body, response("resp_1", "completed"));
+    EXPECT_EQ(asked.back(), "GET /v1/responses/resp_1?include[]=reasoning.encrypted_content");
+    const std::size_t before = asked.size();
+    const Reply foreign = at("GET", "/v1/responses/resp_1", "", "sk-foreign");
+    const Reply unknown = at("GET", "/v1/responses/resp_9", "", "sk-foreign");
+    EXPECT_EQ(foreign.status, 404);
+    EXPECT_EQ(unknown.status, 404);
+    std::string same = unknown.body;
+    same.replace(same.find("resp_9"), 6, "resp_1");
+    EXPECT_EQ(foreign.body, same) << "whether it is there cannot be told";
+    EXPECT_EQ(at("DELETE", "/v1/responses/resp_1", "", "sk-foreign").status, 404);
+    EXPECT_EQ(asked.size(), before) << "the supplier is not asked for strangers";
+    EXPECT_EQ(at("GET", "/v1/responses/resp_1", "", "sk-mate").status, 200)
+        << "a key that shares with its team";
+    EXPECT_EQ(at("GET", "/v1/responses/resp_1/input_items").status, 200);
+    EXPECT_EQ(asked.back(), "GET /v1/responses/resp_1/input_items");
+    EXPECT_EQ(at("DELETE", "/v1/responses/resp_1").status, 200);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_1").status, 404);
+    EXPECT_EQ(at("PUT", "/v1/responses/resp_1").status, 405);
+    expect_books_in_order();
+}
+
+// The cheaper supplier knows nothing of it.
+TEST_F(KeptTest, WhatContinuesAStoredAnswerGoesWhereItLies) {
+    first.plan(whole(R"({"error":{"message":"no","type":"server_error"}})", 500));
+    second.by_request = [](const net::ServerRequest&) {
+        return whole(response("resp_2", "completed"));
+    };
+    ASSERT_EQ(post(kAskStored).headers["x-entrepot-offer"], "tiny/second");
+    first.plan(whole(response("resp_1", "completed")));
+    for (const std::string_view named :
+        {R"("previous_response_id":"resp_2","input":"and then?")",
+            R"("input":[{"type":"item_reference","id":"msg_resp_2"},{"role":"user","content":"?"}])",
+            R"("input":[{"type":"reasoning","id":"msg_resp_2","summary":[]},)"
+            R"({"role":"user","content":"?"}])"}) {
+        const std::string ask = fmt::format(R"({{"model":"tiny",{}}})", named);
+        const Reply next = post(ask);
+        EXPECT_EQ(next.status, 200) << next.body;
+        EXPECT_EQ(next.headers.at("x-entrepot-offer"), "tiny/second") << named;
+        EXPECT_EQ(second.last_body().find("tiny-2026") != std::string::npos, true);
+        const Reply foreign = post(ask, "sk-foreign");
+        EXPECT_EQ(foreign.status, 404) << foreign.body;
+        EXPECT_EQ(foreign.body.find("second"), std::string::npos);
+    }
+    const Reply elsewhere =
+        post(R"({"model":"alone","previous_response_id":"resp_2","input":"hi"})");
+    EXPECT_EQ(elsewhere.status, 400);
+    EXPECT_NE(elsewhere.body.find("previous_response_id"), std::string::npos) << elsewhere.body;
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, StateHasNoBoundAndIsRefusedUnderABudgetThatDoesNotClamp) {
+    first.plan(whole(response("resp_1", "completed")));
+    ASSERT_EQ(post(kAskStored, "sk-test").status, 200);
+    const Reply next =
+        post(R"({"model":"tiny","previous_response_id":"resp_1","input":"hi"})", "sk-test");
+    EXPECT_EQ(next.status, 400);
+    EXPECT_NE(next.body.find("unbounded"), std::string::npos) << next.body;
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ASuppliersTemplateAndFilesOfNobodyAreRefusedByName) {
+    const Reply prompt = post(R"({"model":"tiny","prompt":{"id":"pmpt_1"},"input":"hi"})");
+    EXPECT_EQ(prompt.status, 400);
+    EXPECT_NE(prompt.body.find(R"("param":"prompt")"), std::string::npos) << prompt.body;
+    const Reply file = at("POST", "/v1/chat/completions",
+        R"({"model":"tiny","messages":[{"role":"user","content":[{"type":"file",)"
+        R"("file":{"file_id":"file-1"}}]}]})");
+    EXPECT_EQ(file.status, 404) << file.body;
+    const Reply conversation = post(R"({"model":"tiny","conversation":"conv_1","input":"hi"})");
+    EXPECT_EQ(conversation.status, 404) << conversation.body;
+    EXPECT_EQ(first.served(), 0u);
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, AConversationIsMadeContinuedAndItsOwnersAlone) {
+    first.by_request = [](const net::ServerRequest& request) {
+        if (request.path.starts_with("/v1/conversations"))
+            return whole(R"({"id":"conv_1","object":"conversation","metadata":{}})");
+        return whole(response("resp_1", "completed"));
+    };
+    const Reply made = at("POST", "/v1/conversations", R"({"metadata":{}})");
+    ASSERT_EQ(made.status, 200) << made.body;
+    EXPECT_EQ(at("GET", "/v1/conversations/conv_1").status, 200);
+    EXPECT_EQ(at("GET", "/v1/conversations/conv_1", "", "sk-foreign").status, 404);
+    EXPECT_EQ(post(R"({"model":"tiny","conversation":{"id":"conv_1"},"input":"hi"})").status, 200);
+    EXPECT_EQ(
+        post(R"({"model":"tiny","conversation":"conv_1","input":"hi"})", "sk-foreign").status, 404);
+}
+
+// A conversation shows what was put into it: naming is reading.
+TEST_F(KeptTest, WhatIsPutIntoAConversationIsItsMakersToo) {
+    first.by_request = [](const net::ServerRequest& request) {
+        if (request.path.starts_with("/v1/conversations"))
+            return whole(fmt::format(R"({{"id":"conv_{}","object":"conversation"}})",
+                request.body.find("item_reference") == std::string::npos ? 1 : 2));
+        return whole(response("resp_1", "completed"));
+    };
+    ASSERT_EQ(post(kAskStored).status, 200);
+    constexpr std::string_view kItems =
+        R"({"items":[{"type":"item_reference","id":"msg_resp_1"}]})";
+    ASSERT_EQ(at("POST", "/v1/conversations", "{}", "sk-foreign").status, 200);
+    const std::size_t before = first.served();
+    for (const std::string_view path : {"/v1/conversations", "/v1/conversations/conv_1/items"})
+        EXPECT_EQ(at("POST", path, kItems, "sk-foreign").status, 404) << path;
+    EXPECT_EQ(first.served(), before);
+    EXPECT_EQ(at("POST", "/v1/conversations", kItems).status, 200);
+    EXPECT_EQ(first.last_body(), kItems);
+}
+
+// Wherever in a request it stands, and however it is spelled.
+TEST_F(KeptTest, FilesOfNobodyAreFoundInEveryDialect) {
+    const auto anthropic = [](std::string_view part) {
+        return fmt::format(
+            R"({{"model":"tiny","max_tokens":9,"messages":[{{"role":"user","content":[{}]}}]}})",
+            part);
+    };
+    const auto google = [](std::string_view uri) {
+        return fmt::format(
+            R"({{"contents":[{{"role":"user","parts":[{{"fileData":{{"fileUri":"{}"}}}}]}}]}})",
+            uri);
+    };
+    constexpr std::string_view kMessages = "/v1/messages";
+    constexpr std::string_view kGenerate = "/v1beta/models/tiny:generateContent";
+    const std::array<std::pair<std::string_view, std::string>, 5> cases{{
+        {kMessages, anthropic(R"({"type":"image","source":{"type":"file","file_id":"file_1"}})")},
+        {kMessages, anthropic(R"({"type":"container_upload","file_id":"file_1"})")},
+        {kGenerate, google("https://generativelanguage.googleapis.com/v1beta/files/a")},
+        {kGenerate, google("https://GenerativeLanguage.googleapis.com/v1beta/file%73/a")},
+        {"/v1/responses",
+            R"({"model":"tiny","input":[{"role":"user","content":[{"type":"input_image",)"
+            R"("file_id":"file-1"}]}]})"},
+    }};
+    for (const auto& [path, body] : cases) {
+        const Reply reply = at("POST", path, body);
+        EXPECT_EQ(reply.status, 404) << body << reply.body;
+    }
+    EXPECT_EQ(first.served(), 0u);
+}
+
+TEST_F(KeptTest, AStreamsAnswerIsKeptUnderItsNameToo) {
+    const std::string done = response("resp_s", "completed");
+    first.by_request = [&](const net::ServerRequest& request) {
+        if (request.method == "GET") return whole(done);
+        return stream_of({fmt::format("event: response.created\ndata: {{\"type\":"
+                                      "\"response.created\",\"response\":{}}}\n\n",
+                              response("resp_s", "in_progress", false)),
+            fmt::format("event: response.completed\ndata: {{\"type\":\"response.completed\","
+                        "\"response\":{}}}\n\n",
+                done)});
+    };
+    ASSERT_EQ(post(R"({"model":"tiny","input":"hi","stream":true})").status, 200);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_s").status, 200);
+    EXPECT_EQ(post(R"({"model":"tiny","stream":true,"input":[{"type":"item_reference",)"
+                   R"("id":"msg_resp_s"}]})")
+                  .status,
+        200);
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, NothingIsRememberedOfWhatIsNotStored) {
+    first.by_request = [](const net::ServerRequest&) {
+        return whole(response("resp_1", "completed"));
+    };
+    ASSERT_EQ(post(R"({"model":"tiny","input":"hi","store":false})").status, 200);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_1").status, 404);
+}
+
+// Its hold stays until somebody sees its end: here the client that polls.
+TEST_F(KeptTest, ABackgroundAnswerIsHeldAtItsSubmissionAndSettledWhenAPollSeesItsEnd) {
+    std::atomic<bool> is_done{false};
+    first.by_request = [&](const net::ServerRequest& request) {
+        if (request.body.find("item_reference") != std::string::npos)
+            return whole(response("resp_c", "completed"));
+        if (request.method == "POST") return whole(response("resp_b", "queued", false));
+        return whole(response("resp_b", is_done ? "completed" : "in_progress", is_done));
+    };
+    const Reply asked =
+        post(R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":100})");
+    ASSERT_EQ(asked.status, 200) << asked.body;
+    EXPECT_EQ(asked.body, response("resp_b", "queued", false));
+    EXPECT_EQ(open_attempts(), 1u);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_b").body, response("resp_b", "in_progress", false));
+    EXPECT_EQ(open_attempts(), 1u);
+    is_done = true;
+    EXPECT_EQ(at("GET", "/v1/responses/resp_b").body, response("resp_b", "completed"));
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    EXPECT_EQ(
+        post(R"({"model":"tiny","input":[{"type":"item_reference","id":"msg_resp_b"}]})").status,
+        200);
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, TheSweepSettlesWhatNobodyPolls) {
+    first.by_request = [&](const net::ServerRequest& request) {
+        return whole(request.method == "POST" ? response("resp_b", "queued", false)
+                                              : response("resp_b", "completed"));
+    };
+    const Reply asked =
+        post(R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":100})");
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ABackgroundHoldOutlivesARestartAndIsSettledAfterIt) {
+    std::atomic<bool> is_done{false};
+    first.by_request = [&](const net::ServerRequest& request) {
+        if (request.method == "POST") return whole(response("resp_b", "queued", false));
+        return whole(response("resp_b", is_done ? "completed" : "in_progress", is_done));
+    };
+    const Reply asked =
+        post(R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":100})");
+    ASSERT_EQ(asked.status, 200);
+    serve();
+    EXPECT_EQ(open_attempts(), 1u);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_b", "", "sk-foreign").status, 404);
+    is_done = true;
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+// Nobody will ever say what it took.
+TEST_F(KeptTest, ABackgroundAnswerThatIsRemovedUnderWayCostsItsHold) {
+    first.by_request = [&](const net::ServerRequest& request) {
+        return whole(request.method == "DELETE"
+                ? R"({"id":"resp_b","object":"response","deleted":true})"
+                : response("resp_b", "in_progress", false));
+    };
+    const Reply asked =
+        post(R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":100})");
+    ASSERT_EQ(open_attempts(), 1u);
+    EXPECT_EQ(at("DELETE", "/v1/responses/resp_b").status, 200);
+    const store::ExchangeReport report = report_of(asked);
+    EXPECT_EQ(report.cost, report.attempts.at(0).held);
+    EXPECT_EQ(report.attempts.at(0).flags, ledger::settle_flag::kEstimated);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_b").status, 404);
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, AStreamMadeInTheBackgroundGoesOnWhenItsClientHangsUp) {
+    first.by_request = [&](const net::ServerRequest& request) {
+        if (request.query.find("stream=true") != std::string_view::npos)
+            return stream_of({"event: response.completed\ndata: {}\n\n"});
+        if (request.method == "GET") return whole(response("resp_b", "completed"));
+        Script script = stream_of({fmt::format("event: response.created\ndata: "
+                                               "{{\"type\":\"response.created\","
+                                               "\"response\":{}}}\n\n",
+                                       response("resp_b", "in_progress", false)),
+            "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","
+            "\"item_id\":\"msg_resp_b\",\"output_index\":0,\"content_index\":0,\"delta\":\"he\"}"
+            "\n\n",
+            "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","
+            "\"item_id\":\"msg_resp_b\",\"output_index\":0,\"content_index\":0,\"delta\":\"llo\"}"
+            "\n\n"});
+        script.between = 100ms;
+        return script;
+    };
+    const Reply asked = call(gateway_->port(), "POST", "/v1/responses",
+        R"({"model":"tiny","input":"hi","background":true,"stream":true})", "sk-clamp", 1);
+    for (int i = 0; i < 300 && at("GET", "/v1/responses/resp_b").status == 404; ++i)
+        std::this_thread::sleep_for(10ms);
+    const Reply resumed = at("GET", "/v1/responses/resp_b?stream=true&starting_after=1");
+    EXPECT_EQ(resumed.headers.at("content-type"), "text/event-stream");
+    EXPECT_EQ(resumed.body, "event: response.completed\ndata: {}\n\n");
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST(KeptDoors, AreOpenAisAndAzures) {
+    for (const std::string_view path : {"/v1/responses/resp_1", "/openai/v1/responses/resp_1",
+             "/openai/responses/resp_1", "//v1//responses/resp_1/"}) {
+        const auto door = find_kept_door(path, "GET");
+        ASSERT_TRUE(door) << path;
+        EXPECT_EQ(door->id, "resp_1");
+        EXPECT_EQ(door->collection, "responses");
+    }
+    EXPECT_EQ(find_kept_door("/v1/responses/resp_1/cancel", "POST")->rest, "/cancel");
+    EXPECT_EQ(kept_methods("/v1/responses/resp_1"), "GET or DELETE");
+}
+
+// An id goes into a path at the supplier, with our credentials.
+TEST(KeptDoors, NoIdIsAPath) {
+    for (const std::string_view path : {"/v1/responses/..", "/v1/responses/%2e%2e",
+             "/v1/responses/a%2Fb", "/v1/responses/a%3Fb", "/v1/responses/a%252Fb",
+             "/v1/responses/a%0d%0ab", "/v1/conversations/c/items/..", "/v1/responses/a;b"})
+        EXPECT_FALSE(find_kept_door(path, "")) << path;
+}
+
+TEST(Kept, WhatEndsAHoldReadsBackAsItWasWritten) {
+    Deferred deferred;
+    deferred.attempt = 3;
+    deferred.offer = "tiny/\"first\"";
+    deferred.tier = catalog::Tier::kBatch;
+    deferred.hold = *Money::parse("1.000000000001");
+    deferred.is_bounded = true;
+    deferred.dispatch = Instant{1'763'900'000'123'456'789};
+    deferred.prompt_tokens_estimate = 77;
+    deferred.status = 200;
+    const Deferred again = read_deferred(to_json(deferred)).value();
+    EXPECT_EQ(to_json(again), to_json(deferred));
+    EXPECT_EQ(again.hold, deferred.hold);
+    EXPECT_EQ(again.dispatch, deferred.dispatch);
+    EXPECT_FALSE(read_deferred("{}"));
+}
+
+}  // namespace
+}  // namespace entrepot::gateway

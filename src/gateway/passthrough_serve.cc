@@ -1,0 +1,203 @@
+// The rest of a supplier's API: held and settled at the ceiling that its rule states.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "dialect/registry.h"
+#include "gateway/failure.h"
+#include "gateway/kept.h"
+#include "gateway/kept_door.h"
+#include "gateway/lane.h"
+#include "gateway/passthrough.h"
+#include "gateway/worker.h"
+
+namespace entrepot::gateway {
+namespace {
+
+/// What is read whole, because it is JSON: usage is looked for in it, and account names are taken
+/// out.
+constexpr std::size_t kReadBytesMax = 16 * 1024 * 1024;
+
+/// What goes on of a client's headers. Everything else is the gateway's own business, or would tell
+/// one account from another.
+constexpr std::array<std::string_view, 9> kPassedHeaders{"accept", "anthropic-version",
+    "anthropic-beta", "openai-beta", "if-match", "if-none-match", "range", "idempotency-key",
+    "x-goog-fieldmask"};
+
+const dialect::Dialect& dialect_of_cloud(const Cloud& cloud) {
+    const std::vector<upstream::Voice> voices = cloud.supplier->voices("");
+    return voices.empty() ? *dialect::find_dialect("openai-chat") : *voices.front().dialect;
+}
+
+Error closed(const net::ServerRequest& request) {
+    return Error{ErrorCode::kNotFound,
+        fmt::format("no rule of this key lets {} {} pass; its `passthrough` lists what does",
+            excerpt(request.method), excerpt(request.path)),
+        {}, {}};
+}
+
+}  // namespace
+
+Co<void> Worker::serve_passthrough(net::ServerRequest& request, net::ResponseWriter& response) {
+    const Result<PassPath> path = read_pass_path(request.path);
+    const std::shared_ptr<const State> state = states_.get();
+    const std::optional<std::uint32_t> cloud =
+        path ? cloud_index(*state, path->cloud) : std::nullopt;
+    Exchange x = begin_exchange(
+        cloud ? dialect_of_cloud(state->clouds[*cloud]) : *dialect::find_dialect("openai-chat"));
+    x.bench = take_bench();
+    x.bench->facts.clear();
+    Status served = admit(x, request, request.body);
+    if (served && !path) served = std::unexpected(path.error());
+    if (served && x.key->has_limits) served = co_await limit(x);
+    if (served) served = co_await pass_through(x, *path, request, response);
+    if (!served) {
+        Error error = std::move(served).error();
+        co_await refuse(x, response, std::move(error));
+    }
+    if (x.bench != nullptr) give_bench(std::move(x.bench));
+    if (!record_here(x, request.peer)) co_await record(x, request.peer);
+}
+
+Task<void> Worker::pass_through(
+    Exchange& x, const PassPath& path, net::ServerRequest& request, net::ResponseWriter& response) {
+    x.phase = ledger::Phase::kAuthorise;
+    const config::KeySettings* key = x.state->settings.find_key(x.principal->key.view());
+    const config::PassRule* rule =
+        key == nullptr ? nullptr : find_pass_rule(*key, path, request.method);
+    const std::optional<std::uint32_t> index = cloud_index(*x.state, path.cloud);
+    if (rule == nullptr || !index || !x.key->reach.allows_cloud(path.cloud))
+        co_return std::unexpected(closed(request));
+    const Cloud& cloud = x.state->clouds[*index];
+    const upstream::Keeping keeping = cloud.supplier->keeping();
+    const std::string_view own = kept_collection_of(keeping.style, path.path);
+    if (!own.empty())
+        co_return fail(ErrorCode::kNotFound,
+            fmt::format("what lies under '{}' belongs to who made it and does not pass; the "
+                        "gateway serves it under its own path",
+                own));
+    // What it names is its maker's here too.
+    ENTREPOT_CO_TRY_DO(co_await locate_named(x, request.body));
+    if (!x.kept->cloud.empty() && x.kept->cloud != path.cloud)
+        co_return fail_field(ErrorCode::kInvalidField, x.kept->field,
+            fmt::format("'{}' names what another supplier keeps", x.kept->field));
+
+    CloudCall call;
+    call.cloud = *index;
+    call.method = request.method;
+    call.target = fmt::format(
+        "{}{}{}", cloud.supplier->base_path(), path.path, pass_query(request.query, keeping.query));
+    call.body = request.body;
+    // AWS signatures cover it, and AWS takes nothing else.
+    if (cloud.settings.kind != config::CloudKind::kBedrock)
+        call.content_type = request.headers.find("content-type").value_or("application/json");
+    for (const std::string_view name : kPassedHeaders)
+        if (const auto sent = request.headers.find(name))
+            call.headers.push_back({std::string(name), std::string(*sent)});
+
+    PassHold held{cloud.passed, rule->ceiling};
+    ENTREPOT_CO_TRY_DO(co_await hold_pass(x, held));
+    x.phase = ledger::Phase::kFirstByte;
+    Result<net::ClientExchange> upstream = co_await call_cloud(x, call, request.cancel);
+    if (!upstream) {
+        // Silence after sending may have been billed.
+        std::optional<Money> cost;
+        if (x.attempt.report.sent) cost = rule->ceiling;
+        co_await end_pass(x, held, cost, 0);
+        co_return std::unexpected(upstream.error());
+    }
+    const int status = upstream->status();
+    if (status >= 300) {
+        co_await end_pass(x, held, std::nullopt, status);
+        co_return co_await refuse_kept(x, *index, *upstream, response);
+    }
+    x.phase = ledger::Phase::kRelay;
+    const std::string type = to_lower(upstream->headers().find("content-type").value_or(""));
+    if (!type.starts_with("application/json")) {
+        co_await end_pass(x, held, rule->ceiling, status);
+        co_return co_await relay_raw(x, *upstream, response, "");
+    }
+    const Result<std::string> body = co_await upstream->read_whole_body(kReadBytesMax);
+    const std::optional<Money> stated = body ? stated_cost(x, *index, *body) : std::nullopt;
+    held.is_stated = stated.has_value();
+    const Money cost = stated.value_or(rule->ceiling);
+    co_await end_pass(x, held, cost, status);
+    if (!body) co_return std::unexpected(body.error());
+    const std::string scrubbed = scrub_account(*body);
+    co_return co_await relay_raw(x, *upstream, response, scrubbed);
+}
+
+std::optional<Money> Worker::stated_cost(Exchange& x, std::uint32_t cloud, std::string_view body) {
+    const auto document = json::Document::parse(std::string(body));
+    if (!document || !document->root()["usage"].is_object()) return std::nullopt;
+    const std::string_view model = document->root()["model"].string();
+    for (std::uint32_t i = 0; i < x.state->table.size(); ++i) {
+        const routing::Offer& offer = x.state->table.offer(i);
+        if (x.state->offers[i].cloud != cloud || offer.card == nullptr ||
+            offer.provider_model_id != model)
+            continue;
+        for (const upstream::Voice& voice : x.state->offers[i].voices) {
+            const WholeReply reply = carry_passing(*voice.dialect, {}, body);
+            if (!reply.status || !reply.consumed.is_reported) continue;
+            const Result<pricing::Charge> charge =
+                pricing::price(reply.consumed.usage, *offer.card, {}, wall_now());
+            if (!charge || !charge->is_known) continue;
+            x.consumed = reply.consumed;
+            return charge->total;
+        }
+    }
+    return std::nullopt;
+}
+
+Task<void> Worker::hold_pass(Exchange& x, PassHold& held) {
+    x.phase = ledger::Phase::kHold;
+    ledger::HoldRequest request;
+    request.exchange = x.id;
+    request.attempt = 1;
+    request.path = x.key->path;
+    request.route = held.route;
+    request.amount = held.ceiling;
+    request.dispatch = core_.wall();
+    ledger::Refusal refusal;
+    const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
+    Result<ledger::HoldTicket> ticket = co_await books_.call(core_, work);
+    if (!ticket && ticket.error().code == ErrorCode::kInsufficientBalance)
+        co_return fail(ErrorCode::kInsufficientBalance,
+            fmt::format("{}; the ceiling of this call is {} {}", refusal_words(x, refusal),
+                held.ceiling.to_decimal(), x.state->settings.currency.code()));
+    if (!ticket) co_return std::unexpected(std::move(ticket).error());
+    held.is_open = true;
+    x.own_route = held.route;
+    if (x.state->settings.durability != config::Durability::kPower) co_return Status{};
+    Status durable = co_await books_.durable(core_, ticket->position);
+    if (!durable) co_await end_pass(x, held, std::nullopt, 0);
+    co_return durable;
+}
+
+Co<void> Worker::end_pass(Exchange& x, PassHold& held, std::optional<Money> cost, int status) {
+    if (!std::exchange(held.is_open, false)) co_return;
+    const auto upstream_status = static_cast<std::uint16_t>(status);
+    ledger::SettleRequest request;
+    request.at = wall_now();
+    request.upstream_status = upstream_status;
+    request.usage = x.consumed.usage;
+    if (cost) {
+        request.cost = request.list_cost = *cost;
+        if (!held.is_stated && !cost->is_zero()) request.flags |= ledger::settle_flag::kEstimated;
+        x.cost = *cost;
+        x.is_estimated = !held.is_stated && !cost->is_zero();
+    }
+    const auto work = [&](store::Books& books) -> Status {
+        if (!cost) return books.release(x.id, 1, wall_now(), upstream_status, std::nullopt);
+        const Result<ledger::Posting> posting = books.settle(x.id, 1, request);
+        if (!posting) return std::unexpected(posting.error());
+        return {};
+    };
+    const Status ended = co_await books_.call(core_, work);
+    if (!ended)
+        metrics_.alarm("passthrough", "a hold could not be ended: " + ended.error().message);
+}
+
+}  // namespace entrepot::gateway
