@@ -103,7 +103,7 @@ def main():
         plan = {**up.plan(), "only": options.k}
         print("# Node, the official SDKs")
         commands = [[node, str(HERE / f"node/{name}.mjs")]
-                    for name in ("suite", "models", "tasks", "media", "http2", "matrix")]
+                    for name in ("suite", "models", "tasks", "media", "kept", "http2", "matrix")]
         if python:
             commands.append([python, str(HERE / "python/suite.py")])
         else:

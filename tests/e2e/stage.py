@@ -8,6 +8,11 @@ from cloudsim import Cloudsim
 
 ACCESS_KEY = {"id": "EKIDE2E0123456789AB", "secret": "e2e/0123456789abcdef0123456789"}
 SECRET = "sk-e2e-0123456789abcdef0123456789abcdef"
+# One that may name what has no bound, and another that may and is somebody else.
+CLAMPING, STRANGER = "sk-e2e-clamping-0123456789abcdef", "sk-e2e-stranger-0123456789abcdef"
+KEPT_KEYS = "\n".join(
+    f"  {name}: {{team: e2e, secret: {secret}, models: [\"*\"], policy: {{on_unbounded: clamp}}}}"
+    for name, secret in (("clamping", CLAMPING), ("stranger", STRANGER)))
 # Client's model name, kind of the cloud, id at the cloud.
 TARGETS = [
     ("e2e-openai", "openai", "gpt-4o-mini"),
@@ -177,7 +182,7 @@ class Stage:
         models |= {name: {"sim": vectors_yaml(kind, model_id)} for name, kind, model_id in VECTORS}
         for name, kind, model_id, prices, output_tokens in MEDIA:
             models[name] = {"sim": media_yaml(kind, model_id, prices, output_tokens)}
-        self.gateway = Gateway(self.build, self.folder, clouds, models)
+        self.gateway = Gateway(self.build, self.folder, clouds, models, extra=KEPT_KEYS)
         try:
             self.gateway.start()
         except BaseException:
@@ -194,7 +199,7 @@ class Stage:
 
     def plan(self):
         return {"base_url": self.gateway.base_url + "/v1", "api_key": SECRET,
-                "access_key": ACCESS_KEY,
+                "access_key": ACCESS_KEY, "clamping_key": CLAMPING, "stranger_key": STRANGER,
                 "admin_url": self.gateway.admin_url, "admin_token": self.gateway.token,
                 "sim_url": self.sim.url,
                 "vectors": [{"kind": kind, "model": name} for name, kind, _ in VECTORS],

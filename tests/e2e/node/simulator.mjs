@@ -20,6 +20,9 @@ export class Simulator {
   forget() {
     return fetch(`${this.#url}/_sim/served`, { method: "DELETE" });
   }
+  all(control) {
+    return this.#put({ all: control });
+  }
   answer(answer) {
     return this.#put({ all: { answer } });
   }

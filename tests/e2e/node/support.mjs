@@ -63,6 +63,12 @@ export async function collect(stream) {
   return { chunks, text, finish };
 }
 
+export async function collectEvents(stream) {
+  const events = [];
+  for await (const event of stream) events.push(event);
+  return events;
+}
+
 export function tokensAddUp(usage) {
   assert.ok(usage.prompt_tokens > 0 && usage.completion_tokens > 0, JSON.stringify(usage));
   assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
