@@ -77,16 +77,42 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
     return best;
 }
 
+namespace {
+
+/// How many bytes the character takes that `text` begins with; 0: they are no UTF-8.
+std::size_t character_bytes(std::string_view text) {
+    const auto at = [&](std::size_t i) {
+        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+    };
+    const auto continues = [&](std::size_t i) { return (at(i) & 0xc0) == 0x80; };
+    const unsigned first = at(0);
+    if (first < 0x80) return 1;
+    if (first >= 0xc2 && first < 0xe0 && continues(1)) return 2;
+    // Neither longer than need be, nor half of a pair, nor beyond the last.
+    if (first >= 0xe0 && first < 0xf0 && continues(1) && continues(2) &&
+        !(first == 0xe0 && at(1) < 0xa0) && !(first == 0xed && at(1) >= 0xa0))
+        return 3;
+    if (first >= 0xf0 && first < 0xf5 && continues(1) && continues(2) && continues(3) &&
+        !(first == 0xf0 && at(1) < 0x90) && !(first == 0xf4 && at(1) >= 0x90))
+        return 4;
+    return 0;
+}
+
+}  // namespace
+
 std::string excerpt(std::string_view text, std::size_t bytes_max) {
     std::string out;
     std::size_t used = std::min(text.size(), bytes_max);
     if (used < text.size())
         while (used > 0 && (static_cast<unsigned char>(text[used]) & 0xc0) == 0x80) --used;
-    for (const char c : text.substr(0, used)) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    for (std::string_view rest = text.substr(0, used); !rest.empty();) {
+        const auto first = static_cast<unsigned char>(rest[0]);
+        const std::size_t size = character_bytes(rest);
+        if (size == 0 || first < 0x20 || first == 0x7f)
+            out += fmt::format("\\x{:02x}", first);
         else
-            out += c;
+            out += rest.substr(0, size);
+        rest.remove_prefix(std::max<std::size_t>(size, 1));
     }
     if (used < text.size()) out += "…";
     return out;
