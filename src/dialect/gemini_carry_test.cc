@@ -390,6 +390,29 @@ TEST(GeminiCarry, RepliesOfOthersAreReadByGooglesClientsAsTheyWereMeant) {
 }
 
 // A conversation with thinking, from a client of Google's to Claude and back again.
+// OpenAI refuses the field, and the proof is Google's: only servers of Google's models take it.
+TEST(GeminiCarry, TheSignatureOfACallGoesToGooglesModelsInChatCompletionsAndToNoOther) {
+    const auto request = decode(*find_dialect("gemini"),
+        R"({"contents":[{"role":"user","parts":[{"text":"x"}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f","args":{}},
+            "thoughtSignature":"cHJvb2Y="}]},
+        {"role":"user","parts":[{"functionResponse":{"name":"f","response":{"a":1}}}]}],
+        "tools":[{"functionDeclarations":[{"name":"f"}]}]})",
+        "m");
+    ASSERT_TRUE(request);
+    EncodeTarget target{.model_id = "m"};
+    const auto other = find_dialect("openai-chat")->encode_request(*request, target);
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_EQ(other->body.find("cHJvb2Y="), std::string::npos) << other->body;
+    EXPECT_THAT(other->dropped, testing::Contains("signature"));
+    target.model_id = "google/gemini-3-pro";
+    const auto own = find_dialect("openai-chat")->encode_request(*request, target);
+    ASSERT_TRUE(own);
+    EXPECT_NE(own->body.find(R"("extra_content":{"google":{"thought_signature":"cHJvb2Y="}})"),
+        std::string::npos)
+        << own->body;
+}
+
 TEST(GeminiCarry, AThinkingSignatureReachesItsMakerThroughGooglesClient) {
     const Dialect& claude = *find_dialect("anthropic-messages");
     const Dialect& google = *find_dialect("gemini");

@@ -55,5 +55,51 @@ TEST(AllowedTools, AreTheOnlyOnesThatReachASupplier) {
     EXPECT_NE(converse.find(R"("toolChoice":{"any":{}})"), std::string::npos) << converse;
 }
 
+// Unknown fields ride along by their path. `x.max_tokens` inside an object must not come out as
+// that object's `max_tokens`, which nobody has held money for.
+TEST(OddNames, AreRefusedByEveryDialectBecauseTheyCouldBeTakenForOtherFields) {
+    constexpr std::string_view kMessages = R"("messages":[{"role":"user","content":"hi"}])";
+    constexpr std::string_view kBlocks =
+        R"("messages":[{"role":"user","content":[{"text":"hi"}]}])";
+    constexpr std::string_view kContents = R"("contents":[{"parts":[{"text":"hi"}]}])";
+    struct Case {
+        std::string_view dialect;
+        std::string_view model;
+        std::string_view rest;
+        std::string field;
+    };
+    const Case cases[]{
+        {"openai-chat", "m", kMessages, "a%2Eb"},
+        {"openai-responses", "m", R"("input":"hi")", "a%2Eb"},
+        {"anthropic-messages", "m", R"("max_tokens":9,"messages":[{"role":"user","content":"hi"}])",
+            "a%2Eb"},
+        {"anthropic-messages", "m",
+            R"("max_tokens":9,"metadata":{"x[y":1},"messages":[{"role":"user","content":"hi"}])",
+            "metadata.x%5By"},
+        {"bedrock-converse", "m", kBlocks, "a%2Eb"},
+        {"bedrock-invoke", "amazon.nova-lite-v1:0", kBlocks, "additionalModelRequestFields.a%2Eb"},
+        {"bedrock-invoke", "meta.llama3-8b-instruct-v1:0", R"("prompt":"hi")", "a%2Eb"},
+        {"bedrock-invoke", "cohere.command-r-v1:0", R"("message":"hi")", "a%2Eb"},
+        {"gemini", "m", kContents, "a%2Eb"},
+        {"cohere", "m", kMessages, "a%2Eb"},
+    };
+    for (const Case& odd : cases) {
+        const std::string added = odd.field.find("a%2Eb") != std::string::npos ? R"("a.b":1,)" : "";
+        const auto decoded = [&](const std::string& extra) {
+            const auto body = json::Document::parse(
+                "{" + extra + R"("model":"m",)" + std::string(odd.rest) + "}");
+            RequestContext context;
+            const Dialect& dialect = *find_dialect(odd.dialect);
+            if (dialect.has_model_in_path) context.model = odd.model;
+            return dialect.decode_request(*body, context);
+        };
+        const auto refused = decoded(added);
+        ASSERT_FALSE(refused) << odd.dialect;
+        EXPECT_EQ(refused.error().field, odd.field) << odd.dialect;
+        if (added.empty()) continue;
+        EXPECT_TRUE(decoded(R"("a-b":1,)")) << odd.dialect;
+    }
+}
+
 }  // namespace
 }  // namespace entrepot::dialect

@@ -8,6 +8,7 @@
 #include <ranges>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/anthropic_messages/names.h"
 #include "dialect/sealed_signature.h"
 #include "json/writer.h"
@@ -53,7 +54,8 @@ void keep_rest(const Value& object, std::initializer_list<std::string_view> know
     const std::string& path, std::vector<canon::Extra>& extras) {
     for (const json::Member& m : object.members()) {
         if (std::ranges::find(known, m.key) != known.end() || m.value.is_null()) continue;
-        extras.push_back({path.empty() ? std::string(m.key) : fmt::format("{}.{}", path, m.key),
+        extras.push_back({path.empty() ? canon::path_step(m.key)
+                                       : fmt::format("{}.{}", path, canon::path_step(m.key)),
             std::string(m.value.raw())});
     }
 }
@@ -83,6 +85,7 @@ public:
         ENTREPOT_TRY_DO(read_thinking());
         ENTREPOT_TRY_DO(read_output());
         ENTREPOT_TRY_DO(read_rest());
+        ENTREPOT_TRY_DO(canon::refuse_odd_names(request_));
         return std::move(request_);
     }
 

@@ -299,7 +299,7 @@ private:
         const bool is_thinking = !is_own_ && thinking_.is_enabled == true;
         if (request_.temperature) {
             const double value = number(*request_.temperature);
-            if (!is_own_ && value > 1) {
+            if (!is_own_ && (value < 0 || value > 1)) {
                 ENTREPOT_TRY_DO(losses_.of_answer("temperature",
                     fmt::format("it goes from 0 to 1 there, and is {}", *request_.temperature)));
             } else if (is_thinking && value != 1) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
 #include "dialect/sealed_signature.h"
@@ -40,7 +41,8 @@ void keep_rest(const Value& object, std::string_view path,
     for (const json::Member& member : object.members())
         if (std::ranges::find(known, member.key) == known.end())
             extras.push_back(
-                {path.empty() ? std::string(member.key) : fmt::format("{}.{}", path, member.key),
+                {path.empty() ? canon::path_step(member.key)
+                              : fmt::format("{}.{}", path, canon::path_step(member.key)),
                     std::string(member.value.raw())});
 }
 
@@ -363,8 +365,8 @@ Status decode_additional(const Value& fields, canon::Request& request) {
             member.value.is_string()) {
             request.reasoning.emplace().effort = member.value.string();
         } else {
-            request.extras.push_back(
-                {fmt::format("{}.{}", path, member.key), std::string(member.value.raw())});
+            request.extras.push_back({fmt::format("{}.{}", path, canon::path_step(member.key)),
+                std::string(member.value.raw())});
         }
     }
     return {};
@@ -423,6 +425,7 @@ Result<canon::Request> decode_request(const json::Document& body, const RequestC
         {"messages", "system", "toolConfig", "inferenceConfig", "additionalModelRequestFields",
             "outputConfig", "serviceTier", "requestMetadata"},
         request.extras);
+    ENTREPOT_TRY_DO(canon::refuse_odd_names(request));
     return request;
 }
 

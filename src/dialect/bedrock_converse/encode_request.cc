@@ -111,10 +111,12 @@ private:
         ENTREPOT_TRY_DO(
             lose(!request_.prompt_cache_key.empty(), "prompt_cache_key", Meaning::kKept));
         ENTREPOT_TRY_DO(lose(request_.store.value_or(false), "store", Meaning::kKept));
-        if (request_.temperature && !is_own_ && number(*request_.temperature) > 1) {
+        temperature_ = request_.temperature;
+        if (const double stated = number(temperature_.value_or("0"));
+            !is_own_ && (stated < 0 || stated > 1)) {
             ENTREPOT_TRY_DO(loss_.lose("temperature", Meaning::kChanged,
                 "Bedrock Converse takes temperatures from 0 to 1"));
-            is_temperature_clamped_ = true;
+            temperature_ = stated < 0 ? "0" : "1";
         }
         return {};
     }
@@ -200,8 +202,7 @@ private:
             return;
         writer.key("inferenceConfig").begin_object();
         if (output_tokens_max_) writer.member("maxTokens", *output_tokens_max_);
-        if (request_.temperature)
-            writer.member_raw("temperature", is_temperature_clamped_ ? "1" : *request_.temperature);
+        if (temperature_) writer.member_raw("temperature", *temperature_);
         if (request_.top_p) writer.member_raw("topP", *request_.top_p);
         if (!request_.stop.empty()) {
             writer.key("stopSequences").begin_array();
@@ -488,7 +489,7 @@ private:
     Loss loss_;
     bool is_single_call_;
     std::optional<std::int64_t> output_tokens_max_;
-    bool is_temperature_clamped_ = false;
+    std::optional<canon::NumberText> temperature_;  ///< as it is written
     std::vector<std::pair<std::string, std::string>> additional_;
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/bedrock_invoke/bedrock_invoke.h"
 #include "dialect/bedrock_invoke/family.h"
 #include "dialect/bedrock_invoke/prompts.h"
@@ -198,7 +199,9 @@ Result<canon::Request> decode_cohere_chat(const Value& body) {
         "k", "seed", "temperature", "p", "frequency_penalty", "presence_penalty", "stop_sequences"};
     for (const json::Member& member : body.members())
         if (!member.value.is_null() && std::ranges::find(kKnown, member.key) == kKnown.end())
-            request.extras.push_back({std::string(member.key), std::string(member.value.raw())});
+            request.extras.push_back(
+                {canon::path_step(member.key), std::string(member.value.raw())});
+    ENTREPOT_TRY_DO(canon::refuse_odd_names(request));
     return request;
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/bedrock_invoke/bedrock_invoke.h"
 #include "dialect/losses.h"
 #include "json/writer.h"
@@ -62,6 +63,7 @@ public:
         ENTREPOT_TRY_DO(read_number(format_.top_p, request_.top_p));
         ENTREPOT_TRY_DO(read_stops());
         keep_rest();
+        ENTREPOT_TRY_DO(canon::refuse_odd_names(request_));
         return std::move(request_);
     }
 
@@ -121,11 +123,11 @@ private:
                 (format_.settings.empty() ? is_setting(key) : key == format_.settings) ||
                 (key == kImages && format_.family == Family::kLlama) ||
                 (key == "stream" && format_.family == Family::kCohereText);
-            if (!is_read) keep(std::string(key), member.value);
+            if (!is_read) keep(canon::path_step(key), member.value);
         }
         if (format_.settings.empty()) return;
         for (const json::Member& member : settings_.members())
-            if (!is_setting(member.key)) keep(path_of(member.key), member.value);
+            if (!is_setting(member.key)) keep(path_of(canon::path_step(member.key)), member.value);
     }
 
     void keep(std::string path, const Value& value) {

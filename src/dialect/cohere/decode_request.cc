@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/cohere/parts.h"
 
 namespace entrepot::dialect::cohere {
@@ -38,6 +39,7 @@ public:
         ENTREPOT_TRY_DO(read_tools());
         ENTREPOT_TRY_DO(read_settings());
         keep_rest();
+        ENTREPOT_TRY_DO(canon::refuse_odd_names(request_));
         return std::move(request_);
     }
 
@@ -218,7 +220,7 @@ private:
         for (const json::Member& member : body_.members())
             if (!member.value.is_null() && std::ranges::find(kKnown, member.key) == kKnown.end())
                 request_.extras.push_back(
-                    {std::string(member.key), std::string(member.value.raw())});
+                    {canon::path_step(member.key), std::string(member.value.raw())});
     }
 
     const Value& body_;

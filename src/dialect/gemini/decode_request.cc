@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "canon/field_names.h"
 #include "dialect/gemini/decode.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
@@ -287,6 +288,7 @@ Result<canon::Request> decode_request(
         {"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig",
             "labels", "serviceTier", "store"},
         request.extras);
+    ENTREPOT_TRY_DO(canon::refuse_odd_names(request));
     return request;
 }
 

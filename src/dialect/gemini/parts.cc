@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/models.h"
 
@@ -144,7 +145,8 @@ void keep_rest(const Value& object, std::string_view path,
         if (member.value.is_null() || std::ranges::any_of(known, is_it)) continue;
         std::string where(path);
         if (!where.empty()) where += '.';
-        extras.push_back({where + camel_of(member.key), std::string(member.value.raw())});
+        extras.push_back(
+            {where + canon::path_step(camel_of(member.key)), std::string(member.value.raw())});
     }
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 #include "dialect/openai_chat/media.h"
 #include "dialect/openai_chat/request.h"
 
@@ -203,7 +204,8 @@ Result<Item> decode_part(const Value& part, const std::string& path) {
         if (member.key == "cache_control" && member.value.is_object())
             item.cache = cache_mark(member.value);
         else
-            keep_extra(item.extras, fmt::format("{}.{}", path, member.key), member.value);
+            keep_extra(item.extras, fmt::format("{}.{}", path, canon::path_step(member.key)),
+                member.value);
     }
     return item;
 }
@@ -324,8 +326,8 @@ Status MessagesDecoder::decode_message(const Value& message, std::size_t index) 
         if (member.key == "cache_control" && member.value.is_object())
             request_.items.back().cache = cache_mark(member.value);
         else
-            keep_extra(
-                request_.items[first].extras, fmt::format("{}.{}", path, member.key), member.value);
+            keep_extra(request_.items[first].extras,
+                fmt::format("{}.{}", path, canon::path_step(member.key)), member.value);
     }
     return {};
 }
@@ -388,7 +390,8 @@ Result<Item> MessagesDecoder::decode_tool_call(const Value& call, const std::str
         if (member.key == "extra_content" && signature.is_string())
             item.signature = canon::Signature{"gemini", std::string(signature.string())};
         else
-            keep_extra(item.extras, fmt::format("{}.{}", path, member.key), member.value);
+            keep_extra(item.extras, fmt::format("{}.{}", path, canon::path_step(member.key)),
+                member.value);
     }
     item.body = std::move(made);
     return item;
@@ -444,7 +447,8 @@ Result<canon::Tool> decode_function(const Value& function, const std::string& pa
     for (const json::Member& member : function.members())
         if (is_given(member.value) &&
             !is_one_of(member.key, {"name", "description", "parameters", "strict"}))
-            keep_extra(tool.extras, fmt::format("{}.{}", path, member.key), member.value);
+            keep_extra(tool.extras, fmt::format("{}.{}", path, canon::path_step(member.key)),
+                member.value);
     return tool;
 }
 
@@ -473,7 +477,8 @@ Result<canon::Tool> decode_tool(const Value& value, const std::string& path) {
         if (member.key == "cache_control" && member.value.is_object())
             tool.cache = cache_mark(member.value);
         else
-            keep_extra(tool.extras, fmt::format("{}.{}", path, member.key), member.value);
+            keep_extra(tool.extras, fmt::format("{}.{}", path, canon::path_step(member.key)),
+                member.value);
     }
     return tool;
 }
@@ -609,7 +614,8 @@ Status decode_stream(const Value& root, canon::Request& request) {
     request.wants_usage = flag.value_or(false);
     for (const json::Member& member : options.members())
         if (member.key != "include_usage")
-            keep_extra(request.extras, fmt::format("stream_options.{}", member.key), member.value);
+            keep_extra(request.extras,
+                fmt::format("stream_options.{}", canon::path_step(member.key)), member.value);
     return {};
 }
 
@@ -724,7 +730,8 @@ Result<canon::Request> decode_request(const json::Document& body, const RequestC
     ENTREPOT_TRY_DO(decode_names(root, request));
     for (const json::Member& member : root.members())
         if (!is_read(member.key) && is_given(member.value))
-            keep_extra(request.extras, std::string(member.key), member.value);
+            keep_extra(request.extras, canon::path_step(member.key), member.value);
+    ENTREPOT_TRY_DO(canon::refuse_odd_names(request));
     return request;
 }
 

@@ -233,7 +233,10 @@ Status RequestEncoder::write_tool_call(const Item& item, const canon::ToolCall& 
         writer_.member("arguments", call.arguments.empty() ? "{}" : call.arguments).end_object();
     }
     if (item.signature) {
-        if (is_native() || item.signature->origin == "gemini") {
+        // Another maker's server refuses the field, and the proof is not for it.
+        const bool is_its_makers = item.signature->origin == "gemini" &&
+            target_.model_id.find("gemini") != std::string_view::npos;
+        if (is_native() || is_its_makers) {
             writer_.key("extra_content").begin_object().key("google").begin_object();
             writer_.member("thought_signature", item.signature->data).end_object().end_object();
         } else {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "canon/field_names.h"
 #include "dialect/openai_responses/decode_items.h"
 #include "dialect/openai_responses/names.h"
 #include "dialect/openai_responses/reading.h"
@@ -278,11 +279,10 @@ private:
             "store", "stream", "stream_options"};
         for (const json::Member& member : body_.members()) {
             if (std::ranges::find(kRead, member.key) != kRead.end() || is_default(member)) continue;
-            if (member.key.find('.') != std::string_view::npos)
-                return wrong(std::string(member.key), member.value, "left out: no field has a dot");
-            request_.extras.push_back({std::string(member.key), std::string(member.value.raw())});
+            request_.extras.push_back(
+                {canon::path_step(member.key), std::string(member.value.raw())});
         }
-        return {};
+        return canon::refuse_odd_names(request_);
     }
 
     const Value& body_;

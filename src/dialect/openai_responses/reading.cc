@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "canon/field_names.h"
 
 namespace entrepot::dialect::openai_responses {
 
@@ -56,7 +57,7 @@ void keep_rest(const Value& object, std::initializer_list<std::string_view> know
     std::string_view path, std::vector<canon::Extra>& to) {
     for (const json::Member& member : object.members()) {
         if (std::ranges::find(known, member.key) != known.end() || member.value.is_null()) continue;
-        to.push_back({joined(path, member.key), std::string(member.value.raw())});
+        to.push_back({joined(path, canon::path_step(member.key)), std::string(member.value.raw())});
     }
 }
 
