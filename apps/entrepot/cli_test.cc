@@ -101,6 +101,20 @@ TEST(Program, ABadValueOfAnOptionIsMisuseAndABadBodyAFailure) {
     EXPECT_NE(body.err.find("field: messages"), std::string::npos) << body.err;
 }
 
+TEST(Program, TranslatesLineByLineAndTellsOfEachWhatBecameOfIt) {
+    const Outcome outcome =
+        run_program("translate --from openai-chat --to anthropic-messages --kind request --lines",
+            R"({"model":"m","seed":7,"max_tokens":5,"messages":[{"role":"user","content":"x"}]})"
+            "\n{\"model\":\"m\",\"messages\":1}\n");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const std::size_t second = outcome.out.find('\n') + 1;
+    EXPECT_TRUE(outcome.out.starts_with(R"({"body":"{\"model\":\"m\",)")) << outcome.out;
+    EXPECT_NE(outcome.out.find(R"("dropped":["seed"]})"), std::string::npos) << outcome.out;
+    EXPECT_TRUE(outcome.out.substr(second).starts_with(R"({"error":{"field":"messages",)"))
+        << outcome.out;
+    EXPECT_EQ(std::ranges::count(outcome.out, '\n'), 2);
+}
+
 TEST(Program, AWordThatIsNoCommandOfItsGroupIsNamedWithTheNearestOne) {
     const Outcome verify = run_program("ledger verfy");
     EXPECT_EQ(verify.code, 2);
