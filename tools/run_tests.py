@@ -158,22 +158,32 @@ def unit_tests(report, preset, name_filter):
     report.add(f"unit {preset}", seconds, max(passed, 0), failed, skipped)
 
 
-def splits(report):
-    """Every recorded stream in two pieces, at each place: some 200 GB to decode, hence the
-    optimised build."""
+def at_length(report, name, cases_named, environment, worth_telling):
+    """Cases of exchange_test that have more to do than a quick run can, in the optimised build."""
     # The folder may have been configured by ./run, before GoogleTest was installed.
     if not build(report, "release", ["exchange_test"], configures=True):
         return
-    xml = LOGS / "gtest-splits"
+    xml = LOGS / f"gtest-{name}"
     shutil.rmtree(xml, ignore_errors=True)
     program = BUILD / "release" / "tests" / "exchange" / "exchange_test"
-    code, seconds, text = run("splits", [str(program), "--gtest_filter=Recorded*Splits.*"],
-                              {"ENTREPOT_SPLITS": "every", "GTEST_OUTPUT": f"xml:{xml}/"}, 10800)
-    for line in re.findall(r"^.* streams byte by byte and split at .*$", text, re.M):
+    code, seconds, text = run(name, [str(program), f"--gtest_filter={cases_named}"],
+                              {**environment, "GTEST_OUTPUT": f"xml:{xml}/"}, 10800)
+    for line in re.findall(worth_telling, text, re.M):
         print(f"       {line}")
     _, cases, failures, skipped = gtest_counts(xml)
-    report.add("splits", seconds, cases - failures - skipped, max(failures, 1 if code else 0),
-               skipped)
+    report.add(name, seconds, cases - failures - skipped, max(failures, 1 if code else 0), skipped)
+
+
+def splits(report):
+    """Every recorded stream in two pieces, at each place: some 200 GB to decode."""
+    at_length(report, "splits", "Recorded*Splits.*", {"ENTREPOT_SPLITS": "every"},
+              r"^.* streams byte by byte and split at .*$")
+
+
+def noise(report):
+    """1 GiB of mutated, truncated and random replies through every decoder."""
+    at_length(report, "noise", "Noises.*", {"ENTREPOT_NOISE_MIB": "1024"},
+              r"^.* MiB (?:in \d+ replies|of noise).*$")
 
 
 def counted_script(report, name, command, environment=None, timeout_s=3600):
@@ -234,8 +244,8 @@ def fuzz(report, seconds_each, name_filter):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Runs the tests.")
     parser.add_argument("--full", action="store_true",
-                        help="clang, sanitizers, 60 s per fuzzer, the long simulations and every "
-                             "split of every recorded stream too")
+                        help="clang, sanitizers, 60 s per fuzzer, the long simulations, every "
+                             "split of every recorded stream and 1 GiB of noise too")
     parser.add_argument("-k", metavar="NAME", default="",
                         help="only tests whose program or case name holds NAME")
     options = parser.parse_args()
@@ -254,6 +264,8 @@ def main():
     if options.full:
         if options.k.lower() in "splits":
             splits(report)
+        if options.k.lower() in "noise":
+            noise(report)
         if build(report, "clang"):
             unit_tests(report, "clang", options.k)
         for preset in ("asan", "tsan"):
