@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "base/text.h"
 #include "cloudsim/schema.h"
@@ -63,6 +64,12 @@ std::vector<const Ask::Tool*> chosen(const Ask& ask) {
 }
 
 }  // namespace
+
+bool is_legal_id(std::string_view id, std::size_t bytes_max) {
+    return !id.empty() && id.size() <= bytes_max && std::ranges::all_of(id, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '-';
+    });
+}
 
 std::int64_t tokens_of(std::size_t bytes) {
     return (static_cast<std::int64_t>(bytes) + kBytesPerToken - 1) / kBytesPerToken;

@@ -41,7 +41,7 @@ struct Ask {
     std::string schema;  ///< of the answer; empty for free text
     bool wants_json = false;
     bool wants_reasoning = false;
-    bool wants_sealed = false;    ///< Responses: what was thought, for who does not keep it there
+    bool wants_cipher = false;    ///< Responses: reasoning comes with its encrypted form
     bool shows_reasoning = true;  ///< Google's thoughts are counted, and told only when asked
     std::vector<std::string> stop;
     std::int64_t choices = 1;
@@ -98,6 +98,8 @@ private:
     std::int64_t serial_ = 0;
 };
 
+/// Whether a tool call's id is of letters, digits, `_` and `-`, and not longer than that.
+[[nodiscard]] bool is_legal_id(std::string_view id, std::size_t bytes_max);
 [[nodiscard]] std::int64_t tokens_of(std::size_t bytes);
 /// `text` in about `chunks` pieces (0: one per 16 bytes, at most 64), never inside a UTF-8
 /// character.

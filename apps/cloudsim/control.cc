@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cloudsim/refusals.h"
 #include "json/value.h"
 
 namespace entrepot::cloudsim {
@@ -12,9 +13,9 @@ namespace {
 
 using json::Value;
 
-constexpr std::array<std::string_view, 14> kFaults{"none", "dead", "hang", "slow", "throttle",
+constexpr std::array<std::string_view, 15> kFaults{"none", "dead", "hang", "slow", "throttle",
     "overload", "error500", "status", "truncate_stream", "stream_error", "bad_crc",
-    "wrong_content_type", "empty", "no_usage"};
+    "wrong_content_type", "empty", "no_usage", "refusal"};
 
 std::unexpected<Error> wrong(std::string_view key, const Value& value, std::string_view accepted) {
     return fail_field(ErrorCode::kInvalidField, std::string(key),
@@ -80,6 +81,10 @@ Result<Control> parse_control(const Value& value) {
             control.*(number->field) = *given;
         } else if (member.key == "message") {
             control.message = member.value.string();
+        } else if (member.key == "refusal") {
+            control.refusal = member.value.string();
+            if (!is_refusal(control.refusal))
+                return wrong("refusal", member.value, "a refusal that some cloud knows");
         } else if (member.key == "fault") {
             ENTREPOT_TRY(control.fault, parse_fault("fault", member.value));
         } else if (member.key == "mix") {

@@ -27,6 +27,7 @@ enum class Fault : std::uint8_t {
     kWrongContentType,
     kEmpty,
     kNoUsage,
+    kRefusal,
 };
 [[nodiscard]] std::string_view fault_name(Fault fault);
 
@@ -60,6 +61,7 @@ struct Control {
     std::int64_t seed = 0;
     std::int64_t status = 500;
     std::string message;
+    std::string refusal;  ///< with kRefusal: its name
     std::int64_t retry_after_s = 1;
     std::int64_t after_chunks = 2;
     std::int64_t requests_per_minute = 0;  ///< 0: no quota

@@ -17,8 +17,6 @@ using json::Value;
 using json::Writer;
 using Read = std::expected<void, std::string>;
 
-constexpr std::string_view kSignature = "U2ltdWxhdGVk";  // what ours begin with
-
 /// Models that take texts and no more.
 bool is_text_only(std::string_view model) {
     return model.starts_with("amazon.titan-text") || model.starts_with("meta.llama3-8b") ||
@@ -28,6 +26,9 @@ bool is_text_only(std::string_view model) {
 std::unexpected<std::string> invalid(std::string message) {
     return std::unexpected(std::move(message));
 }
+
+// What our signatures begin with. Other sellers of the same models are not asked about theirs.
+constexpr std::string_view kProof = "QmVkcm9ja1Np";
 
 void mark(const Value& block, Ask& ask) {
     ask.marked_bytes = ask.prompt.size();
@@ -68,6 +69,14 @@ Read read_tools(const Value& root, Ask& ask) {
     if (choice.is_object() && !choice["any"].is_object() && !choice["tool"].is_object() &&
         !choice["auto"].is_object())
         return invalid("toolChoice must be one of auto, any, tool");
+    // Anthropic's models take their own form of it, which says more.
+    const Value& own = root["additionalModelRequestFields"]["tool_choice"];
+    if (own["type"].string() == "any") ask.tool_mode = Ask::ToolMode::kRequired;
+    if (own["type"].string() == "tool") {
+        ask.tool_mode = Ask::ToolMode::kNamed;
+        ask.tool_named = own["name"].string();
+    }
+    ask.is_parallel_allowed = !own["disable_parallel_tool_use"].as_bool().value_or(false);
     return {};
 }
 
@@ -93,6 +102,11 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
                     fmt::format("The format of the value at {}.toolUse.input is invalid. "
                                 "Provide a json object for the field and try again.",
                         path));
+            if (!is_legal_id((*use)["toolUseId"].string(), 64))
+                return invalid(fmt::format(
+                    "Value at {}.toolUse.toolUseId failed to satisfy constraint: Member must "
+                    "satisfy regular expression pattern: [a-zA-Z0-9_-]+",
+                    path));
             calls.emplace((*use)["toolUseId"].string());
             ask.prompt += use->raw();
         } else if (const Value* result = block.find("toolResult")) {
@@ -110,9 +124,12 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
             if (!source["bytes"].is_string() && !source["s3Location"].is_object())
                 return invalid(path + ".image.source must be set.");
             ++ask.images;
-        } else if (const Value& thought = block["reasoningContent"]["reasoningText"];
-            thought.is_object()) {
-            if (!thought["signature"].string().starts_with(kSignature))
+        } else if (const Value* thought = block.find("reasoningContent")) {
+            const Value& hidden = (*thought)["redactedContent"];
+            const std::string_view proof = hidden.is_string()
+                ? hidden.string()
+                : (*thought)["reasoningText"]["signature"].string();
+            if (!proof.starts_with(kProof))
                 return invalid(
                     fmt::format("The model returned the following errors: {}: Invalid "
                                 "`signature` in `thinking` block",
@@ -173,6 +190,15 @@ Read read_messages(const Value& root, Ask& ask) {
         auto read = read_blocks(message["content"], i, role == "user", waiting, ask);
         if (!read) return read;
     }
+    const auto last = messages.items();
+    const bool is_loop = last.size() > 1 && !last.back()["content"].items().empty() &&
+        last.back()["content"].items().front()["toolResult"].is_object();
+    if (is_loop && root["additionalModelRequestFields"]["thinking"]["type"].string() == "enabled" &&
+        !last[last.size() - 2]["content"].items().front()["reasoningContent"].is_object())
+        return invalid(fmt::format(
+            "The model returned the following errors: messages.{}.content.0.type: Expected "
+            "`thinking` or `redacted_thinking`, but found `tool_use`.",
+            last.size() - 2));
     if (ask.has_tool_blocks && root["toolConfig"].is_null())
         return invalid(
             "The toolConfig field must be defined when using "
@@ -214,7 +240,7 @@ Read read_parameters(const Value& root, Ask& ask) {
 }
 
 std::string call_id(const SimCall& call) { return "tooluse_" + call.id; }
-std::string signature_of(const Answer& answer) { return id_of(kSignature, answer.serial); }
+std::string signature_of(const Answer& answer) { return id_of(kProof, answer.serial); }
 
 void write_usage(Writer& writer, const canon::Usage& usage) {
     const std::int64_t read = usage[Meter::kCacheRead];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cloudsim/refusals.h"
 #include "json/writer.h"
 
 namespace entrepot::cloudsim {
@@ -113,6 +114,12 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
             ? cloud_->trouble(Trouble::kThrottled, job.control, job.quota)
             : cloud_->refuse(static_cast<int>(job.control.status),
                   job.control.message.empty() ? "as the simulation was told" : job.control.message);
+    }
+    if (job.fault == Fault::kRefusal && !refusal) {
+        // Bedrock's second service speaks OpenAI's words.
+        const CloudAddress& address = cloud_->address();
+        refusal = refusal_of(address.service.empty() ? address.kind : "openai",
+            job.control.refusal, job.control.retry_after_s);
     }
     if (refusal) {
         refusal->model = job.ask.model;

@@ -15,11 +15,11 @@ using json::Value;
 using json::Writer;
 using Read = std::expected<void, std::string>;
 
-constexpr std::string_view kSignature = "U2ltdWxhdGVk";  // what ours begin with
-
 std::unexpected<std::string> invalid(std::string message) {
     return std::unexpected(std::move(message));
 }
+
+constexpr std::string_view kProof = "U2ltdWxhdGVk";  // what our signatures begin with
 
 void mark(const Value& block, Ask& ask) {
     if (!block["cache_control"].is_object()) return;
@@ -84,6 +84,9 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
         } else if (type == "tool_use") {
             if (!block["input"].is_object())
                 return invalid(path + ".tool_use.input: Input should be a valid dictionary");
+            if (!is_legal_id(block["id"].string(), 256))
+                return invalid(
+                    path + ".tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'");
             calls.emplace(block["id"].string());
             ask.prompt += block.raw();
         } else if (type == "image") {
@@ -91,11 +94,12 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
             if (source["type"].string() == "base64" && source["data"].string().empty())
                 return invalid(path + ".image.source.base64.data: required");
             ++ask.images;
-        } else if (type == "thinking") {
-            if (!block["signature"].string().starts_with(kSignature))
-                return invalid(path + ": Invalid `signature` in `thinking` block");
+        } else if (type == "thinking" || type == "redacted_thinking") {
+            const std::string_view proof = type == "thinking" ? "signature" : "data";
+            if (!block[proof].string().starts_with(kProof))
+                return invalid(fmt::format("{}: Invalid `{}` in `{}` block", path, proof, type));
             ++ask.thoughts;
-        } else if (type != "redacted_thinking" && type != "document" && type != "search_result") {
+        } else if (type != "document" && type != "search_result") {
             return invalid(
                 fmt::format("{}: Input tag '{}' found using 'type' does not match any of "
                             "the expected tags",
@@ -113,6 +117,24 @@ Read read_blocks(const Value& content, std::size_t i, bool is_user,
     waiting = std::move(calls);
     if (is_user && content.is_array()) ask.last_user_text = text;
     return {};
+}
+
+/// With thinking by a budget, an answer whose calls have just been carried out begins with
+/// thoughts.
+Read check_loop(const Value& root) {
+    const auto messages = root["messages"].items();
+    if (root["thinking"]["type"].string() != "enabled" || messages.size() < 2) return {};
+    const auto results = messages.back()["content"].items();
+    const auto before = messages[messages.size() - 2]["content"].items();
+    if (results.empty() || results.front()["type"].string() != "tool_result" || before.empty())
+        return {};
+    const std::string_view first = before.front()["type"].string();
+    if (first == "thinking" || first == "redacted_thinking") return {};
+    return invalid(
+        fmt::format("messages.{}.content.0.type: Expected `thinking` or `redacted_thinking`, but "
+                    "found `{}`. When `thinking` is enabled, a final `assistant` message must "
+                    "start with a thinking block.",
+            messages.size() - 2, first));
 }
 
 Read read_messages(const Value& root, Ask& ask) {
@@ -153,7 +175,7 @@ Read read_messages(const Value& root, Ask& ask) {
         auto read = read_blocks(message["content"], i, role == "user", waiting, ask);
         if (!read) return read;
     }
-    return {};
+    return check_loop(root);
 }
 
 Read read_parameters(const Value& root, Ask& ask) {
@@ -193,7 +215,7 @@ Read read_parameters(const Value& root, Ask& ask) {
 }
 
 std::string call_id(const SimCall& call) { return "toolu_" + call.id; }
-std::string signature_of(const Answer& answer) { return id_of(kSignature, answer.serial); }
+std::string signature_of(const Answer& answer) { return id_of(kProof, answer.serial); }
 
 /// The content blocks; for a stream as its start events hold them.
 std::vector<std::string> blocks(const Answer& answer, bool is_whole) {

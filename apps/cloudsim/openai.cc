@@ -506,7 +506,15 @@ private:
             }
             if (auto read = read_content(message, path, role, ask); !read) return read;
             for (const Value& call : message["tool_calls"].items()) {
-                waiting.emplace(call["id"].string());
+                const std::string_view id = call["id"].string();
+                if (kind_ != OpenAiKind::kCompatible && id.size() > 40)
+                    return std::unexpected(bad(
+                        fmt::format("Invalid '{}.tool_calls[0].id': string too long. Expected a "
+                                    "string with maximum length 40, but got a string with length "
+                                    "{} instead.",
+                            path, id.size()),
+                        path + ".tool_calls"));
+                waiting.emplace(id);
                 if (!call["function"]["arguments"].is_string() && !call["custom"].is_object())
                     return std::unexpected(
                         bad("Missing required parameter.", path + ".tool_calls"));

@@ -9,14 +9,12 @@
 namespace entrepot::cloudsim {
 namespace {
 
-/// What encrypted reasoning of this simulation begins with.
-constexpr std::string_view kSealed = "sim-sealed-";
-
 using canon::Meter;
 using json::Value;
 using json::Writer;
 
 constexpr std::int64_t kOutputTokensMin = 16;
+constexpr std::string_view kCipher = "gAAAAAc2lt";  // what our encrypted thoughts begin with
 
 std::unexpected<ResponsesFault> fault(std::string message, std::string param) {
     return std::unexpected(ResponsesFault{std::move(message), std::move(param)});
@@ -78,8 +76,16 @@ std::expected<void, ResponsesFault> read_items(
             ask.prompt += item["output"].raw();
             ask.last_user_text.clear();
         } else if (type == "reasoning") {
+            const Value& cipher = item["encrypted_content"];
+            if (!item["summary"].is_array())
+                return fault(fmt::format("Missing required parameter: '{}.summary'.", path),
+                    path + ".summary");
+            if (cipher.is_string() && !cipher.string().starts_with(kCipher))
+                return fault(fmt::format("The encrypted content for item {} could not be verified.",
+                                 item["id"].string()),
+                    path);
             // What is neither sent nor kept is nowhere.
-            if (item["encrypted_content"].string().starts_with(kSealed))
+            if (cipher.is_string())
                 ++ask.thoughts;
             else if (auto recalled = memory.recall_item(item, ask, called); !recalled)
                 return recalled;
@@ -162,9 +168,14 @@ std::expected<void, ResponsesFault> read_settings(const Value& root, Ask& ask) {
     }
     const std::string_view effort = root["reasoning"]["effort"].string();
     ask.wants_reasoning = !effort.empty() && effort != "none";
-    for (const Value& wanted : root["include"].items())
-        ask.wants_sealed = ask.wants_sealed || wanted.string() == "reasoning.encrypted_content";
+    for (const Value& more : root["include"].items())
+        ask.wants_cipher = ask.wants_cipher || more.string() == "reasoning.encrypted_content";
     return {};
+}
+
+/// The encrypted form of a thought, where it was asked for.
+std::string cipher_of(const Ask& ask, const Answer& answer) {
+    return ask.wants_cipher ? id_of(kCipher, answer.serial) : std::string();
 }
 
 /// One item of the output, in the two states a stream shows.
@@ -174,7 +185,7 @@ struct Item {
     std::string done;
 };
 
-std::string reasoning_of(std::string_view id, std::string_view summary, bool is_sealed) {
+std::string reasoning_of(std::string_view id, std::string_view summary, std::string_view cipher) {
     std::string out;
     Writer writer(out);
     writer.begin_object().member("id", id).member("type", "reasoning");
@@ -182,7 +193,7 @@ std::string reasoning_of(std::string_view id, std::string_view summary, bool is_
     if (!summary.empty())
         writer.begin_object().member("type", "summary_text").member("text", summary).end_object();
     writer.end_array();
-    if (is_sealed) writer.member("encrypted_content", fmt::format("{}{}", kSealed, id));
+    if (!cipher.empty()) writer.member("encrypted_content", cipher);
     writer.end_object();
     return out;
 }
@@ -268,7 +279,7 @@ std::vector<std::string> output_of(const Ask& ask, const Answer& answer) {
     std::vector<std::string> output;
     if (!answer.reasoning.empty())
         output.push_back(
-            reasoning_of(id_of("rs_", answer.serial), answer.reasoning, ask.wants_sealed));
+            reasoning_of(id_of("rs_", answer.serial), answer.reasoning, cipher_of(ask, answer)));
     if (answer.calls.empty() || !answer.text.empty())
         output.push_back(message_of(id_of("msg_", answer.serial), end_of(answer), &answer.text));
     for (const SimCall& call : answer.calls)
@@ -343,7 +354,7 @@ std::vector<std::string> stream_response(const Ask& ask, const Answer& answer,
     if (!answer.reasoning.empty()) {
         const std::string id = id_of("rs_", answer.serial);
         const std::string where = place(id, "summary_index");
-        item_added(reasoning_of(id, {}, false));
+        item_added(reasoning_of(id, {}, {}));
         events.add("response.reasoning_summary_part.added",
             where + R"(,"part":{"type":"summary_text","text":""})");
         for (const std::string_view piece : pieces_of(answer.reasoning, control.chunks))
