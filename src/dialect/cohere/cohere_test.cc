@@ -94,6 +94,24 @@ TEST(CohereRequest, HasAMessageForEveryTurnAndForEveryResult) {
         R"({"role":"tool","tool_call_id":"c2","content":[{"type":"text","text":"sunny"}]}]})");
 }
 
+// As clients of OpenAI's Responses send them: each thought and each call is a turn of its own.
+TEST(CohereRequest, CallsInARowStandInOneMessageAndThoughtsThatStayBehindInNone) {
+    canon::Request request = asked();
+    request.items.push_back({.role = Role::kAssistant,
+        .turn = 2,
+        .body = canon::Thought{},
+        .signature = canon::Signature{"gemini", "s"}});
+    EXPECT_THAT(body_of(encode(request)), Not(HasSubstr("assistant")));
+    for (const std::uint32_t turn : {3u, 4u})
+        request.items.push_back({.role = Role::kAssistant,
+            .turn = turn,
+            .body = canon::ToolCall{fmt::format("c{}", turn), "f", "{}", false}});
+    EXPECT_THAT(body_of(encode(request)),
+        HasSubstr(R"({"role":"assistant","tool_calls":[)"
+                  R"({"id":"c3","type":"function","function":{"name":"f","arguments":"{}"}},)"
+                  R"({"id":"c4","type":"function","function":{"name":"f","arguments":"{}"}}]}])"));
+}
+
 TEST(CohereRequest, TakesThoughtsBackThatNobodyElseHasSigned) {
     canon::Request request = asked();
     request.items.push_back(

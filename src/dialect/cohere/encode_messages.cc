@@ -17,6 +17,8 @@ public:
 
     Status write(json::Writer& writer) {
         for (const Item& item : request_.items) ENTREPOT_TRY_DO(add(item));
+        // Of a thought that stayed behind.
+        if (!is_own_) std::erase_if(messages_, [](const Message& m) { return m.is_empty(); });
         if (messages_.empty())
             return Losses::refuse("messages", "they hold nothing that can be sent");
         writer.key("messages").begin_array();
@@ -33,6 +35,10 @@ private:
         std::vector<std::string> parts;  // JSON
         std::vector<std::string> calls;  // JSON
         std::string plan;
+
+        [[nodiscard]] bool is_empty() const {
+            return role == "assistant" && parts.empty() && calls.empty() && plan.empty();
+        }
     };
 
     [[nodiscard]] static std::string path_of(const Item& item) {
@@ -50,10 +56,12 @@ private:
         return "user";
     }
 
-    /// The message of that role and turn; parts of one turn stand in one.
+    /// The message of that role and turn; parts of one turn stand in one. What an assistant said
+    /// and called in a row does too: elsewhere each call may be a turn of its own, and the results
+    /// of all have to follow their message.
     Message& message_for(std::string_view role, std::uint32_t turn) {
-        const bool is_same =
-            !messages_.empty() && messages_.back().role == role && messages_.back().turn == turn;
+        const bool is_same = !messages_.empty() && messages_.back().role == role &&
+            (messages_.back().turn == turn || (!is_own_ && role == "assistant"));
         if (!is_same) messages_.push_back({role, turn, "", {}, {}, ""});
         return messages_.back();
     }
