@@ -70,6 +70,34 @@ private:
         kOfAnswer.end();
 }
 
+/// Whether that beta of Anthropic's asks for nothing by itself: it says who asks, or permits a
+/// field, a tool or a form that is judged where it stands in the request. `effort-2025-11-24`,
+/// `claude-code-20250219`.
+[[nodiscard]] inline bool is_beta_of_form(std::string_view beta) {
+    constexpr std::array<std::string_view, 25> kOfForm{"advanced-tool-use", "advisor-tool",
+        "claude-code", "code-execution", "computer-use", "context-1m", "context-management",
+        "effort", "extended-cache-ttl", "files-api", "fine-grained-tool-streaming",
+        "interleaved-thinking", "max-tokens-3-5-sonnet", "mcp-client", "mcp-servers", "output-128k",
+        "pdfs", "prompt-caching", "prompt-caching-scope", "structured-outputs",
+        "thinking-token-count", "token-efficient-tools", "tool-search-tool", "web-fetch",
+        "web-search"};
+    return std::ranges::any_of(kOfForm, [&](std::string_view name) {
+        const std::string_view date = beta.starts_with(name) ? beta.substr(name.size()) : "";
+        return date.starts_with("-20") && date.find_first_not_of("0123456789-") == date.npos;
+    });
+}
+
+/// Whether nothing is lost with that field where its dialect is not spoken.
+[[nodiscard]] inline bool is_needless_elsewhere(const canon::Extra& extra) {
+    if (extra.path == "modalities")  // text, which is what comes
+        return extra.json.find("audio") == std::string::npos;
+    if (extra.path != "anthropic_beta") return false;
+    const auto betas = json::Document::parse(extra.json);
+    return betas && std::ranges::all_of(betas->root().items(), [](const json::Value& beta) {
+        return is_beta_of_form(beta.string());
+    });
+}
+
 /// Gives `drop` the name of each member that rides beside a part for its own dialect alone
 /// (canon::PartStarted::opaque of a part that is neither kOpaque nor kMedia).
 template <typename Drop>

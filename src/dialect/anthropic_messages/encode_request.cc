@@ -473,10 +473,7 @@ private:
 
     Status lose_extras() {
         for (const canon::Extra& extra : request_.extras) {
-            if (is_own_ && extra.origin.empty()) continue;
-            if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos) {
-                continue;  // text, which is what comes
-            }
+            if ((is_own_ && extra.origin.empty()) || is_needless_elsewhere(extra)) continue;
             constexpr std::string_view kWhy = "there is no such field there";
             ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses_.of_answer(extra.path, kWhy)
                                                            : losses_.of_hint(extra.path, kWhy));

@@ -443,8 +443,7 @@ private:
                     writer.member_raw(extra.path, extra.json);
                 continue;
             }
-            if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos)
-                continue;  // text, which is what comes
+            if (is_needless_elsewhere(extra)) continue;
             ENTREPOT_TRY_DO(loss_.lose(extra.path,
                 asks_for_another_answer(extra) ? Meaning::kChanged : Meaning::kKept,
                 "Bedrock Converse has no such parameter"));

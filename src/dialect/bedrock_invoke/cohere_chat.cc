@@ -239,7 +239,7 @@ Result<std::string> encode_cohere_chat(
         constexpr std::string_view kWhy = "the model has no such parameter";
         if (is_own && extra.origin.empty()) {
             writer.member_raw(extra.path, extra.json);
-        } else {
+        } else if (!is_needless_elsewhere(extra)) {
             ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses.of_answer(extra.path, kWhy)
                                                            : losses.of_hint(extra.path, kWhy));
         }

@@ -264,7 +264,7 @@ private:
             ENTREPOT_TRY_DO(losses_.of_answer("presence_penalty", kWhy));
         if (request_.seed) ENTREPOT_TRY_DO(losses_.of_hint("seed", kWhy));
         for (const canon::Extra& extra : request_.extras) {
-            if (is_own_ && extra.origin.empty()) continue;
+            if ((is_own_ && extra.origin.empty()) || is_needless_elsewhere(extra)) continue;
             ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses_.of_answer(extra.path, kWhy)
                                                            : losses_.of_hint(extra.path, kWhy));
         }

@@ -52,8 +52,7 @@ public:
                 writer.member_raw(extra.path, extra.json);
                 continue;
             }
-            if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos)
-                continue;  // text, which is what comes
+            if (is_needless_elsewhere(extra)) continue;
             constexpr std::string_view kWhy = "there is no such field there";
             ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses_.of_answer(extra.path, kWhy)
                                                            : losses_.of_hint(extra.path, kWhy));

@@ -124,8 +124,7 @@ Status lose_common(const canon::Request& request, Losses& losses) {
 Status lose_extras(const canon::Request& request, Losses& losses) {
     constexpr std::string_view kWhy = "there is no such field there";
     for (const canon::Extra& extra : request.extras) {
-        if (extra.path == "modalities" && extra.json.find("audio") == std::string::npos)
-            continue;  // text, which is what comes
+        if (is_needless_elsewhere(extra)) continue;
         ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses.of_answer(extra.path, kWhy)
                                                        : losses.of_hint(extra.path, kWhy));
     }

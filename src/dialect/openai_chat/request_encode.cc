@@ -566,7 +566,9 @@ void RequestEncoder::write_stream() {
 
 Status RequestEncoder::write_request_extras() {
     for (const canon::Extra& extra : request_.extras) {
-        if (!is_native() || !extra.origin.empty())
+        const bool is_own = is_native() && extra.origin.empty();
+        if (!is_own && is_needless_elsewhere(extra)) continue;
+        if (!is_own)
             ENTREPOT_TRY_DO(losses_.lose(extra.path, weight_of(extra)));
         else if (!extra.path.starts_with("stream_options."))
             writer_.member_raw(extra.path, extra.json);

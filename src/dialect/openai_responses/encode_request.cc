@@ -263,6 +263,7 @@ private:
     Status write_extras() {
         for (const canon::Extra& extra : request_.extras) {
             const bool is_foreign = !is_own_ || (!extra.origin.empty() && extra.origin != kName);
+            if (is_foreign && is_needless_elsewhere(extra)) continue;
             if (is_foreign) {
                 constexpr std::string_view kWhy = "there is no such field there";
                 ENTREPOT_TRY_DO(asks_for_another_answer(extra) ? losses_.of_answer(extra.path, kWhy)
