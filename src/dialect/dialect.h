@@ -118,6 +118,9 @@ public:
     /// Things of the reply that the client's dialect has no place for, so far: names for
     /// `x-entrepot-dropped`.
     [[nodiscard]] virtual const std::vector<std::string>& dropped() const = 0;
+    /// What a stream says while its supplier is silent, for clients that take a long silence for a
+    /// broken connection. Empty: the dialect has no word that its clients would pass over.
+    [[nodiscard]] virtual std::string keep_alive() { return {}; }
     /// What the dialect says of a whole reply in its headers, once the reply is written.
     [[nodiscard]] virtual std::vector<Header> headers() const { return {}; }
     /// Of a whole reply, once it is written.

@@ -5,17 +5,39 @@
 #include "gateway/lane.h"
 
 namespace entrepot::gateway {
+namespace {
+
+// Clients give up after some minutes without an event, proxies between us and them after one.
+constexpr milliseconds kPingAfter{10'000};
+// Usage follows the finish within the same write where it follows at all.
+constexpr milliseconds kTailTimeout{1'000};
+
+}  // namespace
 
 OpenStream::OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> through)
     : upstream(std::move(from)), lane(std::move(through)) {}
 OpenStream::~OpenStream() = default;
 
-// Usage follows the finish within the same write where it follows at all.
-constexpr milliseconds kTailTimeout{1'000};
+void OpenStream::begin_pings(milliseconds idle) {
+    if (idle <= kPingAfter) return;
+    idle_max = idle;
+    upstream.set_idle_timeout(kPingAfter);
+}
 
 bool OpenStream::take(Wake wake) {
-    Result<std::optional<std::string_view>> chunk = upstream.try_read_body(wake);
-    if (chunk && !*chunk) return false;
+    const bool is_silent = idle_max.count() > 0 && !wake.ready &&
+        wake.reason == ErrorCode::kRequestTimeout && silent_for + kPingAfter < idle_max &&
+        !lane->may_end_here();
+    Result<std::optional<std::string_view>> chunk =
+        upstream.try_read_body(is_silent ? Wake{} : wake);
+    if (chunk && !*chunk) {
+        if (is_silent) {
+            silent_for += kPingAfter;
+            out = lane->keep_alive();
+        }
+        return is_silent && !out.empty();
+    }
+    silent_for = milliseconds(0);
     out = {};
     if (chunk) {
         is_over = (*chunk)->empty() || upstream.body_ended();

@@ -111,6 +111,9 @@ struct OpenStream {
     /// Takes what has come, and what the lane makes of it. False: nothing has; `upstream.wait_body`
     /// has to be awaited, whose result the next call gets.
     [[nodiscard]] bool take(Wake wake);
+    /// From here on `take` also ends when the supplier has been silent for some seconds, with a
+    /// sign of life for the client; after `idle` it is given up as before.
+    void begin_pings(milliseconds idle);
     /// The supplier's body is over, and nothing was wrong with it.
     [[nodiscard]] bool ends_well() const { return is_over && broken.has_value(); }
 
@@ -120,6 +123,9 @@ struct OpenStream {
     bool is_over = false;  ///< the supplier's whole body has come
     Status broken;         ///< the supplier's side
     Status wrote;          ///< the client's side
+    /// When the silence would be the supplier's end; 0: nobody is told of it before.
+    milliseconds idle_max{0};
+    milliseconds silent_for{0};  ///< at least
 };
 
 /// One client request, from its first byte to its record.

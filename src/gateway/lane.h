@@ -41,6 +41,8 @@ public:
     [[nodiscard]] virtual const canon::Failure* failure() const = 0;
     /// What was consumed so far. `is_over`: the stream ended as it should.
     [[nodiscard]] virtual Consumption consumption(bool is_over) const = 0;
+    /// What the client may hear while nothing comes; empty: nothing. Lives until the next call.
+    [[nodiscard]] virtual std::string_view keep_alive() { return {}; }
     /// The client's last event when its answer breaks off.
     [[nodiscard]] virtual std::string last_event(const canon::Failure& failure) = 0;
     /// What the client's dialect had no place for.

@@ -67,6 +67,10 @@ public:
         return seen_.failure ? &*seen_.failure : nullptr;
     }
     Consumption consumption(bool is_over) const override { return seen_.consumption(is_over); }
+    std::string_view keep_alive() override {
+        out_ = encoder_->keep_alive();
+        return out_;
+    }
     std::string last_event(const canon::Failure& failure) override {
         std::string out;
         const canon::Event event = canon::Failed{failure};

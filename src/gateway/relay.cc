@@ -90,6 +90,8 @@ void Worker::begin_stream(Exchange& x, net::ResponseWriter& response) {
     append_headers(x, false, lines);
     response.start(200, lines);
     mark_first_byte(x);
+    const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
+    x.stream->begin_pings(milliseconds(cloud.settings.timeouts.idle_ms));
 }
 
 // The books know before the client sees the end. False: they are elsewhere, and `settle` goes

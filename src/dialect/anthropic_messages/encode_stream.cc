@@ -57,6 +57,12 @@ public:
         }
     }
 
+    std::string keep_alive() override {
+        std::string out;
+        if (!is_over_) framing::append_sse(out, "ping", R"({"type": "ping"})");
+        return out;
+    }
+
 private:
     struct Part {
         canon::PartStarted start;

@@ -90,6 +90,9 @@ public:
         if (is_over_) return;
         std::visit([&](const auto& e) { on(e, out); }, event);
     }
+    [[nodiscard]] std::string keep_alive() override {
+        return is_over_ ? std::string() : ": keep-alive\n\n";
+    }
     [[nodiscard]] const std::vector<std::string>& dropped() const override {
         return dropped_.names();
     }

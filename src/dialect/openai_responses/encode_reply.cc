@@ -83,6 +83,14 @@ public:
             event);
     }
 
+    // An event of OpenAI's own: coding agents count no comment as a sign of life.
+    [[nodiscard]] std::string keep_alive() override {
+        std::string out;
+        out_ = &out;
+        if (!is_over_) event("keepalive", [](Writer&) {});
+        out_ = nullptr;
+        return out;
+    }
     [[nodiscard]] const std::vector<std::string>& dropped() const override { return dropped_; }
 
 private:
