@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "canon/request.h"
@@ -28,17 +31,24 @@ struct Sealed {
     friend bool operator==(const Sealed&, const Sealed&) = default;
 };
 
+inline constexpr std::string_view kSealMark = "epot1:";
+/// Stands in the ids of items that another dialect gave none (`rs_epot_...`): no supplier knows
+/// them.
+inline constexpr std::string_view kMadeIdMark = "_epot_";
+/// The maker of a thought that nobody signed: its seal keeps it apart from what the suppliers of
+/// the client's dialect signed, who take back nothing else.
+inline constexpr std::string_view kNobody = "none";
+
 [[nodiscard]] inline std::string seal(const Sealed& sealed) {
-    return fmt::format("epot1:{}:{}:{}:{}{}", sealed.signature.origin,
+    return fmt::format("{}{}:{}:{}:{}{}", kSealMark, sealed.signature.origin,
         "trpe"[static_cast<std::size_t>(sealed.of)], sealed.call_id.size(), sealed.call_id,
         sealed.signature.data);
 }
 
 /// Nothing when the text was not sealed here.
 [[nodiscard]] inline std::optional<Sealed> unseal(std::string_view text) {
-    constexpr std::string_view kMark = "epot1:";
-    if (!text.starts_with(kMark)) return std::nullopt;
-    text.remove_prefix(kMark.size());
+    if (!text.starts_with(kSealMark)) return std::nullopt;
+    text.remove_prefix(kSealMark.size());
     Sealed sealed;
     const std::size_t end = text.find(':');
     if (end == 0 || end == text.npos || text.size() < end + 4 || text[end + 2] != ':')
@@ -58,40 +68,46 @@ struct Sealed {
     return sealed;
 }
 
-/// What another maker signed and a dialect has no place for is shown to its client as a block of
-/// its own. The signature returns to the call that it names, or to what stands before it in the
-/// turn. False: the block is no such, and a thought of its own.
-[[nodiscard]] inline bool put_back(
-    std::optional<Sealed> sealed, std::uint32_t turn, std::vector<canon::Item>& items) {
-    if (!sealed || sealed->of == Sealed::Of::kRedacted) return false;
-    if (sealed->of != Sealed::Of::kPart) {
-        const bool is_thought = sealed->of == Sealed::Of::kThought;
-        canon::Item item{.role = canon::Role::kAssistant, .turn = turn};
-        if (is_thought) {
-            item.body = canon::Thought{};
-        } else {
-            item.body = canon::Text{};
-        }
-        item.signature = std::move(sealed->signature);
-        items.push_back(std::move(item));
-        return true;
-    }
-    for (canon::Item& item : std::views::reverse(items)) {
-        if (item.turn != turn) break;
-        const auto* call = std::get_if<canon::ToolCall>(&item.body);
-        const bool is_it = sealed->call_id.empty() ? call == nullptr
-                                                   : call != nullptr && call->id == sealed->call_id;
-        if (!is_it) continue;
-        item.signature = std::move(sealed->signature);
-        return true;
-    }
-    return true;  // what it signed was left out by the client, so it proves nothing
+/// Whether a request holds what was sealed here, as it is or in base64, or an item that was named
+/// here: it is not one that may pass to a supplier of its own dialect as it came.
+[[nodiscard]] inline bool holds_sealed(std::string_view body) {
+    constexpr std::array<std::string_view, 3> kMarks{kSealMark, "ZXBvdDE6", kMadeIdMark};
+    return std::ranges::any_of(
+        kMarks, [&](std::string_view mark) { return body.find(mark) != body.npos; });
 }
 
-/// Whether a body may hold sealed signatures, as they are or in base64: its maker would take them
-/// for its own, and refuse them.
-[[nodiscard]] inline bool may_hold_sealed(std::string_view body) {
-    return body.find("epot1:") != body.npos || body.find("ZXBvdDE6") != body.npos;
+/// The proof that a client hands back: sealed here, or its own dialect's (`own`). Nothing for the
+/// seal of a thought that nobody signed.
+[[nodiscard]] inline std::optional<canon::Signature> proof_in(
+    std::string_view data, std::string_view own) {
+    auto sealed = unseal(data);
+    if (!sealed) return canon::Signature{std::string(own), std::string(data)};
+    if (sealed->signature.origin == kNobody) return std::nullopt;
+    return std::move(sealed->signature);
+}
+
+/// What another maker signed and the client's dialect has no place for was shown to the client as a
+/// block of its own: the signature returns to the call of the turn that it names, or to what stands
+/// before it. What it signed may have been left out by the client: then it proves nothing.
+inline void put_back(Sealed sealed, std::uint32_t turn, std::vector<canon::Item>& items) {
+    if (sealed.of != Sealed::Of::kPart) {
+        canon::Item item{.role = canon::Role::kAssistant, .turn = turn};
+        if (sealed.of == Sealed::Of::kEmptyText)
+            item.body = canon::Text{};
+        else
+            item.body = canon::Thought{.is_redacted = sealed.of == Sealed::Of::kRedacted};
+        item.signature = std::move(sealed.signature);
+        items.push_back(std::move(item));
+        return;
+    }
+    for (std::size_t i = items.size(); i-- > 0 && items[i].turn == turn;) {
+        const auto* call = std::get_if<canon::ToolCall>(&items[i].body);
+        const bool is_it = sealed.call_id.empty() ? call == nullptr
+                                                  : call != nullptr && call->id == sealed.call_id;
+        if (!is_it) continue;
+        items[i].signature = std::move(sealed.signature);
+        return;
+    }
 }
 
 }  // namespace entrepot::dialect

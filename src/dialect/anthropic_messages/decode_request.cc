@@ -60,12 +60,6 @@ void keep_rest(const Value& object, std::initializer_list<std::string_view> know
     }
 }
 
-// A proof of another maker comes back in the place where its client was shown it.
-canon::Signature signature_of(std::string data) {
-    if (auto sealed = unseal(data)) return std::move(sealed->signature);
-    return {std::string(kName), std::move(data)};
-}
-
 class Decoder {
 public:
     Decoder(const Value& body, const RequestContext& context, Seller seller)
@@ -180,13 +174,16 @@ private:
             ENTREPOT_TRY(std::string text, text_of(block, "thinking", path));
             ENTREPOT_TRY(std::string data, optional_text(block, "signature", path));
             item.body = canon::Thought{.text = std::move(text)};
-            if (!data.empty()) item.signature = signature_of(std::move(data));
+            if (!data.empty()) item.signature = proof_in(data, kName);
             keep_rest(block, {"type", "thinking", "signature", "cache_control"}, path, item.extras);
         } else if (type == "redacted_thinking") {
             ENTREPOT_TRY(std::string data, text_of(block, "data", path));
-            if (put_back(unseal(data), turn, items)) return {};
+            if (auto sealed = unseal(data)) {
+                put_back(*std::move(sealed), turn, items);
+                return {};
+            }
             item.body = canon::Thought{.is_redacted = true};
-            item.signature = signature_of(std::move(data));
+            item.signature = canon::Signature{std::string(kName), std::move(data)};
             keep_rest(block, {"type", "data", "cache_control"}, path, item.extras);
         } else {
             item.body =

@@ -502,22 +502,4 @@ Status write_conversation(json::Writer& writer, const canon::Request& request,
     return Conversation(request, marks, losses).run(writer);
 }
 
-bool is_in_thoughtless_tool_loop(const canon::Request& request) {
-    bool has_results = false;
-    for (std::size_t i = request.items.size(); i-- > 0;) {
-        const Item& item = request.items[i];
-        if (std::holds_alternative<canon::ToolResult>(item.body)) {
-            has_results = true;
-        } else if (item.role == Role::kAssistant) {
-            if (!has_results) return false;
-            // Back to the first item of this turn, which has to be a thought of the supplier's.
-            while (i > 0 && request.items[i - 1].role == Role::kAssistant) --i;
-            const Item& first = request.items[i];
-            return !std::holds_alternative<canon::Thought>(first.body) || !first.signature ||
-                first.signature->origin != kName;
-        }
-    }
-    return false;
-}
-
 }  // namespace entrepot::dialect::anthropic_messages

@@ -30,8 +30,4 @@ void write_extras(
 [[nodiscard]] Status write_conversation(json::Writer& writer, const canon::Request& request,
     const std::set<const canon::CacheMark*>& marks, Losses& losses);
 
-/// The last turn of the assistant called tools without showing its thoughts, and the results are
-/// what comes next: the supplier then takes no switch to thinking.
-[[nodiscard]] bool is_in_thoughtless_tool_loop(const canon::Request& request);
-
 }  // namespace entrepot::dialect::anthropic_messages

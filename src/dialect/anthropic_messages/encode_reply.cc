@@ -110,7 +110,7 @@ private:
             drop("reasoning.encrypted");
             return;
         }
-        if (part.text.empty() && proof.empty()) return;  // nothing of it is shown
+        if (part.text.empty() && !part.signature) return;  // nothing of it is shown
         writer.begin_object();
         if (part.start.is_redacted) {
             writer.member("type", "redacted_thinking").member("data", proof);

@@ -237,7 +237,7 @@ private:
         thinking_.is_enabled = true;
         if (!claude::thinks_by_budget(target_.model_id)) return choose_effort();
         thinking_.effort.clear();
-        if (is_in_thoughtless_tool_loop(request_)) {
+        if (claude::is_in_thoughtless_tool_loop(request_, kName)) {
             return lose_thinking("a tool loop that began without thoughts goes on without them");
         }
         thinking_.budget_tokens = std::max(kThinkingBudgetMin,
@@ -253,11 +253,8 @@ private:
     // A conversation that another maker's thoughts were taken out of: in the middle of a tool loop
     // this supplier wants to see its own before it goes on thinking by a budget.
     Status check_own_thinking() {
-        const bool has_foreign = std::ranges::any_of(request_.items, [](const canon::Item& item) {
-            return std::holds_alternative<canon::Thought>(item.body) &&
-                (!item.signature || item.signature->origin != kName);
-        });
-        if (!has_foreign || !thinking_.budget_tokens || !is_in_thoughtless_tool_loop(request_))
+        if (!thinking_.budget_tokens || !claude::has_lost_thoughts(request_, kName) ||
+            !claude::is_in_thoughtless_tool_loop(request_, kName))
             return {};
         thinking_.is_enabled.reset();
         thinking_.budget_tokens.reset();

@@ -68,6 +68,7 @@ private:
         canon::PartStarted start;
         std::string waiting;  // text that is not written yet
         std::optional<canon::Signature> signature;
+        bool has_proof = false;  // of a thought, told
         std::vector<std::string> citations;
         bool is_open = false;
         bool has_written = false;
@@ -154,6 +155,7 @@ private:
                     delta("signature_delta", [&](json::Writer& w) {
                         w.member("signature", proof_of(part.signature, false));
                     });
+                    part.has_proof = true;
                     part.signature.reset();
                 }
                 return true;
@@ -251,6 +253,11 @@ private:
 
     void close(Part& part) {
         const bool has_block = part.is_open || part.has_written;
+        const bool is_unsigned = part.start.kind == PartKind::kThought && part.is_open &&
+            !part.start.is_redacted && !part.has_proof;
+        if (is_unsigned)
+            delta("signature_delta",
+                [&](json::Writer& w) { w.member("signature", proof_of(std::nullopt, false)); });
         if (part.is_open) stop_block();
         part.is_open = false;
         const std::string proof = proof_behind(part.start, has_block, part.signature);

@@ -124,7 +124,9 @@ void ReplyWriting::write_riders(json::Writer& writer, const canon::PartStarted& 
 
 std::string ReplyWriting::proof_of(
     const std::optional<canon::Signature>& signature, bool is_redacted) {
-    if (!signature) return {};
+    if (!signature)
+        return is_redacted ? std::string()
+                           : seal({{std::string(kNobody), {}}, Sealed::Of::kThought, {}});
     if (signature->origin == kName) return signature->data;
     return seal({*signature, is_redacted ? Sealed::Of::kRedacted : Sealed::Of::kThought, {}});
 }

@@ -36,7 +36,8 @@ protected:
     /// What else this dialect says of the call (`caller`); other dialects' riders are named.
     void write_riders(json::Writer& writer, const canon::PartStarted& part);
     /// What stands as the signature of a thought, or as its ciphertext: this dialect's as it is,
-    /// another maker's sealed, so that it returns to that maker alone. Empty without one.
+    /// another maker's sealed, so that it returns to that maker alone, and a thought that nobody
+    /// signed as such. Empty for a ciphertext that is not there.
     [[nodiscard]] static std::string proof_of(
         const std::optional<canon::Signature>& signature, bool is_redacted);
     /// Another maker's signature of a call or a text, for a block of its own behind the part's

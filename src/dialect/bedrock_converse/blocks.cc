@@ -229,7 +229,7 @@ Result<std::string> BlockWriter::thought_block(const Item& item, const canon::Th
             json::quoted(item.signature->data));
     }
     // Reasoning without Bedrock's own proof is refused by the models that sign.
-    if (!is_ours && request_.origin != kName) {
+    if (!is_ours && (request_.origin != kName || item.signature || must_be_signed_)) {
         ENTREPOT_TRY_DO(loss_.lose(path_of(item) + ".reasoning_content", Meaning::kKept,
             "Converse takes back reasoning that it signed itself"));
         return std::string();

@@ -45,7 +45,9 @@ struct Conversation {
 
 class BlockWriter {
 public:
-    BlockWriter(const canon::Request& request, Loss& loss) : request_(request), loss_(loss) {}
+    /// `must_be_signed`: the model takes no thoughts back without its maker's signature.
+    BlockWriter(const canon::Request& request, Loss& loss, bool must_be_signed)
+        : request_(request), loss_(loss), must_be_signed_(must_be_signed) {}
     /// Errors: kUnsupported (as the policy says), kInvalidField when nothing is left to send.
     [[nodiscard]] Result<Conversation> write();
 
@@ -80,6 +82,7 @@ private:
 
     const canon::Request& request_;
     Loss& loss_;
+    bool must_be_signed_;
     std::vector<std::string> tool_names_;
     std::set<std::string> document_names_;
 };

@@ -169,7 +169,7 @@ public:
             return {};
         }
         if (!root["stopReason"].is_string()) return malformed("has no stopReason");
-        events.emplace_back(canon::Started{});
+        events.emplace_back(canon::Started{.origin = std::string(kName)});
         Parts parts(events);
         for (const Value& block : message["content"].items()) decode_block(block, parts, events);
         report_aside(root, "additionalModelResponseFields", events);
@@ -279,7 +279,7 @@ private:
     void start(std::vector<Event>& events) {
         if (has_started_) return;
         has_started_ = true;
-        events.emplace_back(canon::Started{});
+        events.emplace_back(canon::Started{.origin = std::string(kName)});
     }
 
     static std::int64_t index_of(const Value& payload) {

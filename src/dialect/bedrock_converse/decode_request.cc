@@ -105,12 +105,6 @@ std::optional<Sealed> sealed_in(std::string_view blob) {
     return base64_decode(blob, bytes) ? unseal(bytes) : std::nullopt;
 }
 
-/// A proof of another maker comes back in the place where its client was shown it.
-canon::Signature signature_of(std::string_view data, std::optional<Sealed> sealed) {
-    if (sealed) return std::move(sealed->signature);
-    return {std::string(kName), std::string(data)};
-}
-
 /// The block's content into `item`. False when only Converse itself has a place for it.
 Result<bool> decode_block(
     std::string_view key, const Value& value, const std::string& path, Item& item) {
@@ -140,15 +134,14 @@ Result<bool> decode_block(
     if (key == "reasoningContent") {
         if (const Value& redacted = value["redactedContent"]; redacted.is_string()) {
             item.body = canon::Thought{"", true, false};
-            item.signature = signature_of(redacted.string(), sealed_in(redacted.string()));
+            item.signature = canon::Signature{std::string(kName), std::string(redacted.string())};
             return true;
         }
         const Value& text = value["reasoningText"];
         if (!text.is_object()) return wrong(where + ".reasoningText", text, "an object");
         item.body = canon::Thought{std::string(text["text"].string()), false, false};
         if (text["signature"].is_string())
-            item.signature =
-                signature_of(text["signature"].string(), unseal(text["signature"].string()));
+            item.signature = proof_in(text["signature"].string(), kName);
         return true;
     }
     if (key == "citationsContent") {
@@ -204,9 +197,10 @@ Status decode_blocks(const Value& blocks, const std::string& path, Role role, st
                 canon::CacheMark{std::string(member->value["ttl"].string())};
             continue;
         }
-        if (const Value& redacted = member->value["redactedContent"];
-            redacted.is_string() && put_back(sealed_in(redacted.string()), turn, request.items))
+        if (auto sealed = sealed_in(member->value["redactedContent"].string())) {
+            put_back(*std::move(sealed), turn, request.items);
             continue;
+        }
         Item item;
         item.role = role;
         item.turn = turn;

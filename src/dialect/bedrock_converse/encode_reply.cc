@@ -35,14 +35,25 @@ std::string input_of(std::string_view arguments) {
     return is_object(arguments) ? std::string(arguments) : json::quoted(arguments);
 }
 
-/// What proves a thought: Bedrock's own as it is, another maker's sealed, so that the client hands
-/// it back and it returns to who signed it. A blob is base64. Empty: there is nothing.
-std::string proof_of(const std::optional<canon::Signature>& signature, bool is_blob) {
-    if (!signature) return {};
-    if (signature->origin == kName) return signature->data;
-    const std::string sealed =
-        seal({*signature, is_blob ? Sealed::Of::kRedacted : Sealed::Of::kThought, {}});
-    return is_blob ? base64_encode(sealed) : sealed;
+/// What proves a thought that is shown: Bedrock's own as it is, another maker's sealed, so that the
+/// client hands it back and it returns to who signed it, and the seal of nobody where there is
+/// none.
+std::string proof_of(const std::optional<canon::Signature>& signature) {
+    if (signature && signature->origin == kName) return signature->data;
+    const canon::Signature nobody{std::string(kNobody), {}};
+    return seal({signature.value_or(nobody), Sealed::Of::kThought, {}});
+}
+
+/// A thought that is not shown, as a blob: base64.
+std::string hidden(const canon::Signature& signature, bool is_redacted) {
+    if (signature.origin == kName) return signature.data;
+    return base64_encode(
+        seal({signature, is_redacted ? Sealed::Of::kRedacted : Sealed::Of::kThought, {}}));
+}
+
+/// Whether all that there is of a thought is another maker's proof, or ciphertext.
+bool is_hidden(bool is_redacted, bool has_text, const canon::Signature& signature) {
+    return is_redacted || (!has_text && signature.origin != kName);
 }
 
 /// What proves another part stands in a block of its own behind it, since only thoughts have a
@@ -178,21 +189,25 @@ private:
     }
 
     void write_thought(const canon::Reply::Part& part, Writer& writer) {
-        const std::string proof = proof_of(part.signature, part.start.is_redacted);
-        if (part.start.is_redacted && proof.empty()) {
-            dropped_.add("redacted reasoning");
+        const bool has_text = !part.text.empty();
+        if (!part.signature && (part.start.is_redacted || !has_text)) {
+            if (part.start.is_redacted) dropped_.add("redacted reasoning");
+            return;  // nothing of it is shown
+        }
+        if (part.signature && is_hidden(part.start.is_redacted, has_text, *part.signature)) {
+            write_hidden(hidden(*part.signature, part.start.is_redacted), writer);
             return;
         }
-        if (part.text.empty() && proof.empty()) return;  // nothing of it is shown
         writer.begin_object().key("reasoningContent").begin_object();
-        if (part.start.is_redacted) {
-            writer.member("redactedContent", proof);
-        } else {
-            writer.key("reasoningText").begin_object().member("text", part.text);
-            if (!proof.empty()) writer.member("signature", proof);
-            writer.end_object();
-        }
-        writer.end_object().end_object();
+        writer.key("reasoningText").begin_object().member("text", part.text);
+        if (part.signature || reply_.started.origin != kName)
+            writer.member("signature", proof_of(part.signature));
+        writer.end_object().end_object().end_object();
+    }
+
+    static void write_hidden(std::string_view data, Writer& writer) {
+        writer.begin_object().key("reasoningContent").begin_object();
+        writer.member("redactedContent", data).end_object().end_object();
     }
 
     void write_proof(const canon::Reply::Part& part, Writer& writer) {
@@ -204,8 +219,7 @@ private:
             if (part.signature && part.start.kind != PartKind::kThought) dropped_.add("signature");
             return;
         }
-        writer.begin_object().key("reasoningContent").begin_object();
-        writer.member("redactedContent", proof).end_object().end_object();
+        write_hidden(proof, writer);
     }
 
     void write_media(const canon::Reply::Part& part, Writer& writer) {
@@ -241,6 +255,7 @@ private:
         bool is_redacted = false;
         bool is_silent = false;  // nothing of it can be shown
         bool has_content = false;
+        bool has_proof = false;  // of a thought, told
         std::string call_id = {};
         std::optional<canon::Signature> signature = {};  // for a block behind it
     };
@@ -256,7 +271,8 @@ private:
         block_event(out, "contentBlockDelta", index, fmt::format(R"(,"delta":{{{}}})", delta));
     }
 
-    void put(const canon::Started&, std::string& out) {
+    void put(const canon::Started& e, std::string& out) {
+        is_own_reply_ = e.origin == kName;
         event(out, "messageStart", R"({"role":"assistant"})");
     }
 
@@ -360,8 +376,12 @@ private:
         if (open == nullptr) {
             dropped_.add("signature");
         } else if (open->kind == PartKind::kThought) {
-            put_proof(out, open->index, open->is_redacted ? "redactedContent" : "signature",
-                proof_of(e.signature, open->is_redacted));
+            open->has_proof = true;
+            if (is_hidden(open->is_redacted, open->has_content, e.signature))
+                put_proof(
+                    out, open->index, "redactedContent", hidden(e.signature, open->is_redacted));
+            else
+                put_proof(out, open->index, "signature", proof_of(e.signature));
         } else {
             open->signature = e.signature;
         }
@@ -369,6 +389,9 @@ private:
 
     void put(const canon::PartEnded& e, std::string& out) {
         if (const Open* open = find(e.choice, e.part)) {
+            const bool is_unsigned = open->kind == PartKind::kThought && open->has_content &&
+                !open->has_proof && !is_own_reply_;
+            if (is_unsigned) put_proof(out, open->index, "signature", proof_of(std::nullopt));
             block_event(out, "contentBlockStop", open->index, "");
             const std::string proof =
                 proof_behind(open->kind, open->call_id, open->has_content, open->signature);
@@ -438,6 +461,7 @@ private:
     std::map<std::string, std::string> metadata_;
     std::string more_fields_;
     std::int64_t next_index_ = 0;
+    bool is_own_reply_ = false;
     canon::UsageReported usage_;
     Dropped dropped_;
 };

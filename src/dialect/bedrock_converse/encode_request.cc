@@ -68,7 +68,7 @@ public:
     Result<EncodedRequest> encode() {
         ENTREPOT_TRY_DO(check_parameters());
         ENTREPOT_TRY_DO(plan_reasoning());
-        BlockWriter blocks(request_, loss_);
+        BlockWriter blocks(request_, loss_, family_ == Family::kAnthropic);
         ENTREPOT_TRY(const Conversation conversation, blocks.write());
         EncodedRequest out;
         Writer writer(out.body);
@@ -129,6 +129,10 @@ private:
             ENTREPOT_TRY_DO(loss_.lose("reasoning.summary", Meaning::kKept,
                 "Bedrock Converse returns the model's reasoning as it is"));
         if (is_own_) {
+            const bool lacks_own = wish.budget_tokens && family_ == Family::kAnthropic &&
+                claude::has_lost_thoughts(request_, kName) &&
+                claude::is_in_thoughtless_tool_loop(request_, kName);
+            if (lacks_own) return lose_thinking_in_loop();
             plan_own_reasoning(wish);
             return {};
         }
@@ -160,6 +164,11 @@ private:
         }
     }
 
+    Status lose_thinking_in_loop() {
+        return loss_.lose("reasoning_effort", Meaning::kKept,
+            "a tool loop that began without Claude's own thoughts goes on without them");
+    }
+
     /// Claude refuses thinking beside forced tools or a temperature, and a budget that its cap does
     /// not exceed.
     Status plan_claude_thinking(const canon::Reasoning& wish) {
@@ -178,6 +187,8 @@ private:
             return loss_.lose("reasoning_effort", Meaning::kKept,
                 "Claude thinks only without forced tools, temperature and top_k, and with an "
                 "output cap above 1024");
+        if (has_budget && claude::is_in_thoughtless_tool_loop(request_, kName))
+            return lose_thinking_in_loop();
         if (!has_budget) {
             if (claude::effort_of(wish.effort) != wish.effort)
                 ENTREPOT_TRY_DO(loss_.lose("reasoning_effort", Meaning::kKept,

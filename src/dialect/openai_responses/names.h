@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "dialect/sealed_signature.h"
+
 namespace entrepot::dialect::openai_responses {
 
 /// The dialect's name, and the origin of what it leaves opaque and of its signatures.
@@ -22,13 +24,13 @@ inline constexpr std::string_view kPartMark = "content_part";
     std::string_view prefix, std::string_view reply_id, std::size_t number) {
     const std::size_t underscore = reply_id.find('_');
     if (underscore != std::string_view::npos) reply_id.remove_prefix(underscore + 1);
-    return fmt::format("{}_epot_{}_{}", prefix, reply_id.substr(0, 40), number);
+    return fmt::format("{}{}{}_{}", prefix, kMadeIdMark, reply_id.substr(0, 40), number);
 }
 
 /// Whether the id is one of those: no supplier knows it.
 [[nodiscard]] inline bool is_made_item_id(std::string_view id) {
     const std::size_t underscore = id.find('_');
-    return underscore != std::string_view::npos && id.substr(underscore).starts_with("_epot_");
+    return underscore != std::string_view::npos && id.substr(underscore).starts_with(kMadeIdMark);
 }
 
 /// Whether a reply repeats this member of its request.
