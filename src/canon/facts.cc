@@ -172,6 +172,8 @@ void RequestFacts::clear() {
     prompt_cache_key.clear();
 }
 
+bool is_open_ended(const Tool& tool) { return tool.server && !is_run_by_client(tool.server->kind); }
+
 void read_facts(const Request& request, std::size_t body_bytes,
     std::span<const std::string_view> stateful, RequestFacts& facts) {
     facts.clear();
@@ -194,7 +196,7 @@ void read_facts(const Request& request, std::size_t body_bytes,
     }
     for (const Tool& tool : request.tools) {
         ++facts.tools;
-        if (tool.server && !is_run_by_client(tool.server->kind)) facts.open_ended_field = "tools";
+        if (is_open_ended(tool)) facts.open_ended_field = "tools";
     }
     for (const Extra& extra : request.extras) {
         const std::string_view field =

@@ -83,6 +83,9 @@ struct RequestFacts {
 void read_facts(const Request& request, std::size_t body_bytes,
     std::span<const std::string_view> stateful, RequestFacts& facts);
 
+/// Whether the supplier runs that tool, as often as it likes and billed apart.
+[[nodiscard]] bool is_open_ended(const Tool& tool);
+
 /// Providers cache prefixes of 1024 tokens and more; 3 KB is less than any such prefix.
 inline constexpr std::size_t kCachedPrefixBytesMin = 3072;
 

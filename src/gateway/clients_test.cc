@@ -469,6 +469,11 @@ TEST_F(ClientsTest, EveryClientIsRefusedInItsOwnDialect) {
     EXPECT_EQ(post("/v1/messages/nowhere", "{}").status, 404);
 }
 
+constexpr std::string_view kSearchBeside =
+    R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
+    R"("tools":[{"type":"web_search_20250305","name":"web_search"},)"
+    R"({"name":"read","input_schema":{"type":"object"}}]})";
+
 constexpr std::string_view kAskSearch =
     R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
     R"("tools":[{"type":"web_search_20250305","name":"web_search"}]})";
@@ -481,15 +486,42 @@ TEST_F(ClientsTest, AServerToolIsRefusedUnderABudgetWhereTheSupplierWouldRunIt) 
     EXPECT_EQ(first.served(), 0u);
 }
 
+// Coding agents offer a search beside their tools in every request.
+TEST_F(ClientsTest, AServerToolBesideTheClientsOwnStaysBehindByNameUnderABudgetAtHome) {
+    serve_anthropic();
+    first.plan(whole(kMessage));
+    const Reply reply = post("/v1/messages", kSearchBeside);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.headers.at("x-entrepot-dropped"), "tools (web_search_20250305)");
+    EXPECT_EQ(first.last_body(),
+        R"({"model":"tiny-2026","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
+        R"("tools":[{"name":"read","input_schema":{"type":"object"}}]})");
+    const std::string twice = R"({"tools":[],)" + std::string(kSearchBeside).substr(1);
+    EXPECT_EQ(post("/v1/messages", twice).status, 400);
+    expect_books_in_order();
+}
+
+// What another maker signed came to the client sealed, and goes to nobody else.
+TEST_F(ClientsTest, AnotherMakersThoughtsStayBehindAlsoWhereBytesWouldPass) {
+    serve_anthropic();
+    first.plan(whole(kMessage));
+    const Reply reply = post("/v1/messages",
+        R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"},)"
+        R"({"role":"assistant","content":[{"type":"thinking","thinking":"theirs",)"
+        R"("signature":"epot1:gemini:t:0:c2ln"},{"type":"text","text":"yes"}]},)"
+        R"({"role":"user","content":"and?"}]})");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(first.last_body().find("theirs"), std::string::npos) << first.last_body();
+    EXPECT_NE(first.last_body().find("yes"), std::string::npos) << first.last_body();
+    EXPECT_NE(reply.headers.at("x-entrepot-dropped").find("reasoning"), std::string::npos);
+}
+
 TEST_F(ClientsTest, AServerToolAloneIsRefusedWhereNobodyRunsItAndBesideOthersNamed) {
     const Reply alone = post("/v1/messages", kAskSearch);
     EXPECT_EQ(alone.status, 400);
     EXPECT_NE(alone.body.find("web_search"), std::string::npos) << alone.body;
     EXPECT_EQ(first.served(), 0u);
-    const Reply beside = post("/v1/messages",
-        R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}],)"
-        R"("tools":[{"type":"web_search_20250305","name":"web_search"},)"
-        R"({"name":"read","input_schema":{"type":"object"}}]})");
+    const Reply beside = post("/v1/messages", kSearchBeside);
     EXPECT_EQ(beside.status, 200) << beside.body;
     EXPECT_NE(beside.headers.at("x-entrepot-dropped").find("web_search"), std::string::npos);
     EXPECT_EQ(first.last_body().find("web_search"), std::string::npos) << first.last_body();

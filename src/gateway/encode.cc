@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "dialect/sealed_signature.h"
+#include "dialect/tools.h"
 #include "gateway/kept.h"
 #include "gateway/worker.h"
 #include "json/writer.h"
@@ -48,15 +49,41 @@ Lane lane_between(const dialect::Dialect& client, const dialect::Dialect& suppli
     return dialect::openai_chat::speaks_chat(client) ? Lane::kChat : Lane::kPassing;
 }
 
+/// Whether all that the supplier would run as often as it likes are tools that the model is free
+/// not to call, beside others of the client's own.
+bool can_do_without(const Workbench& bench) {
+    return bench.canonical && bench.facts.open_ended_field == "tools" &&
+        std::ranges::all_of(bench.canonical->tools, [&](const canon::Tool& tool) {
+            return !canon::is_open_ended(tool) || dialect::is_dispensable(*bench.canonical, tool);
+        });
+}
+
+std::string name_of_left(const canon::Tool& tool) {
+    return fmt::format("tools ({})", tool.server->kind);
+}
+
+/// The body's `tools` without those of the request that are open-ended, each as it was.
+std::string bounded_tools(const json::Value& tools, const canon::Request& request) {
+    std::string out = "[";
+    for (const json::Value& tool : tools.items()) {
+        const bool stays = std::ranges::none_of(request.tools, [&](const canon::Tool& known) {
+            return canon::is_open_ended(known) && known.server->json == tool.raw();
+        });
+        if (!stays) continue;
+        if (out.size() > 1) out += ',';
+        out += tool.raw();
+    }
+    return out + "]";
+}
+
 /// Calls of one attempt, one after the other, and the vectors of all of them.
 constexpr std::size_t kPartsMax = 256;
 constexpr std::size_t kVectorsMax = 2048;
 
 /// The request, or where it asks for more vectors than one call makes, its first part; the others'
 /// bodies go to `more`.
-Result<dialect::EncodedRequest> encode_parts(
-    const Exchange& x, const dialect::EncodeTarget& target, std::vector<std::string>& more) {
-    const canon::Request& request = *x.bench->canonical;
+Result<dialect::EncodedRequest> encode_parts(const Exchange& x, const canon::Request& request,
+    const dialect::EncodeTarget& target, std::vector<std::string>& more) {
     const dialect::Dialect& to = *x.voice->dialect;
     const auto* embed = std::get_if<canon::Embed>(&request.work);
     const std::size_t inputs_max = x.voice->inputs_max;
@@ -116,9 +143,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     // asked for events, never for an array; and what another maker signed is not for this one.
     if (x.lane == Lane::kPassing &&
         (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
-            (x.bench->document && dialect::may_hold_sealed(x.bench->body)) ||
-            (x.client->asks_stream_usage && x.is_stream && !x.wants_usage &&
-                x.voice->quirks.can_ask_stream_usage)))
+            dialect::holds_sealed(x.bench->body)))
         x.lane = Lane::kTranslated;
     // It would look for that one itself, among everybody's.
     if (x.kept != nullptr && !x.kept->lost.empty() && speak_alike(*x.client, *x.voice->dialect))
@@ -126,9 +151,12 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
             fmt::format("'input' names the reasoning '{}', which is not kept, or not for this key; "
                         "send it with its encrypted_content, or leave it out",
                 excerpt(x.kept->lost)));
-    // In another dialect, what the supplier would run by itself stays behind.
-    if (x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&
-        speak_alike(*x.client, *x.voice->dialect)) {
+    // In another dialect, what the supplier would run by itself stays behind. At home it does so
+    // where nothing bounds it and the model can do without.
+    x.leaves_open_ended = x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&
+        speak_alike(*x.client, *x.voice->dialect);
+    if (x.leaves_open_ended &&
+        (x.principal->policy.on_lossy == auth::OnLossy::kRefuse || !can_do_without(*x.bench))) {
         const std::string field(x.bench->facts.open_ended_field);
         return fail_field(ErrorCode::kUnbounded, field,
             fmt::format("'{}' lets the supplier do what is billed apart (searches, code), and "
@@ -164,7 +192,8 @@ Status Worker::encode_chat(Exchange& x, const routing::Attempt& step, bool must_
     return {};
 }
 
-// The only edit is the model's name: everything else goes as it came.
+// The only edits are the model's name and what a budget cannot bound: everything else goes as it
+// came.
 Status Worker::encode_passing(Exchange& x) {
     Workbench& bench = *x.bench;
     for (const dialect::OwnHeader& own : x.client->own_headers) {
@@ -175,31 +204,45 @@ Status Worker::encode_passing(Exchange& x) {
             bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
     }
     bench.upstream_view = bench.body;
-    const std::string_view field = x.voice->dialect->model_field;
     if (x.client->rename_model != nullptr || !bench.document) return rename_in_raw(x);
-    if (field.empty()) return {};
-    const json::Value& name = bench.document->root()[field];
-    if (name.is_null()) {  // the path named it
-        const auto open = static_cast<std::size_t>(
-            bench.document->root().raw().data() - bench.document->text().data());
-        const bool is_empty = bench.document->root().members().empty();
-        bench.upstream_body.assign(bench.body, 0, open + 1);
-        bench.upstream_body += fmt::format(
-            "{}:{}{}", json::quoted(field), json::quoted(x.voice->model_id), is_empty ? "" : ",");
-        bench.upstream_body.append(bench.body, open + 1);
-        bench.upstream_view = bench.upstream_body;
-        return {};
+    // What stands there gives way; nothing but a place: before it.
+    struct Edit {
+        std::string_view field;
+        std::string_view was;
+        std::string now;
+    };
+    std::vector<Edit> edits;
+    const json::Value& root = bench.document->root();
+    const std::string_view model = x.voice->dialect->model_field;
+    if (!model.empty() && root[model].is_null()) {  // the path named it
+        edits.push_back({model, root.raw().substr(1, 0),
+            fmt::format("{}:{}{}", json::quoted(model), json::quoted(x.voice->model_id),
+                root.members().empty() ? "" : ",")});
+    } else if (root[model].is_string() && root[model].string() != x.voice->model_id) {
+        edits.push_back({model, root[model].raw(), json::quoted(x.voice->model_id)});
     }
-    if (!name.is_string() || name.string() == x.voice->model_id) return {};
-    const auto count = std::ranges::count(bench.document->root().members(), field,
-        [](const json::Member& member) { return member.key; });
-    if (count > 1)
-        return fail_field(ErrorCode::kBadRequest, std::string(field),
-            fmt::format("'{}' is given twice; give it once", field));
-    const auto at = static_cast<std::size_t>(name.raw().data() - bench.document->text().data());
-    bench.upstream_body.assign(bench.body, 0, at);
-    bench.upstream_body += json::quoted(x.voice->model_id);
-    bench.upstream_body.append(bench.body, at + name.raw().size());
+    if (x.leaves_open_ended) {
+        edits.push_back(
+            {"tools", root["tools"].raw(), bounded_tools(root["tools"], *bench.canonical)});
+        for (const canon::Tool& tool : bench.canonical->tools)
+            if (canon::is_open_ended(tool)) x.dropped.push_back(name_of_left(tool));
+    }
+    if (edits.empty()) return {};
+    std::ranges::sort(edits, {}, [](const Edit& edit) { return edit.was.data(); });
+    bench.upstream_body.clear();
+    std::size_t done = 0;
+    for (const Edit& edit : edits) {
+        const auto count = std::ranges::count(
+            root.members(), edit.field, [](const json::Member& member) { return member.key; });
+        if (count > 1)
+            return fail_field(ErrorCode::kBadRequest, std::string(edit.field),
+                fmt::format("'{}' is given twice; give it once", edit.field));
+        const auto at = static_cast<std::size_t>(edit.was.data() - bench.document->text().data());
+        bench.upstream_body.append(bench.body, done, at - done);
+        bench.upstream_body += edit.now;
+        done = at + edit.was.size();
+    }
+    bench.upstream_body.append(bench.body, done);
     bench.upstream_view = bench.upstream_body;
     return {};
 }
@@ -240,7 +283,13 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
     target.takes_max_completion_tokens = quirks.takes_max_completion_tokens;
     target.embed_purpose = offer.embed_purpose;
     const dialect::Dialect& to = *x.voice->dialect;
-    ENTREPOT_TRY(dialect::EncodedRequest encoded, encode_parts(x, target, bench.more_bodies));
+    std::optional<canon::Request> bounded;
+    if (x.leaves_open_ended) {
+        bounded = *bench.canonical;
+        std::erase_if(bounded->tools, canon::is_open_ended);
+    }
+    ENTREPOT_TRY(dialect::EncodedRequest encoded,
+        encode_parts(x, bounded ? *bounded : *bench.canonical, target, bench.more_bodies));
     bench.upstream_body = std::move(encoded.body);
     bench.upstream_view = bench.upstream_body;
     bench.content_type = std::move(encoded.content_type);
@@ -252,6 +301,8 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
             bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
     }
     x.dropped = std::move(encoded.dropped);
+    for (const canon::Tool& tool : bench.canonical->tools)
+        if (bounded && canon::is_open_ended(tool)) x.dropped.push_back(name_of_left(tool));
     return {};
 }
 

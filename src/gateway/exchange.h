@@ -144,13 +144,12 @@ struct Exchange {
     Lane lane = Lane::kChat;                   ///< from the one to the other
     canon::Task task = canon::Task::kConverse;
     bool is_stream = false;
-    bool wants_usage = false;       ///< the client asked for usage in its stream
-    bool wants_json_array = false;  ///< its stream is one JSON array (Google's)
-    bool uses_functions = false;    ///< canon::Request::uses_functions, once translated
-    std::string family;             ///< canon::Request::family
-    /// What the request itself says that it costs (characters, images, searches); null: nothing.
-    std::unique_ptr<const canon::Usage> counted;
-    std::string echo;  ///< of the request, for the reply; once translated
+    bool wants_usage = false;        ///< the client asked for usage in its stream
+    bool wants_json_array = false;   ///< its stream is one JSON array (Google's)
+    bool leaves_open_ended = false;  ///< tools that the supplier runs stay behind, for a budget
+    bool uses_functions = false;     ///< canon::Request::uses_functions, once translated
+    std::string family;              ///< canon::Request::family
+    std::string echo;                ///< of the request, for the reply; once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished

@@ -26,10 +26,12 @@ from simulator import Simulator  # noqa: E402
 
 TASK_TIMEOUT_S = 90
 DONE = "Done: hello.txt is there."
-# Who plays, before suppliers that speak another dialect than theirs.
+# Who plays, before suppliers that speak another dialect than theirs, and before its own: there a
+# budget has to do without what the supplier would run by itself.
 PLAYS = [("claude", "e2e-openai"), ("claude", "e2e-compatible"), ("claude", "e2e-azure"),
          ("claude", "e2e-bedrock"), ("claude", "e2e-anthropic"),
-         ("codex", "e2e-anthropic"), ("codex", "e2e-compatible"), ("codex", "e2e-bedrock")]
+         ("codex", "e2e-anthropic"), ("codex", "e2e-compatible"), ("codex", "e2e-bedrock"),
+         ("codex", "e2e-openai"), ("codex", "e2e-azure")]
 
 
 def install():
