@@ -452,6 +452,10 @@ TEST_F(ClientsTest, AnAzureClientsDeploymentIsTheModelWhateverTheBodySays) {
     EXPECT_EQ(
         post(kPath, R"({"model":"gpt","messages":[{"role":"user","content":"hi"}]})").status, 200);
     EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
+    // LangChain's way.
+    EXPECT_EQ(
+        post(kPath, R"({"model":null,"messages":[{"role":"user","content":"hi"}]})").status, 200);
+    EXPECT_NE(first.last_body().find(R"("model":"tiny-2026")"), std::string::npos);
 }
 
 TEST_F(ClientsTest, EveryClientIsRefusedInItsOwnDialect) {

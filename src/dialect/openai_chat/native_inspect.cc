@@ -163,8 +163,9 @@ void Inspector::read_member(Known member, std::string_view name) {
     const std::size_t begin = value_begin();
     switch (member) {
         case Known::kModel:
-            read_text(name, facts_.model, true);
-            if (!stopped() && facts_.model.empty())
+            // Clients that name it in the path also send a null.
+            read_text(name, facts_.model, model_in_path_.empty());
+            if (!stopped() && facts_.model.empty() && model_in_path_.empty())
                 wrong("model", "empty", "a string that names a model");
             facts_.model_span = span_from(begin);
             break;
