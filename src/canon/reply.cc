@@ -47,6 +47,27 @@ FailureKind kind_of_status(int status) {
     }
 }
 
+int status_of_kind(FailureKind kind) {
+    switch (kind) {
+        case FailureKind::kInvalidRequest:
+        case FailureKind::kContextExceeded:
+        case FailureKind::kContentFilter:
+        case FailureKind::kUnsupported: return 400;
+        case FailureKind::kAuthentication: return 401;
+        case FailureKind::kBilling: return 402;
+        case FailureKind::kPermission: return 403;
+        case FailureKind::kNotFound: return 404;
+        case FailureKind::kConflict: return 409;
+        case FailureKind::kTooLarge: return 413;
+        case FailureKind::kRateLimited:
+        case FailureKind::kQuotaExhausted: return 429;
+        case FailureKind::kServer: return 500;
+        case FailureKind::kOverloaded: return 503;
+        case FailureKind::kTimeout: return 504;
+    }
+    return 500;
+}
+
 void Reply::add(const Event& event) {
     std::visit(
         Overloaded{

@@ -145,6 +145,8 @@ enum class FailureKind : std::uint8_t {
 
 /// What an HTTP status says of an error reply, when nothing else does.
 [[nodiscard]] FailureKind kind_of_status(int status);
+/// The HTTP status that most clients expect of such a failure.
+[[nodiscard]] int status_of_kind(FailureKind kind);
 
 /// An error reply of a supplier, or of ours, before any dialect gives it its shape.
 struct Failure {

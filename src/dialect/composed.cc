@@ -65,6 +65,7 @@ const Dialect& invoke_dialect() {
         .reply_encoder = invoke_encoder,
         .decode_failure = bedrock_converse::kDialect.decode_failure,
         .encode_failure = bedrock_converse::kDialect.encode_failure,
+        .adopt_failure = bedrock_converse::kDialect.adopt_failure,
         .failure_headers = bedrock_converse::kDialect.failure_headers,
     };
     return kInvoke;

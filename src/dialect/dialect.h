@@ -205,6 +205,10 @@ struct Dialect {
     Result<std::string> (*write_models)(
         std::span<const canon::ListedModel> models, std::string_view query) = nullptr;
     std::string (*write_model)(const canon::ListedModel& model) = nullptr;
+    /// Makes of a failure that came from elsewhere one that this dialect's clients know and act
+    /// on: its status, which is canon::status_of_kind's so far, and the words they look for. Null:
+    /// nothing has to change.
+    void (*adopt_failure)(canon::Failure& failure) = nullptr;
     /// The headers by which this dialect's clients know an error, beside the body; null: none.
     std::vector<Header> (*failure_headers)(const canon::Failure& failure) = nullptr;
 };

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "canon/reply.h"
+#include "dialect/overflow.h"
 #include "json/value.h"
 
 // Google's errors (google.rpc.Status in JSON). Its gate stands before everything that it sells, so
@@ -96,8 +97,7 @@ inline void read_detail(const Value& detail, Failure& failure) {
 inline void read_message(Failure& failure) {
     const std::string_view message = failure.message;
     if (failure.kind == FailureKind::kInvalidRequest) {
-        if (says(message, "exceeds the maximum number of tokens") ||
-            says(message, "input context is too long") || says(message, "prompt is too long"))
+        if (says_overflow(message) || says(message, "input context is too long"))
             failure.kind = FailureKind::kContextExceeded;
         else if (says(message, "user location is not supported"))
             failure.kind = FailureKind::kPermission;

@@ -1,6 +1,10 @@
-// What dialects share without knowing each other: sealed signatures, sets of allowed tools.
+// What dialects share without knowing each other: sealed signatures, sets of allowed tools, how
+// a full context is said.
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "dialect/overflow.h"
 #include "dialect/registry.h"
 #include "dialect/sealed_signature.h"
 #include "json/value.h"
@@ -24,6 +28,123 @@ TEST(SealedSignature, WhatWasNotSealedHereIsNot) {
             "epot1:gemini:x:0:a", "epot1:gemini:t:a:", "epot1:gemini:t:5", "epot1:gemini:t:5:abcd",
             "epot1:gemini:t:-1:abcd", "epot1:gemini:t:99999999999999999999:"})
         EXPECT_FALSE(unseal(text)) << text;
+}
+
+canon::Request read_back(const Dialect& client, const std::string& message) {
+    const bool is_converse = client.name == "bedrock-converse";
+    const std::string body = is_converse
+        ? R"({"messages":[{"role":"user","content":[{"text":"hi"}]},)" + message + "]}"
+        : R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"},)" + message +
+            "]}";
+    const auto document = json::Document::parse(body);
+    RequestContext context;
+    if (is_converse) context.model = "m";
+    auto request = client.decode_request(*document, context);
+    EXPECT_TRUE(request) << request.error().message << body;
+    return request ? *std::move(request) : canon::Request{};
+}
+
+// The whole way: a maker's reply, shown to a client of another dialect, and sent back by it.
+TEST(SealedSignature, ThoughtsAndCallsComeBackWithTheirMakersProofFromOtherDialectsClients) {
+    canon::PartStarted thought{.part = 0, .kind = canon::PartKind::kThought};
+    canon::PartStarted call{
+        .part = 1, .kind = canon::PartKind::kToolCall, .call_id = "c1", .name = "f"};
+    canon::PartStarted hidden{.part = 2, .kind = canon::PartKind::kThought, .is_redacted = true};
+    canon::PartStarted unsigned_thought{.part = 3, .kind = canon::PartKind::kThought};
+    const std::vector<canon::Event> events{canon::Started{"id", "m"}, thought,
+        canon::PartDelta{0, 0, "hm"}, canon::PartSignature{0, 0, {"gemini", "s1"}},
+        canon::PartEnded{0, 0}, call, canon::PartDelta{0, 1, "{}"},
+        canon::PartSignature{0, 1, {"gemini", "s2"}}, canon::PartEnded{0, 1}, hidden,
+        canon::PartSignature{0, 2, {"openai-responses", "s3"}}, canon::PartEnded{0, 2},
+        unsigned_thought, canon::PartDelta{0, 3, "bare"}, canon::PartEnded{0, 3},
+        canon::Finished{.reason = canon::StopReason::kToolCalls}, canon::Ended{}};
+    for (const std::string_view name : {"anthropic-messages", "bedrock-converse"}) {
+        const Dialect& client = *find_dialect(name);
+        const auto encoder = client.reply_encoder(ReplyForm::kWhole, {});
+        std::string reply;
+        for (const canon::Event& event : events) encoder->add(event, reply);
+        const auto document = json::Document::parse(reply);
+        ASSERT_TRUE(document) << reply;
+        const json::Value& message = document->root()["output"]["message"].is_object()
+            ? document->root()["output"]["message"]
+            : document->root();
+        const canon::Request request = read_back(client,
+            R"({"role":"assistant","content":)" + std::string(message["content"].raw()) + "}");
+        EXPECT_TRUE(holds_sealed(reply));
+        std::map<std::string, std::string> proofs;  // by what they are of
+        for (const canon::Item& item : request.items) {
+            std::string of = "text";
+            if (const auto* seen = std::get_if<canon::Thought>(&item.body))
+                of = seen->is_redacted ? "hidden" : seen->text;
+            if (std::holds_alternative<canon::ToolCall>(item.body)) of = "call";
+            if (item.role == canon::Role::kAssistant)
+                proofs[of] =
+                    item.signature ? item.signature->origin + " " + item.signature->data : "none";
+        }
+        const std::map<std::string, std::string> expected{{"hm", "gemini s1"},
+            {"call", "gemini s2"}, {"hidden", "openai-responses s3"}, {"bare", "none"}};
+        EXPECT_EQ(proofs, expected) << name << reply;
+    }
+}
+
+TEST(FullContext, IsKnownByEverybodysWords) {
+    struct Said {
+        std::string_view message;
+        std::int64_t prompt, limit;  // 0: not said
+    };
+    const std::array kSaid{
+        Said{"This model's maximum context length is 8192 tokens. However, you requested 10000 "
+             "tokens (2000 in the messages, 8000 in the completion).",
+            10000, 8192},
+        Said{"prompt is too long: 210011 tokens > 200000 maximum", 210011, 200000},
+        Said{"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", 210000,
+            200000},
+        Said{"The input token count (1,200,000) exceeds the maximum number of tokens allowed "
+             "(1,048,576).",
+            1200000, 1048576},
+        Said{"too many tokens: total number of tokens in the prompt cannot exceed 4081 - received "
+             "4292.",
+            4292, 4081},
+        Said{"Input is too long for requested model.", 0, 0},
+        Said{"gpt-4-0613: messages.3 is beyond the context window of 8192 tokens", 0, 0},
+        Said{"the request exceeds the available context size, try increasing it", 0, 0},
+    };
+    for (const Said& said : kSaid) {
+        EXPECT_TRUE(says_overflow(said.message)) << said.message;
+        const auto counts = overflow_in(said.message);
+        EXPECT_EQ(counts ? counts->prompt_tokens : 0, said.prompt) << said.message;
+        EXPECT_EQ(counts ? counts->tokens_max : 0, said.limit) << said.message;
+    }
+    for (const std::string_view other : {"temperature: range: 0..1",
+             "max_tokens is too large: 200000. This model supports at most 16384 completion tokens",
+             "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 41200"})
+        EXPECT_FALSE(says_overflow(other)) << other;
+}
+
+// Coding agents send eight in every request, and mean nothing by most of them elsewhere.
+TEST(Betas, AreNamedElsewhereOnlyWhereTheyAskForSomethingByThemselves) {
+    const auto document = json::Document::parse(
+        R"({"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}]})");
+    const auto carry = [&](std::string_view to, std::string betas) {
+        const std::vector<Header> headers{{"anthropic-beta", std::move(betas)}};
+        RequestContext context;
+        context.headers = headers;
+        const auto request = find_dialect("anthropic-messages")->decode_request(*document, context);
+        EXPECT_TRUE(request);
+        EncodeTarget target;
+        target.model_id = "m";
+        target.on_lossy = OnLossy::kRefuse;
+        return find_dialect(to)->encode_request(*request, target).has_value();
+    };
+    for (const std::string_view to :
+        {"openai-chat", "openai-responses", "bedrock-converse", "gemini", "cohere"}) {
+        EXPECT_TRUE(carry(to,
+            "claude-code-20250219,interleaved-thinking-2025-05-14, "
+            "prompt-caching-scope-2026-01-05,effort-2025-11-24"))
+            << to;
+        EXPECT_FALSE(carry(to, "effort-2025-11-24,fast-mode-2026-02-01")) << to;
+        EXPECT_FALSE(carry(to, "effort-of-another-kind-2025-11-24")) << to;
+    }
 }
 
 // Who knows no such set is not offered the others.

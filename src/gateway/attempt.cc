@@ -30,6 +30,15 @@ void set_content_type(std::string& lines, std::string_view type) {
     lines += line.text();
 }
 
+/// The status that says what the failure is: some suppliers file a limit of the rate, or an account
+/// that has run dry, under another.
+std::int32_t status_meant(const AttemptFailure& failure) {
+    if (failure.error.code == ErrorCode::kUpstreamAuth) return 402;
+    if (failure.status >= 400 && failure.error.code == ErrorCode::kUpstreamRateLimited) return 429;
+    if (failure.status >= 400 && failure.error.code == ErrorCode::kUpstreamOverloaded) return 503;
+    return failure.status;
+}
+
 std::string_view target_of(const Exchange& x) {
     return x.is_stream ? x.voice->target_stream : x.voice->target_whole;
 }
@@ -83,9 +92,7 @@ Task<void> Worker::attempts(
         ++at_offer;
         routing::Failure facts;
         facts.code = failed->error.code;
-        // An account that has run dry is ours to mend, whatever the status.
-        facts.http_status =
-            failed->error.code == ErrorCode::kUpstreamAuth ? 402 : std::int32_t{failed->status};
+        facts.http_status = status_meant(*failed);
         facts.retry_after = failed->retry_after;
         facts.is_content_filter = failed->is_content_filter;
         facts.reached_client = response.started();
@@ -154,13 +161,12 @@ Task<void> Worker::give_up(Exchange& x, AttemptFailure& failure, net::ResponseWr
         x.retry_after = std::chrono::duration_cast<milliseconds>(*failure.retry_after);
     if (code == ErrorCode::kUpstreamAuth || !failure.has_failure || failure.status < 400 ||
         failure.status > 599) {
-        if (code == ErrorCode::kUpstreamAuth)
-            failure.error.message =
-                "no supplier accepted the gateway's own credentials for this model; its operator "
-                "has been alarmed";
+        if (code == ErrorCode::kUpstreamAuth) failure.error.message = kNoAccount;
         co_return std::unexpected(std::move(failure.error));
     }
     failure.failure.message = scrub_account(failure.failure.message);
+    if (x.lane == Lane::kTranslated)
+        failure.failure = carried_to(*x.client, std::move(failure.failure));
     std::string body = scrub_account(failure.native_body);
     co_await send_failure(x, response, failure.failure, std::move(body));
     co_return Status{};
@@ -272,13 +278,17 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
         if (header.name == "retry-after") after = header.value;
         if (header.name == "retry-after-ms") after_ms = header.value;
     }
-    // Also recorded on answers that were no refusal: the status decides.
-    if (out.status == 429 || out.status >= 500)
-        out.retry_after = routing::parse_retry_after(after, after_ms, core_.wall());
     Result<std::string> body = co_await upstream.read_whole_body(kFailureBytesMax);
     const std::string text = body ? std::move(*body) : std::string();
     out.failure = x.voice->dialect->decode_failure(out.status, headers, text);
     out.has_failure = true;
+    out.error.code = code_of(out.failure, out.status);
+    // Headers say it also on answers that are no refusal: only one to be repeated is to wait.
+    if (out.status >= 500 || out.error.code == ErrorCode::kUpstreamRateLimited) {
+        out.retry_after = routing::parse_retry_after(after, after_ms, core_.wall());
+        if (!out.retry_after && out.failure.retry_after) out.retry_after = *out.failure.retry_after;
+    }
+    out.failure.retry_after.reset();
     if (out.retry_after)
         out.failure.retry_after = std::chrono::duration_cast<milliseconds>(*out.retry_after);
     out.is_content_filter = out.failure.kind == canon::FailureKind::kContentFilter;
@@ -287,19 +297,7 @@ Co<Failed> Worker::read_failure(Exchange& x, net::ClientExchange& upstream) {
     const Cloud& cloud = x.state->clouds[x.state->offers[x.attempt.offer].cloud];
     if ((out.status == 401 || out.status == 403) && cloud.credentials != nullptr)
         credentials_.doubt(cloud.credentials);
-    ErrorCode code = ErrorCode::kUpstreamRefused;
-    if (out.status == 401 || out.status == 402 || out.status == 403)
-        code = ErrorCode::kUpstreamAuth;
-    else if (out.failure.kind == canon::FailureKind::kQuotaExhausted ||
-        out.failure.kind == canon::FailureKind::kBilling)
-        code = ErrorCode::kUpstreamAuth;  // our account has run dry: no retry of the client helps
-    else if (out.status == 429)
-        code = ErrorCode::kUpstreamRateLimited;
-    else if (out.status == 503 || out.status == 529)
-        code = ErrorCode::kUpstreamOverloaded;
-    else if (out.status >= 500 || out.status < 400)
-        code = ErrorCode::kUpstreamError;
-    out.error = Error{code,
+    out.error = Error{out.error.code,
         fmt::format("the supplier answered {}: {}", out.status,
             excerpt(scrub_account(out.failure.message), 300)),
         fmt::format(

@@ -87,6 +87,7 @@ Failed failed_in_answer(const canon::Failure& stated, Consumption consumed) {
     failure->consumed = std::move(consumed);
     failure->failure = stated;
     failure->has_failure = true;
+    failure->is_content_filter = stated.kind == canon::FailureKind::kContentFilter;
     failure->status = static_cast<std::uint16_t>(stated.status >= 400 ? stated.status : 502);
     if (stated.retry_after) failure->retry_after = *stated.retry_after;
     return failure;

@@ -47,6 +47,8 @@ constexpr std::array kRows{
     Row{ErrorCode::kDraining, 503, kOverloaded},
 };
 
+constexpr std::chrono::seconds kWaitUnsaid{1};
+
 bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
         c == '_';
@@ -85,13 +87,47 @@ ledger::EndedBy ended_by(const Status& wrote) {
                                                       : ledger::EndedBy::kClient;
 }
 
+ErrorCode code_of(const canon::Failure& stated, int status) {
+    switch (stated.kind) {
+        case kAuthentication:
+        case kPermission:
+        case kBilling:
+        case kQuotaExhausted: return ErrorCode::kUpstreamAuth;  // no retry of the client helps
+        case kRateLimited: return ErrorCode::kUpstreamRateLimited;
+        case kOverloaded: return ErrorCode::kUpstreamOverloaded;
+        case kContentFilter: return ErrorCode::kUpstreamRefused;
+        default: break;
+    }
+    switch (status) {
+        case 401:
+        case 402:
+        case 403: return ErrorCode::kUpstreamAuth;
+        case 429: return ErrorCode::kUpstreamRateLimited;
+        case 503:
+        case 529: return ErrorCode::kUpstreamOverloaded;
+        default: break;
+    }
+    return status >= 400 && status < 500 ? ErrorCode::kUpstreamRefused : ErrorCode::kUpstreamError;
+}
+
+canon::Failure carried_to(const dialect::Dialect& client, canon::Failure stated) {
+    if (code_of(stated, 0) == ErrorCode::kUpstreamAuth) {
+        stated.kind = kServer;
+        stated.message = kNoAccount;
+    }
+    stated.code.clear();
+    if (!stated.param.empty() && stated.message.find(stated.param) == std::string::npos)
+        stated.message = fmt::format("{}: {}", stated.param, stated.message);
+    stated.param.clear();
+    stated.status = canon::status_of_kind(stated.kind);
+    // Clients of dialects that always say how long give up where nobody does.
+    if (stated.kind == kRateLimited && !stated.retry_after) stated.retry_after = kWaitUnsaid;
+    if (client.adopt_failure != nullptr) client.adopt_failure(stated);
+    return stated;
+}
+
 Error error_of(const canon::Failure& stated) {
-    using enum canon::FailureKind;
-    const ErrorCode code = stated.kind == kRateLimited ? ErrorCode::kUpstreamRateLimited
-        : stated.kind == kOverloaded                   ? ErrorCode::kUpstreamOverloaded
-        : stated.kind == kInvalidRequest               ? ErrorCode::kUpstreamRefused
-                                                       : ErrorCode::kUpstreamError;
-    return Error{code,
+    return Error{code_of(stated, stated.status),
         fmt::format(
             "the supplier answered 200 and then an error: {}", excerpt(stated.message, 300)),
         {}, {}};

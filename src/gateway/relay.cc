@@ -147,6 +147,8 @@ Co<void> Worker::end_stream(Exchange& x, net::ResponseWriter& response) {
         x.ended_by = is_drained ? ledger::EndedBy::kGateway : ledger::EndedBy::kSupplier;
         canon::Failure shown = lane.failure() != nullptr ? *lane.failure() : failure_of(error);
         shown.message = scrub_account(shown.message);
+        if (lane.failure() != nullptr && x.lane == Lane::kTranslated)
+            shown = carried_to(*x.client, std::move(shown));
         const std::string event = lane.last_event(shown);
         (void)co_await response.finish(event);
     }

@@ -195,6 +195,9 @@ Co<void> Worker::refuse(Exchange& x, net::ResponseWriter& response, Error error)
     if (x.ended_by == ledger::EndedBy::kNone) x.ended_by = ledger::EndedBy::kGateway;
     canon::Failure failure = failure_of(error);
     if (x.retry_after) failure.retry_after = x.retry_after;
+    // A budget is no limit that a client may wait out: what it takes for one differs.
+    if (failure.kind == canon::FailureKind::kQuotaExhausted && x.client->adopt_failure != nullptr)
+        x.client->adopt_failure(failure);
     co_await send_failure(x, response, failure, {});
 }
 

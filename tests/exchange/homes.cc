@@ -484,7 +484,7 @@ std::span<const Exception> exceptions() {
         {kServers, kForms, "*message.annotations", 2, "a file refused, an index in a list"},
         {kServers, kForms, "*", 3,
             "a text after a call, an error after thoughts, a call of no words"},
-        {kServers, kError, "*", 23, "errors of many shapes get OpenAI's; more of them is L7"},
+        {kServers, kError, "*", 24, "errors of many shapes get OpenAI's; more of them is L7"},
 
         {kAzure, kRequest, "model", 18, "the path names it; the body may as well"},
         {kAzure, kReply, "choices[].message", 1, "no message at all: OpenAI's types demand one"},

@@ -38,6 +38,7 @@ const Dialect& dialect() {
         .encode_failure = &encode_failure,
         .write_models = &write_models,
         .write_model = &write_model,
+        .adopt_failure = &adopt_failure,
         .failure_headers = &failure_headers,
     };
     return kDialect;
@@ -57,6 +58,7 @@ const Dialect& vertex() {
         .reply_encoder = &make_reply_encoder,
         .decode_failure = &decode_failure,
         .encode_failure = &encode_failure,
+        .adopt_failure = &adopt_failure,
         .failure_headers = &failure_headers,
     };
     return kVertex;

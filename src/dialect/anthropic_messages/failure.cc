@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "dialect/google_error.h"
+#include "dialect/overflow.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {
@@ -66,14 +67,9 @@ std::string_view type_of_kind(FailureKind kind) {
 // Two things that the supplier files under invalid_request_error and that are not the client's
 // malformed request: a prompt beyond the window, and our own account without credit.
 FailureKind refine(FailureKind kind, std::string_view message) {
-    if (kind != FailureKind::kInvalidRequest) return kind;
-    const std::string text = to_lower(message);
-    if (text.find("prompt is too long") != std::string::npos ||
-        text.find("exceed context limit") != std::string::npos) {
-        return FailureKind::kContextExceeded;
-    }
-    if (text.find("credit balance is too low") != std::string::npos) return FailureKind::kBilling;
-    return kind;
+    const bool is_broke = kind == FailureKind::kInvalidRequest &&
+        to_lower(message).find("credit balance is too low") != std::string::npos;
+    return is_broke ? FailureKind::kBilling : refined_by_words(kind, message);
 }
 
 std::string_view header(std::span<const Header> headers, std::string_view name) {
@@ -140,6 +136,19 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
     if (const auto stated = retry_after(header(headers, "retry-after")))
         failure.retry_after = stated;
     return failure;
+}
+
+// Coding agents read both counts out of these words and shorten their history by the difference.
+void adopt_failure(canon::Failure& failure) {
+    if (failure.kind == FailureKind::kOverloaded) failure.status = 529;
+    if (failure.kind != FailureKind::kContextExceeded) return;
+    failure.param.clear();
+    if (failure.message.starts_with("prompt is too long")) return;
+    if (const auto counts = overflow_in(failure.message))
+        failure.message = fmt::format("prompt is too long: {} tokens > {} maximum",
+            counts->prompt_tokens, counts->tokens_max);
+    else
+        failure.message = "prompt is too long: " + failure.message;
 }
 
 std::vector<Header> failure_headers(const canon::Failure& failure) {

@@ -20,6 +20,9 @@ namespace entrepot::dialect::anthropic_messages {
 [[nodiscard]] canon::Failure failure_of(const json::Value& body, int status);
 
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
+
+/// Dialect::adopt_failure.
+void adopt_failure(canon::Failure& failure);
 /// `request-id`, which the SDK shows with the error.
 [[nodiscard]] std::vector<Header> failure_headers(const canon::Failure& failure);
 

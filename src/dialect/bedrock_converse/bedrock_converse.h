@@ -16,5 +16,7 @@ extern const Dialect kDialect;
 /// The value of `x-amzn-errortype` for a failure, e.g. `ThrottlingException`: Bedrock's clients
 /// read it before the body.
 [[nodiscard]] std::string_view error_type(canon::FailureKind kind);
+/// The word that AWS itself used, where it was AWS that failed.
+[[nodiscard]] std::string_view error_type(const canon::Failure& failure);
 
 }  // namespace entrepot::dialect::bedrock_converse

@@ -1,9 +1,12 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
 #include "base/text.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
+#include "dialect/overflow.h"
 
 namespace entrepot::dialect::bedrock_converse {
 namespace {
@@ -46,10 +49,6 @@ std::string_view bare(std::string_view type) {
     return trim(type);
 }
 
-bool says(std::string_view message, std::string_view words) {
-    return to_lower(message).find(words) != std::string::npos;
-}
-
 }  // namespace
 
 std::string_view error_type(FailureKind kind) {
@@ -65,6 +64,12 @@ std::string_view error_type(FailureKind kind) {
     }
     const auto* found = std::ranges::find(kTypes, kind, &Type::kind);
     return found == kTypes.end() ? "InternalServerException" : found->name;
+}
+
+std::string_view error_type(const Failure& failure) {
+    // AWS's own word, where it was AWS that spoke.
+    const auto* own = std::ranges::find(kTypes, failure.code, &Type::name);
+    return own != kTypes.end() ? own->name : error_type(failure.kind);
 }
 
 std::string exception_type(const Failure& failure) {
@@ -99,10 +104,9 @@ Failure failure_of(std::string_view type, std::string_view message, int status) 
         failure.status = status != 0 ? status : 500;
         failure.kind = canon::kind_of_status(failure.status);
     }
-    if (failure.kind == FailureKind::kInvalidRequest &&
-        (says(message, "input is too long") || says(message, "prompt is too long") ||
-            says(message, "maximum context length") || says(message, "input tokens exceeded")))
-        failure.kind = FailureKind::kContextExceeded;
+    // A quota of ours that refills: to everybody but its own clients a limit of the rate.
+    if (failure.kind == FailureKind::kQuotaExhausted) failure.kind = FailureKind::kRateLimited;
+    failure.kind = refined_by_words(failure.kind, message);
     return failure;
 }
 
@@ -130,11 +134,22 @@ Failure decode_failure(int status, std::span<const Header> headers, std::string_
     return failure;
 }
 
+// AWS's clients know an error by its type, and repeat any answer of 429: an exhausted budget is
+// none.
+void adopt_failure(Failure& failure) {
+    const std::string_view type = error_type(failure.kind);
+    const auto* found = std::ranges::find(kTypes, type, &Type::name);
+    if (found != kTypes.end()) failure.status = found->status;
+    constexpr std::string_view kWords = "Input is too long for requested model.";
+    if (failure.kind == FailureKind::kContextExceeded && !failure.message.starts_with(kWords))
+        failure.message = fmt::format("{} {}", kWords, failure.message);
+}
+
 std::string encode_failure(const Failure& failure) {
     std::string out;
     json::Writer writer(out);
     writer.begin_object();
-    writer.member("__type", error_type(failure.kind));
+    writer.member("__type", error_type(failure));
     writer.member("message", failure.message);
     writer.end_object();
     return out;

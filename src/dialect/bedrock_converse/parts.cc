@@ -100,8 +100,9 @@ const Dialect kDialect{
     .reply_encoder = reply_encoder,
     .decode_failure = decode_failure,
     .encode_failure = encode_failure,
+    .adopt_failure = adopt_failure,
     .failure_headers = [](const canon::Failure& failure) -> std::vector<Header> {
-        return {{"x-amzn-errortype", std::string(error_type(failure.kind))}};
+        return {{"x-amzn-errortype", std::string(error_type(failure))}};
     },
 };
 

@@ -28,6 +28,8 @@ namespace entrepot::dialect::bedrock_converse {
 [[nodiscard]] canon::Failure decode_failure(
     int status, std::span<const Header> headers, std::string_view body);
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
+/// Dialect::adopt_failure.
+void adopt_failure(canon::Failure& failure);
 
 /// A failure of that exception type, in any spelling (`validationException`,
 /// `com.amazon#ThrottlingException:http`). `status` 0: the type's own.

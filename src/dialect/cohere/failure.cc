@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "dialect/cohere/parts.h"
+#include "dialect/overflow.h"
 
 namespace entrepot::dialect::cohere {
 namespace {
@@ -18,15 +19,11 @@ FailureKind kind_of(int status, std::string_view message) {
     if (status == 498) return FailureKind::kAuthentication;
     if (status == 499) return FailureKind::kTimeout;
     const FailureKind kind = canon::kind_of_status(status);
-    if (kind == FailureKind::kInvalidRequest &&
-        (says(message, "too many tokens") || says(message, "context length") ||
-            says(message, "prompt is too long")))
-        return FailureKind::kContextExceeded;
     // The two limits of a trial key: per minute, and for good.
     if (kind == FailureKind::kRateLimited &&
         (says(message, "limited to 1000 api calls") || says(message, "calls / month")))
         return FailureKind::kQuotaExhausted;
-    return kind;
+    return refined_by_words(kind, message);
 }
 
 }  // namespace

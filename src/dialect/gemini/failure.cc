@@ -6,6 +6,7 @@
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
 #include "dialect/google_error.h"
+#include "dialect/overflow.h"
 
 namespace entrepot::dialect::gemini {
 namespace {
@@ -72,6 +73,20 @@ Failure decode_failure(int status, std::span<const Header> headers, std::string_
         if (equals_ignoring_case(header.name, "retry-after") && !failure.retry_after)
             failure.retry_after = seconds_of(trim(header.value));
     return failure;
+}
+
+void adopt_failure(Failure& failure) {
+    if (failure.kind == FailureKind::kTooLarge) failure.status = 400;
+    if (failure.kind == FailureKind::kBilling) failure.status = 403;
+    // Google's libraries hand on the message and no header: who waits reads it there.
+    if (failure.kind == FailureKind::kRateLimited && failure.retry_after)
+        failure.message = fmt::format("{} Retry after {}s.", failure.message,
+            std::chrono::ceil<std::chrono::seconds>(*failure.retry_after).count());
+    if (failure.kind != FailureKind::kContextExceeded) return;
+    if (const auto counts = overflow_in(failure.message))
+        failure.message = fmt::format(
+            "The input token count ({}) exceeds the maximum number of tokens allowed ({}).",
+            counts->prompt_tokens, counts->tokens_max);
 }
 
 std::string encode_failure(const Failure& failure) {

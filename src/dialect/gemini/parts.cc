@@ -44,7 +44,8 @@ constexpr Dialect make(std::string_view name) {
             [](std::span<const canon::ListedModel> models, std::string_view query) {
                 return write_models(models, query, service);
             },
-        .write_model = [](const canon::ListedModel& model) { return write_model(model, service); }};
+        .write_model = [](const canon::ListedModel& model) { return write_model(model, service); },
+        .adopt_failure = adopt_failure};
 }
 
 constexpr Dialect kGemini = make<Service::kGemini>(kName);

@@ -33,6 +33,8 @@ enum class Service : std::uint8_t { kGemini, kVertex };
 [[nodiscard]] canon::Failure decode_failure(
     int status, std::span<const Header> headers, std::string_view body);
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
+/// Dialect::adopt_failure.
+void adopt_failure(canon::Failure& failure);
 /// The failure of an `error` object; its `code` is the status unless one is given.
 [[nodiscard]] canon::Failure failure_of(const json::Value& error, int status = 0);
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "dialect/oci/parts.h"
+#include "dialect/overflow.h"
 
 namespace entrepot::dialect::oci {
 namespace {
@@ -46,10 +47,7 @@ bool says(std::string_view message, std::initializer_list<std::string_view> phra
 
 /// What the words refine in a refusal of the request itself.
 FailureKind kind_of_refusal(std::string_view message) {
-    if (says(message,
-            {"context length", "context window", "too many tokens", "prompt is too long",
-                "maximum prompt length", "exceeds the maximum number of tokens"}))
-        return FailureKind::kContextExceeded;
+    if (says_overflow(message)) return FailureKind::kContextExceeded;
     if (says(message, {"inappropriate content", "content filter", "content moderation"}))
         return FailureKind::kContentFilter;
     return FailureKind::kInvalidRequest;

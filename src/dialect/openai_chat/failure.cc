@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "dialect/google_error.h"
+#include "dialect/overflow.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_chat {
@@ -23,8 +24,7 @@ FailureKind kind_of(
         return FailureKind::kQuotaExhausted;
     if (says("content_filter") || says("content_policy_violation"))
         return FailureKind::kContentFilter;
-    if (says("context_length_exceeded") || says("exceed_context_size_error") ||
-        (status == 400 && to_lower(message).find("context length") != std::string::npos))
+    if (says("context_length_exceeded") || says("exceed_context_size_error"))
         return FailureKind::kContextExceeded;
     if (says("model_not_found") || says("DeploymentNotFound")) return FailureKind::kNotFound;
     if (says("invalid_api_key") || says("authentication_error"))
@@ -32,7 +32,7 @@ FailureKind kind_of(
     if (says("rate_limit_exceeded") || says("RateLimitReached") || says("too_many_requests"))
         return FailureKind::kRateLimited;
     if (says("overloaded_error") || says("server_overloaded")) return FailureKind::kOverloaded;
-    return canon::kind_of_status(status);
+    return refined_by_words(canon::kind_of_status(status), message);
 }
 
 std::optional<std::int64_t> number_in(std::string_view text) {
@@ -202,9 +202,24 @@ Failure decode_failure(int status, std::span<const Header> headers, std::string_
     return *std::move(failure);
 }
 
+// The code is what clients look for; some take these words for it.
+void adopt_failure(Failure& failure) {
+    if (failure.kind != FailureKind::kContextExceeded) return;
+    failure.param = "messages";
+    if (to_lower(failure.message).find("maximum context length") != std::string::npos) return;
+    if (const auto counts = overflow_in(failure.message))
+        failure.message = fmt::format(
+            "This model's maximum context length is {} tokens. However, your messages resulted in "
+            "{} tokens. Please reduce the length of the messages.",
+            counts->tokens_max, counts->prompt_tokens);
+    else
+        failure.message = "This model's maximum context length is exceeded: " + failure.message;
+}
+
 std::string encode_failure(const Failure& failure) {
     const Shape shape = shape_of(failure.kind);
-    const std::string_view code = failure.code.empty() ? shape.code : failure.code;
+    const bool is_known = failure.code.empty() || failure.kind == FailureKind::kContextExceeded;
+    const std::string_view code = is_known ? shape.code : std::string_view(failure.code);
     std::string out;
     json::Writer writer(out);
     writer.begin_object().key("error").begin_object();

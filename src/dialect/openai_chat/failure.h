@@ -31,4 +31,7 @@ namespace entrepot::dialect::openai_chat {
 /// `{"error":{"message","type","param","code"}}` with OpenAI's own types and codes.
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
 
+/// Dialect::adopt_failure.
+void adopt_failure(canon::Failure& failure);
+
 }  // namespace entrepot::dialect::openai_chat

@@ -22,7 +22,8 @@ constexpr Dialect make(std::string_view name) {
         .decode_failure = decode_failure,
         .encode_failure = encode_failure,
         .write_models = is_azure ? write_azure_models : write_models,
-        .write_model = is_azure ? write_azure_model : write_model};
+        .write_model = is_azure ? write_azure_model : write_model,
+        .adopt_failure = adopt_failure};
 }
 
 constexpr Dialect kOpenAi = make(kName);

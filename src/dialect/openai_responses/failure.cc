@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "dialect/overflow.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_responses {
@@ -22,12 +23,6 @@ FailureKind kind_of(
     if (says("content_filter") || says("content_policy_violation"))
         return FailureKind::kContentFilter;
     if (says("context_length_exceeded")) return FailureKind::kContextExceeded;
-    if (status == 400) {
-        const std::string words = to_lower(message);
-        if (words.find("context window") != words.npos ||
-            words.find("context length") != words.npos)
-            return FailureKind::kContextExceeded;
-    }
     if (says("model_not_found") || says("DeploymentNotFound")) return FailureKind::kNotFound;
     if (says("invalid_api_key") || says("authentication_error"))
         return FailureKind::kAuthentication;
@@ -36,8 +31,9 @@ FailureKind kind_of(
     if (says("server_is_overloaded") || says("slow_down") || says("overloaded"))
         return FailureKind::kOverloaded;
     if (says("invalid_request_error") || says("invalid_prompt"))
-        return status >= 500 ? FailureKind::kInvalidRequest : canon::kind_of_status(status);
-    return canon::kind_of_status(status);
+        return refined_by_words(
+            status >= 500 ? FailureKind::kInvalidRequest : canon::kind_of_status(status), message);
+    return refined_by_words(canon::kind_of_status(status), message);
 }
 
 /// The status of a failure that came under a 200.
@@ -201,6 +197,15 @@ std::string encode_failure(const Failure& failure) {
         writer.member("code", code);
     writer.end_object().end_object();
     return out;
+}
+
+// Agents look for the code, libraries for these words.
+void adopt_failure(Failure& failure) {
+    if (failure.kind != FailureKind::kContextExceeded) return;
+    failure.param = "input";
+    constexpr std::string_view kWords = "Your input exceeds the context window of this model.";
+    if (failure.message.starts_with(kWords)) return;
+    failure.message = fmt::format("{} {}", kWords, failure.message);
 }
 
 std::string_view response_error_code(const Failure& failure) {

@@ -23,6 +23,9 @@ namespace entrepot::dialect::openai_responses {
 /// `{"error":{"message","type","param","code"}}` with OpenAI's own types and codes.
 [[nodiscard]] std::string encode_failure(const canon::Failure& failure);
 
+/// Dialect::adopt_failure.
+void adopt_failure(canon::Failure& failure);
+
 /// The code that a failed response states. Coding agents decide by it whether to compact, to wait
 /// or to give up, so it is the kind that decides, not another supplier's word.
 [[nodiscard]] std::string_view response_error_code(const canon::Failure& failure);

@@ -34,6 +34,7 @@ const Dialect& dialect() {
         .reply_encoder = &make_reply_encoder,
         .decode_failure = &decode_failure,
         .encode_failure = &encode_failure,
+        .adopt_failure = &adopt_failure,
     };
     return kDialect;
 }
