@@ -42,9 +42,8 @@ def digest(*files):
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def node_modules():
+def node_modules(folder):
     """npm ci, once per lock file."""
-    folder = HERE / "node"
     stamp = folder / "node_modules" / ".entrepot-stamp"
     wanted = digest(folder / "package.json", folder / "package-lock.json")
     if stamp.exists() and stamp.read_text() == wanted:
@@ -54,10 +53,9 @@ def node_modules():
     stamp.write_text(wanted)
 
 
-def python_program(name="e2e-venv", listed="requirements.txt", options=()):
-    """A Python with those packages in a venv under build/, or None where PyPI is out of reach."""
+def python_program(name, requirements, options=()):
+    """A Python with those packages in a venv under build/, or None where PyPI cannot be reached."""
     folder = ROOT / "build" / name
-    requirements = HERE / "python" / listed
     stamp = folder / ".entrepot-stamp"
     python = folder / "bin/python"
     if stamp.exists() and stamp.read_text() == digest(requirements):
@@ -97,19 +95,25 @@ def main():
     parser.add_argument("-k", metavar="NAME", default="", help="only cases whose name holds NAME")
     options = parser.parse_args()
     node = node_program()
-    node_modules()
-    python = python_program()
+    node_modules(HERE / "node")
+    node_modules(HERE / "frameworks")
+    python = python_program("e2e-venv", HERE / "python/requirements.txt")
+    framed = python_program("e2e-frameworks-venv", HERE / "frameworks/requirements.txt")
     passed = failed = skipped = 0
     with stage.Stage(options.build.resolve()) as up:
         plan = {**up.plan(), "only": options.k}
         print("# Node, the official SDKs")
-        commands = [[node, str(HERE / f"node/{name}.mjs")]
-                    for name in ("suite", "models", "tasks", "media", "kept", "http2", "matrix")]
+        names = ["suite", "models", "tasks", "kept", "http2", "matrix", "errors", "moving", "quiet"]
+        commands = [[node, str(HERE / f"node/{name}.mjs")] for name in names]
+        commands.append([node, str(HERE / "frameworks/play.mjs")])
         if python:
             commands.append([python, str(HERE / "python/suite.py")])
         else:
             print("skipped: the Python SDK, because PyPI could not be reached")
             skipped += 1
+        if framed:
+            plan |= up.with_tls()
+            commands.append([framed, str(HERE / "frameworks/play.py")])
         for command in commands:
             ok, bad = suite(command, plan)
             passed, failed = passed + ok, failed + bad
@@ -137,13 +141,14 @@ def main():
             ok, bad = suite([python, str(HERE / check), "--build", str(options.build.resolve())],
                             {})
             passed, failed = passed + ok, failed + bad
-    oracle = None if options.k else python_program("e2e-venv-oci", "requirements_oci.txt")
+    of_oracle = HERE / "python/requirements_oci.txt"
+    oracle = None if options.k else python_program("e2e-venv-oci", of_oracle)
     if oracle:
         ok, bad = suite([oracle, str(HERE / "corpus_sdk/oci_types.py"), "--build",
                          str(options.build.resolve())], {})
         passed, failed = passed + ok, failed + bad
     types = None if options.k else python_program(
-        "e2e-venv-types", "requirements_types.txt", ["--no-deps"])
+        "e2e-venv-types", HERE / "python/requirements_types.txt", ["--no-deps"])
     if types:
         ok, bad = suite([types, str(HERE / "corpus_sdk/asked.py"), "--build",
                          str(options.build.resolve())], {})

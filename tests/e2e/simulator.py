@@ -27,6 +27,19 @@ class Simulator:
         self.put({"all": {"fault": "status", "status": status, "message": message,
                           "retry_after_s": retry_after_s}})
 
+    def refuse(self, refusal):
+        """A refusal in the words of each cloud (apps/cloudsim/refusals.cc)."""
+        self.put({"all": {"fault": "refusal", "refusal": refusal, "retry_after_s": 0}})
+
+    def served(self):
+        """What was answered since `forget`, entry by entry (apps/cloudsim/README.md)."""
+        with urllib.request.urlopen(self.control_url + "/_sim/served", timeout=10) as reply:
+            return [json.loads(line) for line in reply]
+
+    def forget(self):
+        urllib.request.urlopen(urllib.request.Request(
+            self.control_url + "/_sim/served", method="DELETE"), timeout=10).close()
+
     def slow(self, event_ms):
         self.put({"all": {"chunk_ms": event_ms, "chunks": 50, "output_tokens": 100}})
 

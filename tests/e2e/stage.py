@@ -110,16 +110,21 @@ class Gateway:
     """One `entrepot serve` over a configuration that this class writes."""
 
     def __init__(self, build, folder, clouds, models, budget="1000000.00", extra="",
-                 environment=None):
+                 environment=None, certificate=None):
+        """`certificate`: a file with a certificate and its key, for a gateway that speaks TLS."""
         self.build, self.folder = pathlib.Path(build), pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config = self.folder / "entrepot.yaml"
         self.clouds, self.models, self.budget, self.extra = clouds, models, budget, extra
-        self.environment = environment
+        self.environment, self.certificate = environment, certificate
         self.program = self.base_url = self.admin_url = None
 
     def write_config(self, port, admin_port):
-        lines = [f"listen: 127.0.0.1:{port}", f"admin: {{listen: 127.0.0.1:{admin_port}}}",
+        listen = f"127.0.0.1:{port}"
+        if self.certificate:
+            pair = f"{{cert: {self.certificate}, key: {self.certificate}}}"
+            listen = f"{{address: \"{listen}\", tls: {pair}}}"
+        lines = [f"listen: {listen}", f"admin: {{listen: 127.0.0.1:{admin_port}}}",
                  "data: ./data", "threads: 2", "currency: USD", "clouds:"]
         lines += [f"  {name}: {text}" for name, text in self.clouds.items()]
         lines += ["models:"]
@@ -138,14 +143,15 @@ class Gateway:
         self.write_config(port, admin_port)
         self.program = harness.Program([self.build / "entrepot", "serve", "--config", self.config],
                                        self.folder / "gateway.log", self.environment)
-        self.base_url = f"http://127.0.0.1:{port}"
+        self.base_url = f"http{'s' if self.certificate else ''}://127.0.0.1:{port}"
         self.admin_url = f"http://127.0.0.1:{admin_port}"
         self.port = port
 
         def ready():
             if not self.program.alive():
                 raise harness.StartFailed(self.program.tail())
-            return all(harness.is_up(url + "/readyz") for url in (self.base_url, self.admin_url))
+            plain = [self.admin_url] + ([] if self.certificate else [self.base_url])
+            return all(harness.is_up(url + "/readyz") for url in plain)
 
         harness.wait_until(ready, harness.START_TIMEOUT_S, "the gateway's two /readyz")
         self.token = (self.folder / "data/admin.token").read_text().strip()
@@ -165,6 +171,20 @@ def listed(targets):
     """As the plan has them; what one cloud speaks in several formats are kinds of their own."""
     return [{"kind": name.removeprefix("e2e-") if kind.startswith(("oci_signed", "vertex"))
              else kind, "model": name} for name, kind, _ in targets]
+
+
+def make_certificate(folder):
+    """A file with a certificate for 127.0.0.1, signed by itself, and its key."""
+    both = pathlib.Path(folder) / "tls.pem"
+    done = harness.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                        "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", both, "-out", both.with_suffix(".cert")])
+    if done.returncode != 0:
+        raise harness.StartFailed(done.stderr)
+    with open(both, "a") as out:
+        out.write(both.with_suffix(".cert").read_text())
+    return both
 
 
 class Stage:
@@ -188,9 +208,20 @@ class Stage:
         except BaseException:
             self.sim.stop()
             raise
+        self.secure = None
         return self
 
+    def with_tls(self):
+        """A second gateway before the same clouds, which speaks TLS; what a plan says of it."""
+        if self.secure is None:
+            certificate = make_certificate(self.folder)
+            self.secure = Gateway(self.build, self.folder / "secure", self.gateway.clouds,
+                                  self.gateway.models, certificate=certificate).start()
+        return {"tls_url": self.secure.base_url, "ca_file": str(self.secure.certificate)}
+
     def __exit__(self, kind, value, trace):
+        if self.secure is not None:
+            self.secure.stop()
         if self.gateway.program.alive():
             self.gateway.stop()
         self.sim.stop()

@@ -29,8 +29,16 @@ export class Simulator {
   fail({ status, message = "refused by the simulation", retry_after_s = 1 }) {
     return this.#put({ all: { fault: "status", status, message, retry_after_s } });
   }
+  /// A refusal in the words of each cloud (apps/cloudsim/refusals.cc).
+  refuse(refusal) {
+    return this.#put({ all: { fault: "refusal", refusal, retry_after_s: 0 } });
+  }
   throttle({ retry_after_s }) {
     return this.#put({ all: { fault: "throttle", retry_after_s } });
+  }
+  /// The head and what announces an answer come at once, and then each event after a silence.
+  pause({ event_ms }) {
+    return this.#put({ all: { chunk_ms: event_ms, chunks: 2, output_tokens: 8 } });
   }
   slow({ event_ms }) {
     return this.#put({ all: { chunk_ms: event_ms, chunks: 50, output_tokens: 100 } });

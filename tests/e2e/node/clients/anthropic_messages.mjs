@@ -52,9 +52,9 @@ export function fold(message, pieces) {
   };
 }
 
-export function messages({ base_url: base, api_key: apiKey }) {
+export function messages({ base_url: base, api_key: apiKey, retries: maxRetries = 0 }) {
   return face("anthropic-messages",
-    new Anthropic({ baseURL: base.replace(/\/v1$/, ""), apiKey, maxRetries: 0 }));
+    new Anthropic({ baseURL: base.replace(/\/v1$/, ""), apiKey, maxRetries }));
 }
 
 /// The same SDK as Google sells these models.

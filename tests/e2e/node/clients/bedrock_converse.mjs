@@ -45,12 +45,14 @@ const usageOf = (usage) => ({
 });
 
 /// The SDK's client: over HTTP/1.1 or HTTP/2, with a bearer token or signed.
-export function runtimeClient({ base_url: base, api_key: apiKey, access_key: pair },
-  { http2 = false, isSigned = false }) {
+export function runtimeClient(
+  { base_url: base, api_key: apiKey, access_key: pair, retries = 0 },
+  { http2 = false, isSigned = false },
+) {
   return new BedrockRuntimeClient({
     endpoint: base.replace(/\/v1$/, ""),
     region: "us-east-1",
-    maxAttempts: 1,
+    maxAttempts: 1 + retries,
     ...(isSigned
       ? { credentials: { accessKeyId: pair.id, secretAccessKey: pair.secret } }
       : { token: { token: apiKey }, authSchemePreference: ["httpBearerAuth"] }),

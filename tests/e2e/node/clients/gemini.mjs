@@ -69,9 +69,9 @@ function take(out, reply) {
   }
 }
 
-function client({ base_url: base }, options) {
+function client({ base_url: base, retries = 0 }, options) {
   return new GoogleGenAI({ ...options,
-    httpOptions: { baseUrl: base.replace(/\/v1$/, ""), retryOptions: { attempts: 1 } } });
+    httpOptions: { baseUrl: base.replace(/\/v1$/, ""), retryOptions: { attempts: 1 + retries } } });
 }
 
 export const genai = (plan) =>

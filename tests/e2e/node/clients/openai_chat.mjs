@@ -72,9 +72,9 @@ function adapter(name, client) {
   };
 }
 
-export const chat = ({ base_url: baseURL, api_key: apiKey }) =>
-  adapter("openai-chat", new OpenAI({ baseURL, apiKey, maxRetries: 0 }));
+export const chat = ({ base_url: baseURL, api_key: apiKey, retries: maxRetries = 0 }) =>
+  adapter("openai-chat", new OpenAI({ baseURL, apiKey, maxRetries }));
 
-export const azure = ({ base_url: baseURL, api_key: apiKey }) => adapter("azure-openai",
-  new AzureOpenAI({ endpoint: baseURL.replace(/\/v1$/, ""), apiKey, apiVersion: "2024-10-21",
-    maxRetries: 0 }));
+export const azure = ({ base_url: baseURL, api_key: apiKey, retries: maxRetries = 0 }) =>
+  adapter("azure-openai", new AzureOpenAI({ endpoint: baseURL.replace(/\/v1$/, ""), apiKey,
+    apiVersion: "2024-10-21", maxRetries }));

@@ -53,8 +53,8 @@ function fold(response, pieces) {
   };
 }
 
-export function responses({ base_url: baseURL, api_key: apiKey }) {
-  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+export function responses({ base_url: baseURL, api_key: apiKey, retries: maxRetries = 0 }) {
+  const client = new OpenAI({ baseURL, apiKey, maxRetries });
   return {
     name: "openai-responses",
     returnsThoughts: true,
