@@ -74,9 +74,10 @@ private:
         return "USER";
     }
 
+    /// What an assistant said and called in a row stands in one message, whatever its turns.
     Message& message_for(std::string_view role, std::uint32_t turn) {
-        const bool is_same =
-            !messages_.empty() && messages_.back().role == role && messages_.back().turn == turn;
+        const bool is_same = !messages_.empty() && messages_.back().role == role &&
+            (messages_.back().turn == turn || role == "ASSISTANT");
         if (!is_same) messages_.push_back({role, turn, "", {}, {}});
         return messages_.back();
     }

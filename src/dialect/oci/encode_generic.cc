@@ -75,10 +75,12 @@ private:
         return "USER";
     }
 
-    /// The message of that role and turn; parts of one turn stand in one.
+    /// The message of that role and turn; parts of one turn stand in one. So does all that an
+    /// assistant said and called in a row: elsewhere each call may be a turn of its own, and the
+    /// results of all have to follow their message.
     Message& message_for(std::string_view role, std::uint32_t turn) {
-        const bool is_same =
-            !messages_.empty() && messages_.back().role == role && messages_.back().turn == turn;
+        const bool is_same = !messages_.empty() && messages_.back().role == role &&
+            (messages_.back().turn == turn || role == "ASSISTANT");
         if (!is_same) messages_.push_back({role, turn, "", "", "", {}, {}});
         return messages_.back();
     }
