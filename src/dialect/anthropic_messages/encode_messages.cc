@@ -245,8 +245,10 @@ private:
     }
 
     // Each gives false where the item leaves no block, which its loss has named.
-    Result<bool> write_body(json::Writer& writer, const Item&, const canon::Text& body) {
-        if (!is_own_ && is_blank(body.text)) {
+    Result<bool> write_body(json::Writer& writer, const Item& item, const canon::Text& body) {
+        // Another maker's empty text was there for its proof alone, which stays behind.
+        const bool is_foreign = item.signature && item.signature->origin != kName;
+        if ((!is_own_ || is_foreign) && is_blank(body.text)) {
             // An empty text says nothing; blanks are something, and the supplier refuses them.
             if (!body.text.empty()) {
                 ENTREPOT_TRY_DO(losses_.of_hint(
