@@ -174,7 +174,11 @@ private:
         Sealed sealed;
         if (const Value& signature = get(part, "thoughtSignature"); !signature.string().empty()) {
             sealed = read_signature(signature.string());
-            item.signature = sealed.signature;
+            if (sealed.signature.origin == kNobody)
+                item.marks.push_back(
+                    {std::string(kMadeElsewhereMark), "true", std::string(kOrigin)});
+            else
+                item.signature = sealed.signature;
         }
         if (kind == nullptr && !item.signature)
             return fail_field(ErrorCode::kInvalidField, path,

@@ -132,10 +132,10 @@ private:
         // Ids that we make up differ from reply to reply, however it is told.
         id_seed_ = hash_of(started.id.empty() ? root.raw() : std::string_view(started.id));
         started.model = get(root, "modelVersion").string();
+        started.origin = kOrigin;
         if (const Value& time = get(root, "createTime"); time.is_string()) {
             if (const auto at = parse_instant(time.string()); at && at->ns > 0)
                 started.created_s = at->ns / 1'000'000'000;
-            started.origin = kOrigin;
             started.echo.push_back({"createTime", std::string(time.raw())});
         }
         emit(std::move(started));

@@ -192,7 +192,9 @@ Result<std::string> ContentsWriter::call_part(
     write_extras(writer, item, "functionCall");
     writer.end_object();
     const bool is_signed = item.signature && item.signature->origin == kOrigin;
-    if (!is_signed && !is_own_ && !turn.has_call && model_.wants_signatures())
+    const bool is_from_elsewhere = !is_own_ ||
+        std::ranges::find(item.marks, kMadeElsewhereMark, &canon::Extra::path) != item.marks.end();
+    if (!is_signed && is_from_elsewhere && !turn.has_call && model_.wants_signatures())
         writer.member("thoughtSignature", kMadeElsewhere);
     write_signature(writer, item);
     write_extras(writer, item, {});

@@ -135,7 +135,9 @@ bool blocks_prompt(const std::string& feedback) {
 /// Writes parts that mean something only when they are whole.
 class PartWriter {
 public:
-    explicit PartWriter(Dropped& dropped) : dropped_(dropped) {}
+    /// `origin`: of the reply, canon::Started's.
+    PartWriter(Dropped& dropped, std::string_view origin)
+        : dropped_(dropped), is_foreign_(origin != kOrigin) {}
 
     /// The part as JSON; empty when it cannot be shown. A call whose arguments are no object is
     /// told in `malformed`, as Google tells it: nobody may run it.
@@ -164,6 +166,10 @@ public:
         }
         if (part.signature)
             writer.member("thoughtSignature", signature_of(part.start, *part.signature));
+        else if (is_foreign_ && part.start.kind == PartKind::kToolCall)
+            // Newer models refuse a call without one: it comes back, and is told from Google's own.
+            writer.member(
+                "thoughtSignature", signature_text({std::string(kNobody), {}}, Sealed::Of::kPart));
         writer.end_object();
         return out;
     }
@@ -210,6 +216,7 @@ private:
     }
 
     Dropped& dropped_;
+    bool is_foreign_;
 };
 
 void write_finish(
@@ -267,7 +274,7 @@ private:
 
     void write_choice(Writer& writer, const canon::Reply::Choice& choice, std::int64_t index) {
         std::string malformed;
-        PartWriter parts(dropped_);
+        PartWriter parts(dropped_, reply_.started.origin);
         std::vector<std::string> written;
         for (const canon::Reply::Part& part : choice.parts)
             if (std::string text = parts.write(part, malformed); !text.empty())
@@ -368,7 +375,10 @@ private:
         return kind == PartKind::kText || kind == PartKind::kRefusal || kind == PartKind::kThought;
     }
 
-    void on(const canon::Started& e, std::string&) { identity_.learn(e); }
+    void on(const canon::Started& e, std::string&) {
+        identity_.learn(e);
+        origin_ = e.origin;
+    }
 
     void on(const canon::PartStarted& e, std::string&) {
         choices_[e.choice].open[e.part] = {e, {}, {}};
@@ -422,7 +432,7 @@ private:
         if (is_said_at_once(part->start.kind)) {
             if (part->signature) say(e.choice, *part, "", out);
         } else {
-            const std::string json = PartWriter(dropped_).write(*part, choice.malformed);
+            const std::string json = PartWriter(dropped_, origin_).write(*part, choice.malformed);
             if (!json.empty()) part_chunk(e.choice, json, out);
         }
         said_.erase({e.choice, e.part});
@@ -494,6 +504,7 @@ private:
     Service service_;
     bool is_array_;
     Identity identity_;
+    std::string origin_;  // of the reply
     std::map<std::uint32_t, Choice> choices_;
     std::set<std::pair<std::uint32_t, std::uint32_t>> said_;  // open parts that have said something
     Asides waiting_;

@@ -65,6 +65,8 @@ void keep_rest(const json::Value& object, std::string_view path,
 /// Whether `text` is one JSON object.
 [[nodiscard]] bool is_object(std::string_view text);
 /// Ids that we made up, because Google gave none, begin so; they are never shown to Google.
+/// The mark of a call that another supplier made and nobody signed.
+inline constexpr std::string_view kMadeElsewhereMark = "made_elsewhere";
 inline constexpr std::string_view kMadeUpId = "gcall_";
 
 /// The same JSON without line ends, which Google's own clients cannot read in a stream.

@@ -303,7 +303,8 @@ TEST(GeminiReply, AStreamIsWrittenInGooglesForm) {
         tail;
     const std::string second =
         R"({"candidates":[{"content":{"parts":[{"functionCall":{"id":"call_1","name":"f",)"
-        R"("args":{ "x":1}}}],"role":"model"},"index":0}])" +
+        R"("args":{ "x":1}},"thoughtSignature":"ZXBvdDE6bm9uZTpwOjA6"}],"role":"model"},)"
+        R"("index":0}])" +
         tail;
     const std::string third =
         R"({"candidates":[{"content":{"role":"model"},"finishReason":"STOP","index":0}],)"

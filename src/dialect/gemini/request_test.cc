@@ -325,6 +325,29 @@ TEST(GeminiRequest, CallsMadeElsewhereSaySoToModelsThatWantSignatures) {
     EXPECT_THAT(theirs.dropped, ElementsAre("messages[1].signature"));
 }
 
+// Clients of Google are shown them with a seal of nobody's, and hand it back.
+TEST(GeminiRequest, CallsMadeElsewhereAreKnownInGooglesOwnHistories) {
+    canon::PartStarted call;
+    call.kind = canon::PartKind::kToolCall;
+    call.name = "f";
+    const auto writer = gemini().reply_encoder(ReplyForm::kWhole, {});
+    std::string reply;
+    for (const canon::Event& event :
+        std::vector<canon::Event>{canon::Started{}, call, canon::PartDelta{0, 0, "{}"},
+            canon::PartEnded{0, 0}, canon::Finished{}, canon::Ended{}})
+        writer->add(event, reply);
+    const auto request = decoded(fmt::format(
+        R"({{"contents":[{{"role":"user","parts":[{{"text":"a"}}]}},{{"role":"model","parts":{}}}]}})",
+        at(reply, "candidates.0.content.parts")));
+    ASSERT_EQ(request.items.size(), 2U);
+    EXPECT_FALSE(request.items[1].signature);
+    EXPECT_EQ(
+        at(encoded(request, "gemini-3-pro-preview").body, "contents.1.parts.0.thoughtSignature"),
+        R"("skip_thought_signature_validator")");
+    EXPECT_EQ(
+        at(encoded(request, "gemini-2.5-pro").body, "contents.1.parts.0.thoughtSignature"), "");
+}
+
 TEST(GeminiRequest, ToolsGoAsJsonSchema) {
     auto request = foreign();
     canon::Tool tool;
