@@ -118,8 +118,8 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     if (job.fault == Fault::kRefusal && !refusal) {
         // Bedrock's second service speaks OpenAI's words.
         const CloudAddress& address = cloud_->address();
-        refusal = refusal_of(address.service.empty() ? address.kind : "openai",
-            job.control.refusal, job.control.retry_after_s);
+        refusal = refusal_of(address.service.empty() ? address.kind : "openai", job.control.refusal,
+            job.control.retry_after_s);
     }
     if (refusal) {
         refusal->model = job.ask.model;

@@ -143,7 +143,9 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     // asked for events, never for an array; and what another maker signed is not for this one.
     if (x.lane == Lane::kPassing &&
         (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
-            dialect::holds_sealed(x.bench->body)))
+            (x.bench->document && dialect::holds_sealed(x.bench->body)) ||
+            (x.client->asks_stream_usage && x.is_stream && !x.wants_usage &&
+                x.voice->quirks.can_ask_stream_usage)))
         x.lane = Lane::kTranslated;
     // It would look for that one itself, among everybody's.
     if (x.kept != nullptr && !x.kept->lost.empty() && speak_alike(*x.client, *x.voice->dialect))

@@ -149,7 +149,9 @@ struct Exchange {
     bool leaves_open_ended = false;  ///< tools that the supplier runs stay behind, for a budget
     bool uses_functions = false;     ///< canon::Request::uses_functions, once translated
     std::string family;              ///< canon::Request::family
-    std::string echo;                ///< of the request, for the reply; once translated
+    /// What the request itself says that it costs (characters, images, searches); null: nothing.
+    std::unique_ptr<const canon::Usage> counted;
+    std::string echo;  ///< of the request, for the reply; once translated
     std::string model;
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished

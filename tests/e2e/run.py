@@ -103,7 +103,8 @@ def main():
     with stage.Stage(options.build.resolve()) as up:
         plan = {**up.plan(), "only": options.k}
         print("# Node, the official SDKs")
-        names = ["suite", "models", "tasks", "kept", "http2", "matrix", "errors", "moving", "quiet"]
+        names = ["suite", "models", "tasks", "media", "kept", "http2", "matrix", "errors",
+                 "moving", "quiet"]
         commands = [[node, str(HERE / f"node/{name}.mjs")] for name in names]
         commands.append([node, str(HERE / "frameworks/play.mjs")])
         if python:
