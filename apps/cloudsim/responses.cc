@@ -9,9 +9,6 @@
 namespace entrepot::cloudsim {
 namespace {
 
-/// What encrypted reasoning of this simulation begins with.
-constexpr std::string_view kSealed = "sim-sealed-";
-
 using canon::Meter;
 using json::Value;
 using json::Writer;
