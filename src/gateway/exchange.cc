@@ -19,7 +19,7 @@ OpenStream::OpenStream(net::ClientExchange&& from, std::unique_ptr<StreamLane> t
 OpenStream::~OpenStream() = default;
 
 void OpenStream::begin_pings(milliseconds idle) {
-    if (idle <= kPingAfter) return;
+    if (idle <= kPingAfter || lane->may_end_here()) return;
     idle_max = idle;
     upstream.set_idle_timeout(kPingAfter);
 }

@@ -548,7 +548,7 @@ std::span<const Exception> exceptions() {
         {kInvoke, kReply, "*", 10,
             "made by hand: without an id, a date, counts; one is a text completion for Messages"},
         {kInvoke, kStream, "*", 1, "Command's stream has no place for its id and the prompt"},
-        {kInvoke, kForms, "* started", 11, "the same"},
+        {kInvoke, kForms, "* started", 12, "the same"},
         {kInvoke, kForms, "*aside prompt", 8, "the same"},
         {kInvoke, kForms, "*id", 10, "the same"},
         {kInvoke, kForms, "* finished", 3, "another family's word for the end"},

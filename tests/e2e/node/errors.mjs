@@ -71,9 +71,9 @@ const FULL = {
 };
 const AGAIN = new Set(["rate_limit", "overloaded", "server"]);
 
-// At Oracle a model that is not there is one that the gateway may not see.
+// In Oracle's native chat a model that is not there is one that the gateway may not see.
 const meaningOf = (refusal, kind) =>
-  (refusal === "model_missing" && kind.startsWith("oci") ? "ours" : MEANING[refusal]);
+  (refusal === "model_missing" && kind.startsWith("oci-") ? "ours" : MEANING[refusal]);
 
 const familyOf = (client) => ["anthropic", "bedrock", "gemini"].find((name) =>
   client.name.startsWith(name)) ?? "openai";
@@ -83,7 +83,8 @@ function isHome(client, kind) {
   if (family === "bedrock") return ["bedrock", "bedrock_bearer"].includes(kind);
   if (family !== "openai") return kind.startsWith(family);
   return ["openai", "azure", "bedrock_mantle", "oci"].includes(kind) ||
-    (kind === "openai_compatible" && client.name !== "openai-responses");
+    (client.name !== "openai-responses" &&
+      ["openai_compatible", "vertex-llama", "vertex-mistral"].includes(kind));
 }
 
 function judge(client, kind, refusal, error) {

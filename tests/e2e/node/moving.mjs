@@ -1,7 +1,8 @@
 // A conversation of ten turns with thinking, tools and images that is answered by a supplier of
 // another kind at every turn, for each client dialect; and one without images, for those who see
-// none. The simulated suppliers verify it as the real ones do: thoughts signed by their maker alone,
-// legal ids, results paired with their calls, roles that alternate. E2E_PLAN as for matrix.mjs.
+// none. The simulated suppliers verify it as the real ones do: thoughts signed by their maker
+// alone, legal ids, results paired with their calls, roles that alternate. E2E_PLAN as for
+// matrix.mjs.
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand }
