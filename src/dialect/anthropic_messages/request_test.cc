@@ -362,7 +362,7 @@ TEST(AnthropicRequest, OwnRequestsComeBackWithEveryField) {
         R"({"role":"system","content":[{"type":"text","text":"late"}]}],)"
         R"("tools":[{"name":"f","input_schema":{},"defer_loading":true},{"type":"web_search_20250305","name":"web_search"}],"tool_choice":{"type":"auto","disable_parallel_tool_use":false},)"
         R"("thinking":{"type":"enabled","budget_tokens":2000,"display":"omitted"},"temperature":1.0,"top_k":4,"stop_sequences":[" "],)"
-        R"("output_config":{"effort":"high","format":{"type":"json_schema","schema":{}},"x":1},"metadata":{"user_id":"u","y":2},"service_tier":"standard_only","container":"c","dotted.name":3})";
+        R"("output_config":{"effort":"high","format":{"type":"json_schema","schema":{}},"x":1},"metadata":{"user_id":"u","y":2},"service_tier":"standard_only","container":"c","unheard_of":3})";
     const auto document = json::Document::parse(body);
     ASSERT_TRUE(document);
     const auto request = dialect().decode_request(*document, {});

@@ -197,7 +197,7 @@ TEST(ResponsesRequest, AWrongFieldIsNamed) {
     EXPECT_EQ(field_of(R"("input":"x","include":"all")"), "include");
     EXPECT_EQ(
         field_of(R"("input":"x","text":{"format":{"type":"json_schema"}})"), "text.format.schema");
-    EXPECT_EQ(field_of(R"("input":"x","include.":[])"), "include.");
+    EXPECT_EQ(field_of(R"("input":"x","include.":[])"), "include%2E");
     EXPECT_FALSE(decode("[]"));
     EXPECT_FALSE(decode(R"({"input":"x"})"));
 }
