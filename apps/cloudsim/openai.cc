@@ -325,11 +325,10 @@ private:
             return has_version;
         constexpr std::string_view kBefore = "/openai/deployments/";
         const std::string behind = fmt::format("/{}", call);
-        for (const std::string_view after :
-            {std::string_view("/chat/completions"), std::string_view("/embeddings"),
-                std::string_view(call.empty() ? "/chat/completions" : behind)}) {
-            if (!path.starts_with(kBefore) || !path.ends_with(after) ||
-                path.size() <= kBefore.size() + after.size())
+        for (const std::string_view after : {std::string_view("/chat/completions"),
+                 std::string_view("/embeddings"), std::string_view(behind)}) {
+            if ((call.empty() && after == behind) || !path.starts_with(kBefore) ||
+                !path.ends_with(after) || path.size() <= kBefore.size() + after.size())
                 continue;
             deployment = percent_decoded(
                 path.substr(kBefore.size(), path.size() - kBefore.size() - after.size()));

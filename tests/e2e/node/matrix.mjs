@@ -161,14 +161,6 @@ const SCENARIOS = {
     const out = await client.stream({ model, text: "Count.", output_tokens: 16 });
     complete(out, "length");
   },
-  async error(client, model) {
-    await sim.fail({ status: 429, retry_after_s: 7 });
-    const error = await client.whole({ model, text: "x" }).then(
-      () => assert.fail("no error was raised"), (raised) => raised);
-    const { status, exception } = client.statusOf(error);
-    assert.equal(status, 429, String(error));
-    assert.match(exception, /RateLimit|Throttl|ApiError/);
-  },
   async broken(client, model, kind) {
     // Past the first bytes of the text; who thinks unasked thinks before it.
     await sim.truncate({ after_events: kind === "cohere" ? 30 : 8 });
@@ -184,6 +176,15 @@ const SCENARIOS = {
     await assert.rejects(
       client.stream({ model, text: "Count to fifty.", signal: stop.signal, onPiece }));
     assert.ok(stop.signal.aborted, "it broke before it was cancelled");
+  },
+  // Last: an offer that was throttled rests, and the next request would wait for it.
+  async error(client, model) {
+    await sim.fail({ status: 429, retry_after_s: 1 });
+    const error = await client.whole({ model, text: "x" }).then(
+      () => assert.fail("no error was raised"), (raised) => raised);
+    const { status, exception } = client.statusOf(error);
+    assert.equal(status, 429, String(error));
+    assert.match(exception, /RateLimit|Throttl|ApiError/);
   },
 };
 
