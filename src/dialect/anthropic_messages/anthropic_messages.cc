@@ -49,6 +49,7 @@ const Dialect& vertex() {
         .name = kVertexName,
         .stream_content_type = "text/event-stream",
         .has_model_in_path = true,
+        .model_field = "",
         .own_headers = kVertexHeaders,
         .stateful_fields = kStatefulFields,
         .reply_id_prefix = "msg_vrtx_",
