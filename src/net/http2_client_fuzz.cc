@@ -112,6 +112,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Client pieces, whole;
     receive(pieces, text, piece, false);
     receive(whole, text, size, false);
+    pieces.speak();  // what was refused ends when the other side is told
+    whole.speak();
     const bool is_flooded = pieces.session->flaw() != whole.session->flaw();
     for (std::size_t i = 0; i < pieces.streams.size(); ++i) {
         Stream& one = *pieces.streams[i];
@@ -119,11 +121,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (one.is_head_done() && !other.is_head_done()) std::abort();
         // In pieces a flood is noticed sooner: then less has been read, and nothing else.
         const std::string told = one.tell();
-        if (is_flooded ? one.is_head_done() && !other.tell().starts_with(told)
-                       : told != other.tell() || one.end() != other.end())
-            std::abort();
+        const std::string at_once = other.tell();
+        if (is_flooded) {
+            if (one.is_head_done() && !at_once.starts_with(told)) std::abort();
+            continue;
+        }
+        if (one.end() != other.end()) std::abort();
+        // Of an answer that is broken (longer than it says) a part may have been read before.
+        const bool is_broken = one.end() != Http2ClientStream::End::kNone &&
+            one.end() != Http2ClientStream::End::kWhole;
+        if (is_broken ? !told.starts_with(at_once) : told != at_once) std::abort();
     }
-    pieces.speak();
-    whole.speak();
     return 0;
 }
