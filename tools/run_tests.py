@@ -213,7 +213,7 @@ def simulation(report, preset, full):
                    command + (["--full"] if full else []), timeout_s=7200)
 
 
-def fuzz(report, seconds_each, name_filter):
+def fuzz(report, seconds_each, explores, name_filter):
     programs = sorted(p for p in (BUILD / "fuzz").glob("**/*_fuzz")
                       if p.is_file() and os.access(p, os.X_OK) and (name_filter or "") in p.name)
 
@@ -227,7 +227,10 @@ def fuzz(report, seconds_each, name_filter):
         found.mkdir(parents=True, exist_ok=True)
         seeds = next(iter((ROOT / "src").glob(f"**/{program.name}_seeds")), None)
         command = [str(program), f"-max_total_time={seconds_each}", "-rss_limit_mb=4096",
-                   "-timeout=10", "-print_final_stats=1", f"-artifact_prefix={found}/", str(corpus)]
+                   "-timeout=10", "-print_final_stats=1", f"-artifact_prefix={found}/"]
+        if not explores:
+            command.append("-seed=1")  # a change is judged by what it changed, not by luck
+        command.append(str(corpus))
         return run(f"fuzz {program.name}", command + ([str(seeds)] if seeds else []),
                    environment)
 
@@ -260,7 +263,8 @@ def main():
             simulation(report, "release", options.full)
     if everything or "fuzz" in options.k:
         if build(report, "fuzz", ["fuzzers"]):
-            fuzz(report, 60 if options.full else 5, options.k.removesuffix("fuzz").rstrip("_"))
+            fuzz(report, 60 if options.full else 5, options.full,
+                 options.k.removesuffix("fuzz").rstrip("_"))
     if options.full:
         if options.k.lower() in "splits":
             splits(report)

@@ -112,8 +112,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Client pieces, whole;
     receive(pieces, text, piece, false);
     receive(whole, text, size, false);
-    pieces.speak();  // what was refused ends when the other side is told
-    whole.speak();
+    for (Client* client : {&pieces, &whole}) {
+        client->speak();  // what was refused ends when the other side is told
+        if (client->session->is_over()) client->session->lose();
+    }
     const bool is_flooded = pieces.session->flaw() != whole.session->flaw();
     for (std::size_t i = 0; i < pieces.streams.size(); ++i) {
         Stream& one = *pieces.streams[i];
