@@ -163,7 +163,7 @@ private:
         if (is_own_) return {};
         if (turns_.empty()) {
             if (system_.empty()) {
-                return Losses::refuse("messages", "no turn holds anything that is not blank");
+                return losses_.refuse("messages", "no turn holds anything that is not blank");
             }
             ENTREPOT_TRY_DO(losses_.of_answer("messages",
                 "a request needs a turn of the user there, and this one has system prompts alone"));
@@ -298,7 +298,7 @@ private:
         }
         const auto document = json::Document::parse(body.arguments);
         if (!document || !document->root().is_object()) {
-            return Losses::refuse(turn_path() + ".tool_calls.function.arguments",
+            return losses_.refuse(turn_path() + ".tool_calls.function.arguments",
                 fmt::format("the call '{}' of '{}' needs a JSON object, and has {}", body.id,
                     body.name, excerpt(body.arguments, 60)));
         }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "canon/request.h"
-#include "dialect/anthropic_messages/losses.h"
+#include "dialect/losses.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {

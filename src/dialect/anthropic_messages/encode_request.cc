@@ -11,7 +11,6 @@
 
 #include "base/text.h"
 #include "dialect/anthropic_messages/encode_messages.h"
-#include "dialect/anthropic_messages/losses.h"
 #include "dialect/anthropic_messages/names.h"
 #include "dialect/claude.h"
 #include "dialect/closed_schema.h"
@@ -43,7 +42,7 @@ public:
         : request_(request),
           target_(target),
           seller_(seller),
-          losses_(target.on_lossy),
+          losses_(target.on_lossy, "Anthropic Messages"),
           is_own_(request.origin == kName) {}
 
     Result<EncodedRequest> run() {
@@ -135,14 +134,14 @@ private:
         return {};
     }
 
-    static Status check_tool_name(const std::string& name, const std::string& path) {
+    Status check_tool_name(const std::string& name, const std::string& path) const {
         const bool is_good = std::ranges::all_of(name, [](char c) {
             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                 c == '_' || c == '-';
         });
         if (is_good && !name.empty() && name.size() <= kToolNameBytesMax) return {};
         // A name of our own would have to be translated back in every answer and every later turn.
-        return Losses::refuse(path + ".name",
+        return losses_.refuse(path + ".name",
             fmt::format("'{}' is not of 1 to {} letters, digits, '_' and '-'", excerpt(name, 60),
                 kToolNameBytesMax));
     }
@@ -167,13 +166,13 @@ private:
         if (is_own_) return tool.parameters;
         const auto document = json::Document::parse(tool.parameters);
         if (!document || !document->root().is_object()) {
-            return Losses::refuse(path + ".parameters", "a tool's schema is a JSON object");
+            return losses_.refuse(path + ".parameters", "a tool's schema is a JSON object");
         }
         const json::Value& schema = document->root();
         const json::Value& type = schema["type"];
         if (type.string() == "object") return tool.parameters;
         if (!type.is_null()) {
-            return Losses::refuse(path + ".parameters.type",
+            return losses_.refuse(path + ".parameters.type",
                 fmt::format("a tool's input is an object, not {}", excerpt(type.raw(), 40)));
         }
         // Others take it as said that the input is an object; this supplier wants it written.
@@ -350,7 +349,7 @@ private:
                 "JSON of any shape cannot be demanded there; give a json_schema"));
         }
         if (has_format && request_.format->schema.empty()) {
-            return Losses::refuse("response_format.json_schema.schema", "it is needed there");
+            return losses_.refuse("response_format.json_schema.schema", "it is needed there");
         }
         if (has_format && !request_.format->description.empty()) {
             ENTREPOT_TRY_DO(losses_.of_hint(

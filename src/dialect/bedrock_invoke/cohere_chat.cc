@@ -88,7 +88,7 @@ public:
     Status read() {
         for (const Item& item : request_.items) ENTREPOT_TRY_DO(read_item(item));
         if (entries_.empty() || entries_.back().role != "USER")
-            return Losses::refuse(
+            return losses_.refuse(
                 "messages", "a request to this model ends with a text of the user");
         return {};
     }

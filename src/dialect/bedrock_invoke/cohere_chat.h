@@ -4,8 +4,8 @@
 
 #include "base/result.h"
 #include "canon/request.h"
-#include "dialect/bedrock_invoke/losses.h"
 #include "dialect/dialect.h"
+#include "dialect/losses.h"
 #include "json/value.h"
 
 // Command R by its maker's first chat API: a message, the history beside it, a preamble.

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "canon/request.h"
-#include "dialect/bedrock_invoke/losses.h"
 #include "dialect/dialect.h"
+#include "dialect/losses.h"
 
 // What a request says in the headers of InvokeModel, where Converse has fields of the body:
 // guardrail, latency, tier. In canon they are Converse's fields, so both operations meet there.

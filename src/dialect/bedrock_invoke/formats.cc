@@ -314,9 +314,9 @@ Result<std::string> bedrock_messages(
         if (key == "model" || key == "stream" || key == "anthropic_version") continue;
         for (std::size_t i = 0; key == "tools" && i < member.value.items().size(); ++i)
             if (is_foreign && is_run_by_anthropic(member.value.items()[i]["type"].string()))
-                return Losses::refuse(fmt::format("tools[{}]", i), "only Anthropic runs this tool");
+                return losses.refuse(fmt::format("tools[{}]", i), "only Anthropic runs this tool");
         if (is_foreign && (key == "container" || key == "mcp_servers"))
-            return Losses::refuse(key, "it is kept, or run, by Anthropic itself");
+            return losses.refuse(key, "it is kept, or run, by Anthropic itself");
         writer.member_raw(key, member.value.raw());
     }
     writer.end_object();

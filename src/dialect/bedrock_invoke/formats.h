@@ -5,8 +5,8 @@
 
 #include "base/result.h"
 #include "dialect/bedrock_invoke/family.h"
-#include "dialect/bedrock_invoke/losses.h"
 #include "dialect/dialect.h"
+#include "dialect/losses.h"
 #include "json/value.h"
 
 // Between a delegate's own bodies and what InvokeModel makes of them: members that stand elsewhere

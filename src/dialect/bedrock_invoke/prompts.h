@@ -5,8 +5,8 @@
 #include "base/result.h"
 #include "canon/request.h"
 #include "dialect/bedrock_invoke/family.h"
-#include "dialect/bedrock_invoke/losses.h"
 #include "dialect/dialect.h"
+#include "dialect/losses.h"
 #include "json/value.h"
 
 // Families whose request is one text (see `PromptFormat`), and how a conversation becomes one.

@@ -8,9 +8,9 @@
 #include "dialect/bedrock_invoke/envelope.h"
 #include "dialect/bedrock_invoke/family.h"
 #include "dialect/bedrock_invoke/formats.h"
-#include "dialect/bedrock_invoke/losses.h"
 #include "dialect/bedrock_invoke/prompts.h"
 #include "dialect/bedrock_invoke/titan_embed.h"
+#include "dialect/losses.h"
 
 namespace entrepot::dialect::bedrock_invoke {
 namespace {
@@ -83,7 +83,7 @@ public:
         : delegates_(delegates),
           family_(family_for(request.family, target.model_id)),
           target_(target),
-          losses_(target.on_lossy),
+          losses_(target.on_lossy, "Bedrock's InvokeModel"),
           is_home_(family_named(request.family) == family_) {}
 
     Result<EncodedRequest> run(const canon::Request& given) {
@@ -103,7 +103,7 @@ private:
         const bool makes_vectors =
             family_ == Family::kCohereEmbed || family_ == Family::kTitanEmbed;
         if (makes_vectors != (request.task == canon::Task::kEmbed))
-            return Losses::refuse("model",
+            return losses_.refuse("model",
                 fmt::format(
                     "'{}' cannot {}", excerpt(target_.model_id), canon::task_words(request.task)));
         switch (family_) {
@@ -127,10 +127,10 @@ private:
                 return encoded;
             }
             case Family::kNone:
-                return Losses::refuse("model",
+                return losses_.refuse("model",
                     fmt::format("'{}' is no model for conversations", excerpt(target_.model_id)));
             case Family::kUnknown:
-                return Losses::refuse("model",
+                return losses_.refuse("model",
                     fmt::format("'{}' does not say whose model it is, so the format of its body is "
                                 "not known; reach it by Converse",
                         excerpt(target_.model_id)));
@@ -149,7 +149,7 @@ private:
     }
 
     /// Bedrock's Claude fetches nothing and has no files of its clients'.
-    static Status check_media(const std::vector<canon::Item>& items) {
+    Status check_media(const std::vector<canon::Item>& items) const {
         for (const canon::Item& item : items) {
             if (const auto* result = std::get_if<canon::ToolResult>(&item.body))
                 ENTREPOT_TRY_DO(check_media(result->content));
@@ -157,7 +157,7 @@ private:
             if (media != nullptr &&
                 (media->source == canon::Media::Source::kUrl ||
                     media->source == canon::Media::Source::kFileId))
-                return Losses::refuse(fmt::format("messages[{}].content", item.turn),
+                return losses_.refuse(fmt::format("messages[{}].content", item.turn),
                     "Bedrock fetches no media for Claude; send them in base64");
         }
         return {};

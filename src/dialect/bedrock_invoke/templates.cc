@@ -95,14 +95,14 @@ public:
         if (is_prompt && request_.family == family_name(family_)) return raw();
         ENTREPOT_TRY_DO(collect());
         if (is_prompt && is_templated(system_ + text_of_turns()))
-            return Losses::refuse("prompt",
+            return losses_.refuse("prompt",
                 fmt::format("it is written in the template of another family of models ({})",
                     request_.family));
         const Template* row = template_of(family_, model_id_);
         // A prompt is a prompt, but for a model that refuses one without its own turns.
         if (is_prompt && family_ != Family::kClaudeText) return text_of_turns();
         if (row == nullptr)
-            return Losses::refuse("messages",
+            return losses_.refuse("messages",
                 fmt::format("how a conversation becomes a prompt of '{}' is not documented; "
                             "reach the model by Converse",
                     excerpt(model_id_)));
@@ -154,7 +154,7 @@ private:
         if (!request_.tools.empty())
             ENTREPOT_TRY_DO(losses_.of_answer("tools", "the model's prompt is one text"));
         if (turns_.empty())
-            return Losses::refuse("messages", "they hold no text that could be a prompt");
+            return losses_.refuse("messages", "they hold no text that could be a prompt");
         return {};
     }
 
@@ -176,12 +176,12 @@ private:
                 check(row, fmt::format("messages[{}].content", turn.number), turn.text));
         if (!row.has_turns) {
             if (turns_.size() > 1 || turns_[0].role != Role::kUser || !system_.empty())
-                return Losses::refuse("messages",
+                return losses_.refuse("messages",
                     fmt::format("'{}' takes one text of the user by InvokeModel; reach it by "
                                 "Converse",
                         excerpt(model_id_)));
         } else if (turns_[0].role != Role::kUser) {
-            return Losses::refuse("messages[0].role", "the user begins there");
+            return losses_.refuse("messages[0].role", "the user begins there");
         }
         std::string out(row.begin);
         std::string system = system_;
@@ -213,10 +213,10 @@ private:
             !row.system_after.empty();
     }
 
-    static Status check(const Template& row, std::string_view field, std::string_view text) {
+    Status check(const Template& row, std::string_view field, std::string_view text) const {
         const std::string_view mark = mark_in(row, text);
         if (mark.empty()) return {};
-        return Losses::refuse(field,
+        return losses_.refuse(field,
             fmt::format("it holds '{}', which begins or ends a turn of this model's prompt",
                 excerpt(mark)));
     }

@@ -20,7 +20,7 @@ public:
         // Of a thought that stayed behind.
         if (!is_own_) std::erase_if(messages_, [](const Message& m) { return m.is_empty(); });
         if (messages_.empty())
-            return Losses::refuse("messages", "they hold nothing that can be sent");
+            return losses_.refuse("messages", "they hold nothing that can be sent");
         writer.key("messages").begin_array();
         for (const Message& message : messages_) put(writer, message);
         writer.end_array();

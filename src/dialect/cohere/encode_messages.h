@@ -1,7 +1,7 @@
 #pragma once
 
 #include "canon/request.h"
-#include "dialect/cohere/losses.h"
+#include "dialect/losses.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::cohere {

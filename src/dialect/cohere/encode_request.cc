@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "dialect/cohere/encode_messages.h"
-#include "dialect/cohere/losses.h"
 #include "dialect/cohere/parts.h"
 #include "dialect/losses.h"
 
@@ -32,7 +31,7 @@ public:
     Encoder(const canon::Request& request, const EncodeTarget& target)
         : request_(request),
           target_(target),
-          losses_(target.on_lossy),
+          losses_(target.on_lossy, "Cohere"),
           is_own_(request.origin == kName) {}
 
     Result<EncodedRequest> run() {

@@ -55,7 +55,7 @@ double number(const canon::NumberText& text) {
 class Encoder {
 public:
     Encoder(const canon::Request& request, const EncodeTarget& target)
-        : request_(request), target_(target), losses_(target.on_lossy) {}
+        : request_(request), target_(target), losses_(target.on_lossy, "Oracle's native chat") {}
 
     Result<EncodedRequest> run() {
         return in_envelope(request_, target_, "COHERE", losses_,
@@ -76,7 +76,7 @@ private:
         const bool ends_well =
             !entries_.empty() && (entries_.back().role == "USER" || entries_.back().role == "TOOL");
         if (!ends_well)
-            return Losses::refuse(
+            return losses_.refuse(
                 "messages", "in this format a request ends with the user's words or with results");
         const Entry last = std::move(entries_.back());
         entries_.pop_back();
@@ -197,7 +197,7 @@ private:
         const auto call =
             std::ranges::find(calls_, result.call_id, &std::pair<std::string, std::string>::first);
         if (call == calls_.end())
-            return Losses::refuse(path_of(item) + ".tool_call_id",
+            return losses_.refuse(path_of(item) + ".tool_call_id",
                 "a result stands beside its call there, and no such call came before it");
         if (result.is_error)
             ENTREPOT_TRY_DO(losses_.of_hint(
@@ -278,7 +278,7 @@ private:
         const auto check = [&](std::string_view field,
                                const std::optional<canon::NumberText>& penalty) -> Status {
             if (!penalty || (number(*penalty) >= 0 && number(*penalty) <= 1)) return {};
-            return Losses::refuse(
+            return losses_.refuse(
                 field, fmt::format("it goes from 0 to 1 there, and is {}", *penalty));
         };
         ENTREPOT_TRY_DO(check("frequency_penalty", request_.frequency_penalty));

@@ -26,7 +26,7 @@ double number(const canon::NumberText& text) {
 class Encoder {
 public:
     Encoder(const canon::Request& request, const EncodeTarget& target)
-        : request_(request), target_(target), losses_(target.on_lossy) {}
+        : request_(request), target_(target), losses_(target.on_lossy, "Oracle's native chat") {}
 
     Result<EncodedRequest> run() {
         return in_envelope(request_, target_, "COHEREV2", losses_,
@@ -45,7 +45,7 @@ private:
     Status write(json::Writer& writer) {
         for (const Item& item : request_.items) ENTREPOT_TRY_DO(add(item));
         if (messages_.empty())
-            return Losses::refuse("messages", "they hold nothing that can be sent");
+            return losses_.refuse("messages", "they hold nothing that can be sent");
         writer.key("messages").begin_array();
         for (const Message& message : messages_) put(writer, message);
         writer.end_array();
@@ -241,7 +241,7 @@ private:
         const auto check = [&](std::string_view field,
                                const std::optional<canon::NumberText>& penalty) -> Status {
             if (!penalty || (number(*penalty) >= 0 && number(*penalty) <= 1)) return {};
-            return Losses::refuse(
+            return losses_.refuse(
                 field, fmt::format("it goes from 0 to 1 there, and is {}", *penalty));
         };
         ENTREPOT_TRY_DO(check("frequency_penalty", request_.frequency_penalty));

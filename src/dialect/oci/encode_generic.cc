@@ -25,7 +25,7 @@ std::string text_part(std::string_view text) {
 class Encoder {
 public:
     Encoder(const canon::Request& request, const EncodeTarget& target)
-        : request_(request), target_(target), losses_(target.on_lossy) {}
+        : request_(request), target_(target), losses_(target.on_lossy, "Oracle's native chat") {}
 
     Result<EncodedRequest> run() {
         return in_envelope(request_, target_, "GENERIC", losses_,
@@ -47,7 +47,7 @@ private:
         for (const Item& item : request_.items) ENTREPOT_TRY_DO(add(item));
         show_held();
         if (messages_.empty())
-            return Losses::refuse("messages", "they hold nothing that can be sent");
+            return losses_.refuse("messages", "they hold nothing that can be sent");
         writer.key("messages").begin_array();
         for (const Message& message : messages_) put(writer, message);
         writer.end_array();

@@ -15,7 +15,7 @@
 #include "canon/request.h"
 #include "canon/usage.h"
 #include "dialect/dialect.h"
-#include "dialect/oci/losses.h"
+#include "dialect/losses.h"
 #include "json/value.h"
 #include "json/writer.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/result.h"
 #include "canon/request.h"
-#include "dialect/openai_responses/losses.h"
+#include "dialect/losses.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_responses {

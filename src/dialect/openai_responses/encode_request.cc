@@ -8,7 +8,6 @@
 
 #include "dialect/losses.h"
 #include "dialect/openai_responses/encode_items.h"
-#include "dialect/openai_responses/losses.h"
 #include "dialect/openai_responses/names.h"
 #include "dialect/tools.h"
 
@@ -43,7 +42,7 @@ public:
     Encoder(const canon::Request& request, const EncodeTarget& target)
         : request_(request),
           target_(target),
-          losses_(target.on_lossy),
+          losses_(target.on_lossy, "OpenAI Responses"),
           writer_(encoded_.body),
           is_own_(request.origin == kName) {}
 
