@@ -257,6 +257,17 @@ void expect_carried(const std::vector<canon::Event>& seen, const std::string& wh
         std::string bytes;
         for (const canon::Event& event : events) encoder->add(event, bytes);
         const auto back = dialect::decode_all(*chat, form, bytes);
+        // A background answer that is still to come, or vectors: nothing that a chat could end
+        // with.
+        const bool says_nothing = std::ranges::none_of(events, [](const canon::Event& e) {
+            return std::holds_alternative<canon::PartStarted>(e) ||
+                std::holds_alternative<canon::Finished>(e) ||
+                std::holds_alternative<canon::Failed>(e);
+        });
+        if (says_nothing && form == ReplyForm::kStream) {
+            EXPECT_FALSE(back) << where;
+            continue;
+        }
         ASSERT_TRUE(back) << where << back.error().message << bytes.substr(0, 400);
         // A whole body is an answer or an error; a stream can be the one and then the other.
         const bool is_error_body = has_failed && form == ReplyForm::kWhole;

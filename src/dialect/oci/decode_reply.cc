@@ -58,6 +58,7 @@ public:
         events_->emplace_back(canon::Failed{std::move(failure)});
     }
     [[nodiscard]] bool is_over() const { return is_over_; }
+    [[nodiscard]] bool has_choices() const { return !choices_.empty(); }
     /// Every choice that began has its finish reason, and there was one.
     [[nodiscard]] bool is_answered() const {
         return !choices_.empty() &&
@@ -465,6 +466,8 @@ private:
             if (reader_.is_over()) return {};
             if (!event.has_data) continue;
             if (trim(event.data) == "[DONE]") {
+                is_broken_ = !reader_.has_choices();
+                if (is_broken_) return malformed("has no answer before its [DONE]");
                 reader_.end();
                 continue;
             }

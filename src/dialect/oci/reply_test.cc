@@ -284,6 +284,7 @@ TEST(OciReply, AStreamWithoutAFinishIsBrokenAndAnErrorInsideItIsTheSuppliers) {
         false);
     EXPECT_FALSE(read(generic(), ReplyForm::kStream, cut, cut.size()).status);
     EXPECT_FALSE(read(generic(), ReplyForm::kStream, "data: {\"index\":0,\n\n", 99).status);
+    EXPECT_FALSE(read(cohere(), ReplyForm::kStream, "data: [DONE]\n\n", 99).status);
     const canon::Reply failed = streamed(generic(),
         stream_of({R"({"index":0,"message":{"content":[{"type":"TEXT","text":"a"}]}})",
                       R"({"code":"TooManyRequests","message":"slow down"})"},

@@ -77,6 +77,7 @@ public:
     /// The supplier said that the reply is complete.
     void end(std::vector<Event>& events);
     [[nodiscard]] bool has_failed() const { return has_failed_; }
+    [[nodiscard]] bool has_choices() const { return !choices_.empty(); }
     /// Every choice that began has its finish reason, and there was one.
     [[nodiscard]] bool is_answered() const {
         return !choices_.empty() &&
@@ -427,6 +428,9 @@ private:
         for (const framing::SseEvent& event : parsed_) {
             if (is_done_ || reader_.has_failed()) return {};
             if (trim(event.data) == "[DONE]") {
+                is_broken_ = !reader_.has_choices() && !reader_.has_failed();
+                if (is_broken_)
+                    return broken("the supplier's stream has no answer before its [DONE]", {});
                 is_done_ = true;
                 reader_.end(events);
                 continue;

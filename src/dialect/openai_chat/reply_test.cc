@@ -150,10 +150,18 @@ TEST(ChatReply, TheTierThatServedIsReportedWithTheUsage) {
         "flex");
     // Groq's word stays its own here; the chunk with the usage need not repeat it.
     EXPECT_EQ(tier_of(ReplyForm::kStream,
-                  "data: {\"id\":\"1\",\"service_tier\":\"on_demand\",\"choices\":[]}\n\n"
+                  "data: {\"id\":\"1\",\"service_tier\":\"on_demand\",\"choices\":[{\"index\":0,"
+                  "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
                   "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"
                   "data: [DONE]\n\n"),
         "on_demand");
+}
+
+TEST(ChatReply, AStreamWithoutAnyChoiceIsNoAnswerThoughItSaysThatItIsDone) {
+    EXPECT_FALSE(decode(ReplyForm::kStream, "data: [DONE]\n\n"));
+    EXPECT_FALSE(decode(ReplyForm::kStream,
+        "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"
+        "data: [DONE]\n\n"));
 }
 
 // As the native lane forgives it: a server's clock in its events, printed at a fixed width.
