@@ -65,32 +65,6 @@ void hash_item(const Item& item, PromptHash& hash) {
     }
 }
 
-void hash_prompt(const Request& request, RequestFacts& facts) {
-    PromptHash hash;
-    for (const Tool& tool : request.tools) {
-        hash.add(tool.name);
-        hash.add(tool.description);
-        hash.add(tool.parameters);
-    }
-    // The last answer of the model and what led to it: where the turn before this one ended.
-    std::size_t last_answer = request.items.size();
-    for (std::size_t i = 0; i < request.items.size(); ++i)
-        if (request.items[i].role == Role::kAssistant &&
-            (i == 0 || request.items[i - 1].role != Role::kAssistant))
-            last_answer = i;
-    bool is_opening = true;
-    for (std::size_t i = 0; i < request.items.size(); ++i) {
-        const Item& item = request.items[i];
-        if (is_opening && !is_instruction(item)) {
-            is_opening = false;
-            if (i > 0) facts.opening_hash = hash.digest();
-        }
-        if (i == last_answer && i > 0) facts.parent_hash = hash.digest();
-        hash_item(item, hash);
-    }
-    facts.prompt_hash = hash.digest();
-}
-
 void count_media(const Media& media, RequestFacts& facts) {
     const auto bytes = static_cast<std::int64_t>(media.data.size());
     const bool is_here =
@@ -216,9 +190,34 @@ void read_facts(const Request& request, std::size_t body_bytes,
     facts.is_stored = request.store.value_or(false);
     if (const auto* embed = std::get_if<Embed>(&request.work)) count_embed(*embed, facts);
     if (const auto* pieces = std::get_if<Piecework>(&request.work)) count_pieces(*pieces, facts);
-    if (request.task == Task::kConverse) hash_prompt(request, facts);
     // Counting runs nothing.
     if (is_free(request.task)) facts.open_ended_field = {};
+}
+
+void hash_prompt(const Request& request, RequestFacts& facts) {
+    PromptHash hash;
+    for (const Tool& tool : request.tools) {
+        hash.add(tool.name);
+        hash.add(tool.description);
+        hash.add(tool.parameters);
+    }
+    // The last answer of the model and what led to it: where the turn before this one ended.
+    std::size_t last_answer = request.items.size();
+    for (std::size_t i = 0; i < request.items.size(); ++i)
+        if (request.items[i].role == Role::kAssistant &&
+            (i == 0 || request.items[i - 1].role != Role::kAssistant))
+            last_answer = i;
+    bool is_opening = true;
+    for (std::size_t i = 0; i < request.items.size(); ++i) {
+        const Item& item = request.items[i];
+        if (is_opening && !is_instruction(item)) {
+            is_opening = false;
+            if (i > 0) facts.opening_hash = hash.digest();
+        }
+        if (i == last_answer && i > 0) facts.parent_hash = hash.digest();
+        hash_item(item, hash);
+    }
+    facts.prompt_hash = hash.digest();
 }
 
 }  // namespace entrepot::canon

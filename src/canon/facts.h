@@ -83,6 +83,9 @@ struct RequestFacts {
 void read_facts(const Request& request, std::size_t body_bytes,
     std::span<const std::string_view> stateful, RequestFacts& facts);
 
+/// The hashes of a conversation's prefixes, for whoever has a choice to make by them.
+void hash_prompt(const Request& request, RequestFacts& facts);
+
 /// Whether the supplier runs that tool, as often as it likes and billed apart.
 [[nodiscard]] bool is_open_ended(const Tool& tool);
 

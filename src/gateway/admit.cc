@@ -112,6 +112,10 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
     }
     x.family = bench.canonical->family;
     canon::read_facts(*bench.canonical, bench.body.size(), x.client->stateful_fields, bench.facts);
+    // Where one offer is all there is, nobody asks where the prompt's prefix is warm.
+    if (bench.facts.task == canon::Task::kConverse &&
+        x.state->table.of_model(bench.facts.model).size() > 1)
+        canon::hash_prompt(*bench.canonical, bench.facts);
     if (bench.facts.model.empty())
         return fail_field(ErrorCode::kInvalidField, "model",
             "'model' is missing; it must be the name of a model");

@@ -83,7 +83,7 @@ TEST(Json, ZerosInFrontOfANumberAreForgivenWhereAskedAndNotWrittenOn) {
 }
 
 TEST(Json, WhatMustBeEscapedIsEscapedWhereverItStands) {
-    for (std::size_t length = 0; length < 70; ++length) {
+    for (std::size_t length = 0; length < 200; length += length < 70 ? 1 : 31) {
         for (std::size_t at = 0; at <= length; ++at) {
             for (int byte = 0; byte < 0x80; ++byte) {
                 std::string text(length, 'a');

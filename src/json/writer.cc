@@ -61,10 +61,14 @@ void append_quoted(std::string& out, std::string_view text) {
     out += '"';
     const char* plain = text.data();  // start of the run not yet copied
     const char* const end = plain + text.size();
-    bool has_high_bytes = false;  // they pass as they are
     for (;;) {
-        const char* const at = find_special(plain, end, has_high_bytes);
-        out.append(plain, at);
+        const char* at = plain;
+        const std::size_t before = out.size();
+        out.resize_and_overwrite(
+            before + static_cast<std::size_t>(end - plain), [&](char* bytes, std::size_t) {
+                at = copy_to_special(bytes + before, plain, end);
+                return before + static_cast<std::size_t>(at - plain);
+            });
         if (at == end) break;
         plain = at + 1;
         switch (const auto c = static_cast<unsigned char>(*at)) {
