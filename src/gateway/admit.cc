@@ -3,6 +3,7 @@
 
 #include "auth/credential.h"
 #include "base/text.h"
+#include "gateway/failure.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -123,10 +124,10 @@ Status Worker::read_request(Exchange& x, const Door& door, const net::ServerRequ
 }
 
 Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest& request) {
-    if (request.method != "POST")
-        return fail(ErrorCode::kMethodNotAllowed,
-            fmt::format("{} is not allowed at {}; use POST", excerpt(request.method),
-                excerpt(request.path)));
+    if (request.method != "POST") {
+        x.allow = methods_of(door.operation);
+        return std::unexpected(not_allowed(request.method, request.path, x.allow));
+    }
     ENTREPOT_TRY_DO(admit(x, request, request.body));
     Workbench& bench = *x.bench;
     bench.body = std::move(request.body);

@@ -16,6 +16,11 @@ enum class Operation : std::uint8_t {
     kPass,      ///< the rest of a supplier's API: passthrough.h
 };
 
+/// As `allow` lists them.
+[[nodiscard]] constexpr std::string_view methods_of(Operation operation) {
+    return operation == Operation::kModels ? "GET, HEAD" : "POST";
+}
+
 /// What a path leads to, and what it says.
 struct Door {
     Operation operation = Operation::kGenerate;

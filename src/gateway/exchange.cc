@@ -52,6 +52,8 @@ bool OpenStream::take(Wake wake) {
     return true;
 }
 
+bool OpenStream::is_last() const { return broken.has_value() && (is_over || lane->is_complete()); }
+
 void ReplyNames::add(const canon::Event& event) {
     const auto note = [this](std::string id) {
         if (!id.empty() && (items.empty() || items.back() != id)) items.push_back(std::move(id));

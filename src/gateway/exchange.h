@@ -116,6 +116,8 @@ struct OpenStream {
     void begin_pings(milliseconds idle);
     /// The supplier's body is over, and nothing was wrong with it.
     [[nodiscard]] bool ends_well() const { return is_over && broken.has_value(); }
+    /// Nothing that the client gets can follow `out`.
+    [[nodiscard]] bool is_last() const;
 
     net::ClientExchange upstream;
     std::unique_ptr<StreamLane> lane;
@@ -153,6 +155,7 @@ struct Exchange {
     std::unique_ptr<const canon::Usage> counted;
     std::string echo;  ///< of the request, for the reply; once translated
     std::string model;
+    std::string_view allow;            ///< the methods that its path takes, once one was refused
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished
     std::uint64_t length_key = 0;

@@ -126,6 +126,13 @@ canon::Failure carried_to(const dialect::Dialect& client, canon::Failure stated)
     return stated;
 }
 
+Error not_allowed(std::string_view method, std::string_view path, std::string_view allow) {
+    return Error{ErrorCode::kMethodNotAllowed,
+        fmt::format("{} is not allowed at {}; use {}", excerpt(method), excerpt(path),
+            allow.substr(0, allow.find(','))),
+        {}, {}};
+}
+
 Error error_of(const canon::Failure& stated) {
     return Error{code_of(stated, stated.status),
         fmt::format(

@@ -24,6 +24,10 @@ inline constexpr std::string_view kNoAccount =
 /// nothing there, and what it thinks of our account is nobody's business.
 [[nodiscard]] canon::Failure carried_to(const dialect::Dialect& client, canon::Failure stated);
 
+/// The path is right and the method is not; `allow` lists those that are.
+[[nodiscard]] Error not_allowed(
+    std::string_view method, std::string_view path, std::string_view allow);
+
 /// A supplier's own failure under a 200, as an error of ours.
 [[nodiscard]] Error error_of(const canon::Failure& stated);
 

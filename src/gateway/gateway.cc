@@ -165,12 +165,12 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     };
     self.cores.start([&](Core& core) {
         PerCore& here = self.per_core[core.index()];
+        here.scope = std::make_unique<Scope>(core);
         here.worker = std::make_unique<Worker>(core, *self.states, *self.port, self.limiters,
             *here.metrics, self.access_log.get(), self.is_draining, *self.credentials, *self.kept,
-            take_out, watch);
+            *here.scope, take_out, watch);
         here.server = std::make_unique<net::HttpServer>(core, std::move(listeners[core.index()]),
             *here.worker, server_options(settings), self.tls ? &*self.tls : nullptr);
-        here.scope = std::make_unique<Scope>(core);
         if (core.index() == 0) {
             here.scope->spawn(keep_books(core, *self.books, here.scope->token()));
             here.scope->spawn(here.worker->keep_watch(here.scope->token()));

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "catalog/model_date.h"
+#include "gateway/failure.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -36,9 +37,7 @@ std::optional<canon::ListedModel> listed(const Exchange& x, const std::string& n
 Result<std::string> Worker::list_models(
     const Exchange& x, const Door& door, const net::ServerRequest& request) {
     if (request.method != "GET" && request.method != "HEAD")
-        return fail(ErrorCode::kMethodNotAllowed,
-            fmt::format("{} is not allowed at {}; use GET", excerpt(request.method),
-                excerpt(request.path)));
+        return std::unexpected(not_allowed(request.method, request.path, x.allow));
     if (door.model) {
         if (const auto model = listed(x, *door.model)) return x.client->write_model(*model);
         std::vector<std::string> names;
@@ -60,6 +59,7 @@ Co<void> Worker::serve_models(
     Door door, net::ServerRequest& request, net::ResponseWriter& response) {
     Exchange x = begin_exchange(*door.dialect);
     x.bench = take_bench();
+    x.allow = methods_of(door.operation);
     const Status admitted = admit(x, request, request.body);
     Result<std::string> body =
         admitted ? list_models(x, door, request) : std::unexpected(admitted.error());

@@ -8,6 +8,31 @@
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
+namespace {
+
+constexpr milliseconds kTailTimeMax{1'000};
+constexpr std::size_t kTailBytesMax = 16 * 1024;
+
+/// Reads what still comes of a body whose answer is complete: nearly always its end, and nothing
+/// else. A supplier that goes on loses its connection.
+Co<void> see_out(Core& core, net::ClientExchange upstream) {
+    const Deadline end = core.after(kTailTimeMax);
+    upstream.set_cancel(nullptr);  // the request is gone
+    upstream.set_idle_timeout(kTailTimeMax);
+    std::size_t bytes = 0;
+    Wake wake;
+    while (bytes <= kTailBytesMax && !end.passed(core.now())) {
+        const Result<std::optional<std::string_view>> piece = upstream.try_read_body(wake);
+        if (!piece || (*piece && (*piece)->empty())) co_return;
+        wake = {};
+        if (*piece)
+            bytes += (*piece)->size();
+        else
+            wake = co_await upstream.wait_body();
+    }
+}
+
+}  // namespace
 
 std::unique_ptr<StreamLane> Worker::lane_of(const Exchange& x) {
     const dialect::Dialect& from = *x.voice->dialect;
@@ -69,11 +94,12 @@ Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
     begin_stream(x, response);
     for (;;) {
         if (!books_first(x)) co_await settle(x);
-        if (stream.ends_well())
+        const bool is_last = stream.is_last();
+        if (is_last)
             stream.wrote = co_await response.finish(stream.out);
         else if (!stream.out.empty())
             stream.wrote = co_await response.write(stream.out);
-        if (stream.is_over || !stream.wrote || !stream.broken) break;
+        if (is_last || !stream.wrote || !stream.broken) break;
         Wake wake;
         while (!stream.take(wake)) wake = co_await stream.upstream.wait_body();
     }
@@ -98,9 +124,7 @@ void Worker::begin_stream(Exchange& x, net::ResponseWriter& response) {
 // there.
 bool Worker::books_first(Exchange& x) {
     const OpenStream& stream = *x.stream;
-    const bool is_due =
-        x.attempt.is_open && stream.broken && (stream.is_over || stream.lane->is_complete());
-    if (!is_due) return true;
+    if (!x.attempt.is_open || !stream.is_last()) return true;
     x.consumed = stream.lane->consumption(true);
     note_kept(x);
     return settle_here(x);
@@ -152,6 +176,9 @@ Co<void> Worker::end_stream(Exchange& x, net::ResponseWriter& response) {
         const std::string event = lane.last_event(shown);
         (void)co_await response.finish(event);
     }
+    // The client has all of it; its connection may be of use again once the supplier has ended too.
+    if (is_complete && !stream.is_over && broken && !draining_.load(std::memory_order_relaxed))
+        chores_.spawn(see_out(core_, std::move(stream.upstream)));
     x.stream.reset();
 }
 

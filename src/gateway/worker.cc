@@ -38,8 +38,8 @@ Error nothing_at(const net::ServerRequest& request) {
 
 Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
     Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-    upstream::CredentialKeeper& credentials, KeptPort& kept, TakeOut take_out_everywhere,
-    Watch watch)
+    upstream::CredentialKeeper& credentials, KeptPort& kept, Scope& chores,
+    TakeOut take_out_everywhere, Watch watch)
     : core_(core),
       states_(states),
       books_(books),
@@ -49,6 +49,7 @@ Worker::Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limi
       draining_(draining),
       credentials_(credentials),
       kept_(kept),
+      chores_(chores),
       take_out_everywhere_(std::move(take_out_everywhere)),
       watch_everywhere_(std::move(watch)),
       client_(core, client_options()) {}
@@ -220,6 +221,7 @@ Co<void> Worker::send_failure(
     }
     x.status = static_cast<std::uint16_t>(status);
     append_headers(x, is_in_stream, lines);
+    if (status == 405 && !x.allow.empty()) lines += fmt::format("allow: {}\r\n", x.allow);
     if (x.client->failure_headers != nullptr) {
         net::HeaderLines own;
         for (const dialect::Header& header : x.client->failure_headers(failure))

@@ -20,6 +20,7 @@
 #include "net/server.h"
 #include "routing/health.h"
 #include "routing/memory.h"
+#include "runtime/scope.h"
 #include "runtime/side_thread.h"
 #include "runtime/snapshot.h"
 #include "telemetry/access_log.h"
@@ -72,8 +73,8 @@ public:
 
     Worker(Core& core, const Snapshot<State>& states, BooksPort& books, Limiters& limiters,
         Metrics& metrics, telemetry::AccessLog* access_log, const std::atomic<bool>& draining,
-        upstream::CredentialKeeper& credentials, KeptPort& kept, TakeOut take_out_everywhere,
-        Watch watch);
+        upstream::CredentialKeeper& credentials, KeptPort& kept, Scope& chores,
+        TakeOut take_out_everywhere, Watch watch);
 
     [[nodiscard]] Co<void> handle(
         net::ServerRequest& request, net::ResponseWriter& response) override;
@@ -330,6 +331,7 @@ private:
     const std::atomic<bool>& draining_;
     upstream::CredentialKeeper& credentials_;
     KeptPort& kept_;
+    Scope& chores_;  // what is left to do of exchanges that are over; joined before this goes
     TakeOut take_out_everywhere_;
     Watch watch_everywhere_;
     std::vector<Watched> watched_;  // core 0's alone; at most what is held
