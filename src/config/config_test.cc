@@ -107,6 +107,14 @@ TEST(Load, TakesTheEmptyFileForDefaults) {
     EXPECT_TRUE(load("# nothing but a comment\n").ok());
 }
 
+TEST(Load, ReadsTheBoundsOfClientsHttp2) {
+    const Loaded loaded =
+        load("http2: {enabled: false, streams_max: 7, requests_max: 9, age_ms: 11}\n");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    EXPECT_EQ(loaded.settings->http2, (ClientHttp2{false, 7, 9, 11}));
+    EXPECT_EQ(load("").settings->http2, ClientHttp2{});
+}
+
 TEST(Load, ReadsTheHttpVersionThatACloudIsAskedIn) {
     const auto version_of = [](std::string_view text) {
         const Loaded loaded =
@@ -183,6 +191,8 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
         BadCase{"HttpVersion",
             "clouds: {a: {kind: openai_compatible, endpoint: 'http://h/v1', http: 1.1}}\n", 1, 70,
             "'1.1' is not one of 1, 2, auto", "did you mean '1'?"},
+        BadCase{"CorsOrigin", "cors_origins: ['*', 'https://app.example/']\n", 1, 21,
+            "'https://app.example/' is no origin", "https://app.example"},
         BadCase{"SameAddress", "admin: {listen: 127.0.0.1:4100}\n", 1, 17, "are the same address",
             "port of its own"},
         BadCase{"Choice", "durability: proces\n", 1, 13, "'proces' is not one of process, power",
@@ -480,7 +490,8 @@ TEST(NeedsRestart, NamesWhatARunningProcessCannotTakeOver) {
     for (const char* text : {"durability: power", "currency: EUR", "body_bytes_max: 2048",
              "header_bytes_max: 2048", "connections_max: 7", "access_log: stderr",
              "timeouts: {header_ms: 1}", "timeouts: {body_ms: 1}", "timeouts: {keep_alive_ms: 1}",
-             "timeouts: {write_ms: 1}", "timeouts: {drain_ms: 1}"}) {
+             "timeouts: {write_ms: 1}", "timeouts: {drain_ms: 1}", "http2: {enabled: false}",
+             "http2: {streams_max: 1}", "http2: {requests_max: 1}", "http2: {age_ms: 1}"}) {
         const Loaded loaded = load(std::string("threads: 1\n") + text + "\n");
         ASSERT_TRUE(loaded.ok()) << text;
         const std::string_view line = text;

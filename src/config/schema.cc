@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/sections.h"
 
 namespace entrepot::config {
@@ -118,6 +120,32 @@ void read_timeouts(Reader& reader, const Node& node, Settings& out) {
     reader.section(client_timeouts_section(), node, out.timeouts);
 }
 
+void read_http2(Reader& reader, const Node& node, Settings& out) {
+    reader.section(client_http2_section(), node, out.http2);
+}
+
+// As browsers write it: scheme, host, and the port if it is not the scheme's own.
+bool is_origin(std::string_view text) {
+    const bool is_web = text.starts_with("https://") || text.starts_with("http://");
+    const std::string_view host = is_web ? text.substr(text.find("//") + 2) : std::string_view();
+    return !host.empty() && host.find_first_of("/?#@* \t\r\n") == std::string_view::npos &&
+        std::ranges::none_of(host, [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+void read_cors_origins(Reader& reader, const Node& node, Settings& out) {
+    reader.each_item(node, [&](const Node& item) {
+        auto value = reader.text(item);
+        if (!value) return;
+        if (*value == "*" || is_origin(*value)) {
+            out.cors_origins.push_back(std::move(*value));
+        } else {
+            reader.error(item, fmt::format("'{}' is no origin", excerpt(item.text, 60)),
+                "write it as browsers do, scheme and host in lower case and nothing behind them: "
+                "https://app.example, or *");
+        }
+    });
+}
+
 template <std::int64_t Settings::* Member, std::int64_t kLeast, std::int64_t kMost>
 void read_bound(Reader& reader, const Node& node, Settings& out) {
     if (const auto value = reader.integer(node, kLeast, kMost)) out.*Member = *value;
@@ -159,6 +187,12 @@ constexpr Field<Settings> kFields[] = {
         read_contracts},
     {"timeouts", "map: [timeouts](#timeouts)", "see there",
         "Of the client's side. A change needs a restart.", read_timeouts},
+    {"http2", "map: [http2](#http2)", "see there",
+        "Of the client's side. A change needs a restart.", read_http2},
+    {"cors_origins", "list of origins, or [\"*\"]", "none",
+        "Web pages whose scripts may call the data plane from a browser (CORS), each with a key of "
+        "its own.",
+        read_cors_origins},
     {"reply_buffer_bytes", "integer, 0 to 1073741824", "1048576",
         "Whole answers up to this size wait for their cost, so that `x-entrepot-cost` can bear it.",
         read_bound<&Settings::reply_buffer_bytes, 0, 1 << 30>},
@@ -199,7 +233,8 @@ std::vector<SectionRows> reference_sections() {
         rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
         rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
         rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
-        rows_of(pass_section()), rows_of(budget_section()), rows_of(client_timeouts_section())};
+        rows_of(pass_section()), rows_of(budget_section()), rows_of(client_timeouts_section()),
+        rows_of(client_http2_section())};
 }
 
 }  // namespace entrepot::config

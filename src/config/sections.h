@@ -9,6 +9,7 @@ namespace entrepot::config {
 [[nodiscard]] const Section<ListenSettings>& listen_section();
 [[nodiscard]] const Section<ListenSettings>& admin_section();
 [[nodiscard]] const Section<ClientTimeouts>& client_timeouts_section();
+[[nodiscard]] const Section<ClientHttp2>& client_http2_section();
 /// `127.0.0.1:4100`, `[::1]:4100`, or the map.
 void read_listen(Reader& reader, const Node& node, ListenSettings& out);
 void read_admin(Reader& reader, const Node& node, ListenSettings& out);

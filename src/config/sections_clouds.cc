@@ -216,7 +216,9 @@ constexpr Field<CloudSettings> kCloudFields[] = {
         read_http},
     {"timeouts", "map: [cloud timeouts](#cloudsnametimeouts)", "see there", "Bounds of an attempt.",
         read_timeouts},
-    {"connections_max", "integer, 1 to 1000000", "1024", "Open connections to it, per core.",
+    {"connections_max", "integer, 1 to 1000000", "32768",
+        "Open connections to it, per core. One request more is answered 503, or served by the next "
+        "offer.",
         read_connections_max},
 };
 

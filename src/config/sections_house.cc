@@ -114,6 +114,32 @@ constexpr Field<ClientTimeouts> kClientTimeoutFields[] = {
         "How long open exchanges may go on after SIGTERM.", read_ms<&ClientTimeouts::drain_ms>},
 };
 
+void read_http2_enabled(Reader& reader, const Node& node, ClientHttp2& out) {
+    if (const auto value = reader.boolean(node)) out.is_enabled = *value;
+}
+
+template <std::int64_t ClientHttp2::* Member, std::int64_t kMost>
+void read_http2_bound(Reader& reader, const Node& node, ClientHttp2& out) {
+    if (const auto value = reader.integer(node, 1, kMost)) out.*Member = *value;
+}
+
+constexpr Field<ClientHttp2> kClientHttp2Fields[] = {
+    {"enabled", "true or false", "true",
+        "Off: TLS offers HTTP/1.1 alone, and prior knowledge is refused.", read_http2_enabled},
+    {"streams_max", "integer, 1 to 10000", "128",
+        "Requests of one connection at once. A client that has more waits, or opens another.",
+        read_http2_bound<&ClientHttp2::streams_max, 10'000>},
+    {"requests_max", "integer, 1 to 1000000000", "10000",
+        "After so many the connection is retired at its next moment without a request, and after "
+        "twice as many in any case: all its requests are served by one core, and the client's next "
+        "connection may come to another.",
+        read_http2_bound<&ClientHttp2::requests_max, 1'000'000'000>},
+    {"age_ms", "integer, 1 to 86400000", "600000",
+        "The same by its age, less up to an eighth by chance, so that connections of one moment "
+        "are not retired in one.",
+        read_http2_bound<&ClientHttp2::age_ms, 86'400'000>},
+};
+
 }  // namespace
 
 const Section<TlsSettings>& tls_section() {
@@ -141,6 +167,14 @@ const Section<ClientTimeouts>& client_timeouts_section() {
         "Bounds of the client's side, in milliseconds. Those of the suppliers' side stand at each "
         "cloud.",
         kClientTimeoutFields};
+    return section;
+}
+
+const Section<ClientHttp2>& client_http2_section() {
+    static const Section<ClientHttp2> section{"http2",
+        "Bounds of each HTTP/2 connection of a client. Retired is who has been told GOAWAY: its "
+        "requests under way are answered, its next ones go to a new connection.",
+        kClientHttp2Fields};
     return section;
 }
 

@@ -63,6 +63,7 @@ std::vector<std::string> needs_restart(const Settings& running, const Settings& 
     if (running.durability != changed.durability) names.emplace_back("durability");
     if (running.currency != changed.currency) names.emplace_back("currency");
     if (running.timeouts != changed.timeouts) names.emplace_back("timeouts");
+    if (running.http2 != changed.http2) names.emplace_back("http2");
     if (running.body_bytes_max != changed.body_bytes_max) names.emplace_back("body_bytes_max");
     if (running.header_bytes_max != changed.header_bytes_max)
         names.emplace_back("header_bytes_max");

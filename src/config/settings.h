@@ -111,7 +111,7 @@ struct CloudSettings {
     std::string proxy;                              ///< `http://host:port`, reached by CONNECT
     CloudHttp http = CloudHttp::k1;
     UpstreamTimeouts timeouts;
-    std::int64_t connections_max = 1024;  ///< per core
+    std::int64_t connections_max = 32'768;  ///< per core
     Location at;
 
     /// Whether something has to be fetched before the cloud can be called.
@@ -227,6 +227,15 @@ struct ClientTimeouts {
     friend bool operator==(const ClientTimeouts&, const ClientTimeouts&) = default;
 };
 
+/// Bounds of a client's HTTP/2 connection.
+struct ClientHttp2 {
+    bool is_enabled = true;
+    std::int64_t streams_max = 128;      ///< requests at once
+    std::int64_t requests_max = 10'000;  ///< then it is retired
+    std::int64_t age_ms = 600'000;       ///< then too
+    friend bool operator==(const ClientHttp2&, const ClientHttp2&) = default;
+};
+
 /// The whole file as plain values, checked: every name refers to something that exists.
 struct Settings {
     std::string file;  ///< as given; empty when it came from memory
@@ -243,6 +252,8 @@ struct Settings {
     std::vector<TeamSettings> teams;
     std::vector<KeySettings> keys;
     ClientTimeouts timeouts;
+    ClientHttp2 http2;
+    std::vector<std::string> cors_origins;  ///< of web pages: `https://app.example`, or `*`
     std::int64_t reply_buffer_bytes = 1 << 20;
     std::int64_t body_bytes_max = 32 << 20;
     std::int64_t header_bytes_max = 32 << 10;

@@ -18,7 +18,13 @@ enum class Operation : std::uint8_t {
 
 /// As `allow` lists them.
 [[nodiscard]] constexpr std::string_view methods_of(Operation operation) {
-    return operation == Operation::kModels ? "GET, HEAD" : "POST";
+    switch (operation) {
+        case Operation::kGenerate: return "POST";
+        case Operation::kModels: return "GET, HEAD";
+        case Operation::kKept: return "GET, POST, DELETE";
+        case Operation::kPass: break;
+    }
+    return "GET, POST, PUT, PATCH, DELETE";
 }
 
 /// What a path leads to, and what it says.

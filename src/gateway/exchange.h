@@ -155,6 +155,7 @@ struct Exchange {
     std::unique_ptr<const canon::Usage> counted;
     std::string echo;  ///< of the request, for the reply; once translated
     std::string model;
+    std::string_view origin;           ///< of the page that asks, when it may; of `state`
     std::string_view allow;            ///< the methods that its path takes, once one was refused
     std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
     bool is_admitted = false;          ///< by the key's limits: to be finished

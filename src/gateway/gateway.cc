@@ -28,6 +28,10 @@ net::ServerOptions server_options(const config::Settings& settings) {
     options.header_timeout = milliseconds(settings.timeouts.header_ms);
     options.body_timeout = milliseconds(settings.timeouts.body_ms);
     options.idle_timeout = milliseconds(settings.timeouts.keep_alive_ms);
+    options.http2.enabled = settings.http2.is_enabled;
+    options.http2.streams_max = static_cast<std::uint32_t>(settings.http2.streams_max);
+    options.http2.requests_max = static_cast<std::size_t>(settings.http2.requests_max);
+    options.http2.age_max = milliseconds(settings.http2.age_ms);
     options.write_timeout = milliseconds(settings.timeouts.write_ms);
     return options;
 }
@@ -132,7 +136,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
     }
     if (settings.listen.tls) {
         const net::TlsServerContext::Options tls{settings.listen.tls->cert_file,
-            settings.listen.tls->key_file, settings.listen.tls->client_ca_file};
+            settings.listen.tls->key_file, settings.listen.tls->client_ca_file,
+            settings.http2.is_enabled};
         ENTREPOT_TRY(impl->tls, net::TlsServerContext::make(tls));
     }
     ENTREPOT_TRY(net::Listener listener, net::Listener::bind(address_of(settings.listen)));

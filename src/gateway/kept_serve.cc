@@ -173,7 +173,7 @@ Co<void> Worker::serve_kept(net::ServerRequest& request, net::ResponseWriter& re
         any->style = upstream::KeepingStyle::kAnthropic;
         if (found) found = any;
     }
-    Exchange x = begin_exchange(*any->dialect);
+    Exchange x = begin_exchange(*any->dialect, request);
     x.bench = take_bench();
     x.bench->facts.clear();
     Status served = admit(x, request, request.body);

@@ -57,7 +57,7 @@ Result<std::string> Worker::list_models(
 
 Co<void> Worker::serve_models(
     Door door, net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange(*door.dialect);
+    Exchange x = begin_exchange(*door.dialect, request);
     x.bench = take_bench();
     x.allow = methods_of(door.operation);
     const Status admitted = admit(x, request, request.body);

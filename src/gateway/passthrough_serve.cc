@@ -46,7 +46,8 @@ Co<void> Worker::serve_passthrough(net::ServerRequest& request, net::ResponseWri
     const std::optional<std::uint32_t> cloud =
         path ? cloud_index(*state, path->cloud) : std::nullopt;
     Exchange x = begin_exchange(
-        cloud ? dialect_of_cloud(state->clouds[*cloud]) : *dialect::find_dialect("openai-chat"));
+        cloud ? dialect_of_cloud(state->clouds[*cloud]) : *dialect::find_dialect("openai-chat"),
+        request);
     x.bench = take_bench();
     x.bench->facts.clear();
     Status served = admit(x, request, request.body);

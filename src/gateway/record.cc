@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "dialect/registry.h"
+#include "gateway/cors.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -18,6 +19,7 @@ void Worker::append_headers(const Exchange& x, bool with_cost, std::string& line
     lines += ": ";
     lines += id_text;
     lines += "\r\n";
+    if (!x.origin.empty()) append_origin(x.origin, lines);
     if (x.principal != nullptr && x.principal->policy.expose_offer) {
         if (x.attempts_made > 0) {
             lines += "x-entrepot-offer: ";

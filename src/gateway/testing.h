@@ -133,8 +133,10 @@ public:
         }
         if (script.breaks_off)
             response.abort();
+        else if (const Status ended = co_await response.finish(); ended)
+            ++finished;
         else
-            (void)co_await response.finish();
+            ++cancelled;
     }
 
     /// Called with each request before it is answered, one at a time; set it before the first.
@@ -162,6 +164,7 @@ public:
 
     std::uint16_t port = 0;
     std::atomic<int> cancelled{0};
+    std::atomic<int> finished{0};  ///< streams that were sent to their end
 
 private:
     Co<void> drain(std::promise<void>& done) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "gateway/cors.h"
 #include "gateway/failure.h"
 
 namespace entrepot::gateway {
@@ -102,9 +103,16 @@ Exchange Worker::begin_exchange(const dialect::Dialect& client) {
     return x;
 }
 
+Exchange Worker::begin_exchange(const dialect::Dialect& client, const net::ServerRequest& request) {
+    Exchange x = begin_exchange(client);
+    x.origin = allowed_origin(*x.state, request);
+    return x;
+}
+
 Co<void> Worker::handle(net::ServerRequest& request, net::ResponseWriter& response) {
     // No coroutine itself: every open stream would carry its frame.
     if (std::optional<Door> door = door_of(request)) [[likely]] {
+        if (request.method == "OPTIONS") return serve_options(std::move(*door), request, response);
         switch (door->operation) {
             case Operation::kGenerate: return serve_generate(std::move(*door), request, response);
             case Operation::kModels: return serve_models(std::move(*door), request, response);
@@ -123,15 +131,27 @@ Co<void> Worker::serve_probe(net::ServerRequest& request, net::ResponseWriter& r
         is_ready ? 200 : 503, "content-type: text/plain\r\n", is_ready ? "ok\n" : "draining\n");
 }
 
+Co<void> Worker::serve_options(
+    Door door, net::ServerRequest& request, net::ResponseWriter& response) {
+    Exchange x = begin_exchange(*door.dialect, request);
+    x.allow = methods_of(door.operation);
+    if (const auto lines = preflight_lines(x.origin, x.allow, request)) {
+        (void)co_await response.send(204, *lines, {});
+        co_return;
+    }
+    Error error = not_allowed(request.method, request.path, x.allow);
+    co_await refuse(x, response, std::move(error));
+}
+
 Co<void> Worker::serve_nothing(net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange(dialect_of_prefix(request.path));
+    Exchange x = begin_exchange(dialect_of_prefix(request.path), request);
     Error error = nothing_at(request);
     co_await refuse(x, response, std::move(error));
 }
 
 Co<bool> Worker::check_head(net::ServerRequest& head, net::ResponseWriter& response) {
     const std::optional<Door> door = door_of(head);
-    Exchange x = begin_exchange(door ? *door->dialect : dialect_of_prefix(head.path));
+    Exchange x = begin_exchange(door ? *door->dialect : dialect_of_prefix(head.path), head);
     x.bench = take_bench();
     // Everything with a key has a door; the rest takes no body worth waiting for.
     Status admitted;
@@ -164,7 +184,7 @@ void Worker::take_out(const State& state, std::uint32_t offer) {
 
 Co<void> Worker::serve_generate(
     Door door, net::ServerRequest& request, net::ResponseWriter& response) {
-    Exchange x = begin_exchange(*door.dialect);
+    Exchange x = begin_exchange(*door.dialect, request);
     x.bench = take_bench();
     co_await answer(x, door, request, response);
     if (x.stream != nullptr) co_await relay_stream(x, response);

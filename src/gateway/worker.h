@@ -101,12 +101,17 @@ private:
     [[nodiscard]] Co<void> answer(
         Exchange& x, const Door& door, net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_probe(net::ServerRequest& request, net::ResponseWriter& response);
+    [[nodiscard]] Co<void> serve_options(
+        Door door, net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> serve_nothing(
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Co<void> refuse(Exchange& x, net::ResponseWriter& response, Error error);
     [[nodiscard]] Co<void> send_failure(Exchange& x, net::ResponseWriter& response,
         const canon::Failure& failure, std::string body);
+    /// One that no client asks for: the gateway looks after something.
     [[nodiscard]] Exchange begin_exchange(const dialect::Dialect& client);
+    [[nodiscard]] Exchange begin_exchange(
+        const dialect::Dialect& client, const net::ServerRequest& request);
     [[nodiscard]] const std::shared_ptr<CoreState>& core_state();
     [[nodiscard]] std::unique_ptr<Workbench> take_bench();
     void give_bench(std::unique_ptr<Workbench> bench);

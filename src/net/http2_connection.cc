@@ -13,7 +13,10 @@ namespace {
 constexpr milliseconds kAnnounceTime{1'000};  // between the two GOAWAYs, when PING is not answered
 constexpr milliseconds kLingerTime{1'000};
 constexpr milliseconds kRestAfter{1'000};  // idle for so long, it may be idle for long
-constexpr unsigned kReadsPerTurn = 32;     // a fast sender must not starve the others
+// Without a request for so long, the next one is not on its way already: some clients (AWS's for
+// JavaScript) give up what they begin in the moment of a GOAWAY.
+constexpr milliseconds kQuietAfter{100};
+constexpr unsigned kReadsPerTurn = 32;  // a fast sender must not starve the others
 
 }  // namespace
 
@@ -185,7 +188,8 @@ void Http2Connection::keep_time() {
         return session_.end();
     if (session_.is_end_announced()) {
         if (session_.is_end_read() || now - announced_ >= kAnnounceTime) session_.end();
-    } else if (shared_.draining || is_due_to_retire(2) || (live_ == 0 && is_due_to_retire(1))) {
+    } else if (shared_.draining || is_due_to_retire(2) ||
+        (live_ == 0 && now - idle_since_ >= kQuietAfter && is_due_to_retire(1))) {
         session_.announce_end();
         announced_ = now;
     }
@@ -208,6 +212,8 @@ Deadline Http2Connection::next_due() const {
     if (const auto since = session_.head_since()) watch(*since, options.header_timeout);
     if (live_ == 0) watch(idle_since_, options.idle_timeout);
     if (live_ == 0 && !is_resting_) watch(idle_since_, kRestAfter);
+    if (live_ == 0 && !session_.is_end_announced() && is_due_to_retire(1))
+        watch(idle_since_, kQuietAfter);
     if (session_.is_end_announced()) watch(announced_, kAnnounceTime);
     return due;
 }

@@ -30,6 +30,7 @@ struct Origin {
     std::string
         proxy;  ///< `http://egress:3128`: reached by CONNECT (TLS) or CONNECT too for clear text
     HttpVersion http = HttpVersion::k1;
+    std::size_t connections_max = 0;  ///< per core; 0: ClientOptions says it
     friend bool operator==(const Origin&, const Origin&) = default;
 
     /// From `https://host:port/base` (port optional); the base path is returned in `*base_path`

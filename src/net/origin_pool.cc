@@ -218,7 +218,10 @@ Task<void> OriginPool::open_tunnel(Stream& stream, Until until) {
 
 /// The socket, TLS and the proxy.
 Task<ClientConnection*> OriginPool::make(Until until) {
-    if (open_count_ >= shared_.options.connections_per_origin_max)
+    const std::size_t most = origin_.connections_max > 0
+        ? origin_.connections_max
+        : shared_.options.connections_per_origin_max;
+    if (open_count_ >= most)
         co_return fail(ErrorCode::kUpstreamOverloaded,
             fmt::format(
                 "{} connections to {} are open, which is the limit", open_count_, authority_));

@@ -50,6 +50,7 @@ Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_vie
     endpoint.origin.client_cert_file = cloud.client_cert_file;
     endpoint.origin.client_key_file = cloud.client_key_file;
     endpoint.origin.proxy = cloud.proxy;
+    endpoint.origin.connections_max = static_cast<std::size_t>(cloud.connections_max);
     switch (cloud.http) {
         case config::CloudHttp::k1: endpoint.origin.http = net::HttpVersion::k1; break;
         case config::CloudHttp::k2: endpoint.origin.http = net::HttpVersion::k2; break;

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Clouds that are spoken to in HTTP/2: every kind, streams at once, cancels, refusals, faults.
+"""Clouds that are spoken to in HTTP/2: every kind, streams at once, cancels, refusals, faults; and
+clients whose connections are retired.
 
-    tests/e2e/http2_clouds.py --build build/dev [-k NAME]
+    tests/e2e/http2_clouds.py --build build/dev --node NODE [-k NAME]
 
-A gateway of its own with cloudsim behind it, by prior knowledge. No SDK is needed. Prints `ok NAME`
-or `not ok NAME: reason` per case and ends with `N passed, N failed`.
+A gateway of its own with cloudsim behind it, by prior knowledge. Prints `ok NAME` or `not ok NAME:
+reason` per case and ends with `N passed, N failed`.
 """
 import argparse
 import http.client
 import json
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import threading
 import traceback
@@ -20,9 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import harness  # noqa: E402
 from cloudsim import Cloudsim  # noqa: E402
-from stage import SECRET, TARGETS, Gateway, offer_yaml  # noqa: E402
+from stage import ACCESS_KEY, SECRET, TARGETS, Gateway, offer_yaml  # noqa: E402
 
 ESTABLISHED = "01"
+REQUESTS_MAX = 20  # of a client's connection
 
 
 class Reply:
@@ -60,7 +64,8 @@ class Reply:
 class Up:
     """The gateway over simulated clouds."""
 
-    def __init__(self, build):
+    def __init__(self, build, node):
+        self.node = node
         self.folder = harness.scratch("http2-clouds")
         self.sim = Cloudsim(build, self.folder / "cloudsim.log")
         by_http1 = self.sim.clouds_yaml()
@@ -72,7 +77,8 @@ class Up:
         models["with-second"] = {"sim": offer_yaml("openai", "gpt-4o-mini"), "second": second}
         large = offer_yaml("openai", "gpt-4o-mini").replace("4096", "200000")
         models["large"] = {"sim": large.replace("128000", "1000000")}
-        self.gateway = Gateway(build, self.folder, clouds, models)
+        self.gateway = Gateway(build, self.folder, clouds, models,
+                               extra=f"http2: {{requests_max: {REQUESTS_MAX}}}")
         self.gateway.start()
 
     def ask(self, model="e2e-openai", stream=False, text="hello"):
@@ -220,16 +226,27 @@ def large_requests_and_answers_pass(up):
         assert len(reply.body) > 600_000, len(reply.body)
 
 
+@case
+def retired_connections_lose_no_request(up):
+    plan = {"base_url": up.gateway.base_url + "/v1", "api_key": SECRET, "access_key": ACCESS_KEY,
+            "model": "e2e-bedrock", "requests_max": REQUESTS_MAX}
+    env = {**os.environ, "E2E_PLAN": json.dumps(plan)}
+    done = subprocess.run([up.node, HERE / "node/retire.mjs"], text=True, capture_output=True,
+                          check=False, timeout=120, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--node", required=True)
     parser.add_argument("-k", metavar="NAME", default="", help="only cases whose name holds NAME")
     options = parser.parse_args()
     chosen = [work for work in CASES if options.k in work.__name__.replace("_", " ")]
     if not chosen:
         print("0 passed, 0 failed")
         return 0
-    up = Up(options.build.resolve())
+    up = Up(options.build.resolve(), options.node)
     passed = failed = 0
     for work in [*chosen, Up.stop]:
         name = "the books balance" if work == Up.stop else work.__name__.replace("_", " ")

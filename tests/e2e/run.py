@@ -131,7 +131,7 @@ def main():
     passed, failed = passed + ok, failed + bad
     print("# clouds by HTTP/2")
     ok, bad = suite([sys.executable, str(HERE / "http2_clouds.py"), "--build",
-                     str(options.build.resolve()), "-k", options.k], {})
+                     str(options.build.resolve()), "--node", node, "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
     print("# coding agents")
     ok, bad = suite([sys.executable, str(HERE / "agents.py"), "--build",

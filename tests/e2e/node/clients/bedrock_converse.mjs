@@ -2,7 +2,7 @@
 // signed with an access key of the gateway's own.
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand }
   from "@aws-sdk/client-bedrock-runtime";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { NodeHttp2Handler, NodeHttpHandler } from "@smithy/node-http-handler";
 import { answer, PIXEL_BASE64, schemaOf, Unsaid } from "./face.mjs";
 
 const FINISH = { end_turn: "stop", stop_sequence: "stop", max_tokens: "length", tool_use: "tools" };
@@ -44,7 +44,8 @@ const usageOf = (usage) => ({
   cached: usage.cacheReadInputTokens ?? 0,
 });
 
-/// The SDK's client: over HTTP/1.1 or HTTP/2, with a bearer token or signed.
+/// The SDK's client: over HTTP/1.1 or HTTP/2 (by itself a connection for each request; "shared":
+/// for many), with a bearer token or signed.
 export function runtimeClient(
   { base_url: base, api_key: apiKey, access_key: pair, retries = 0 },
   { http2 = false, isSigned = false },
@@ -56,6 +57,7 @@ export function runtimeClient(
     ...(isSigned
       ? { credentials: { accessKeyId: pair.id, secretAccessKey: pair.secret } }
       : { token: { token: apiKey }, authSchemePreference: ["httpBearerAuth"] }),
+    ...(http2 === "shared" ? { requestHandler: new NodeHttp2Handler() } : {}),
     ...(http2 ? {} : { requestHandler: new NodeHttpHandler() }),
   });
 }
