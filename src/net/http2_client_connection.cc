@@ -27,17 +27,22 @@ constexpr int kRepeatsAfterGoaway = 3;
 // ---- Http2ClientExchange
 
 Http2ClientExchange::Http2ClientExchange(Http2ClientConnection& connection,
-    Http2ClientSession& session, const ExchangeLimits& limits, bool is_first)
+    Http2ClientSession& session, const ExchangeLimits& limits, bool is_kept)
     : Http2ClientStream(session),
       connection_(connection),
       cancel_(limits.cancel),
       idle_timeout_(limits.idle_timeout),
       deadline_(limits.deadline),
       began_(connection.pool_.shared().core.now()),
-      is_first_(is_first) {
+      is_kept_(is_kept) {
     until_head_ = Deadline::after(began_, limits.first_byte_timeout).sooner(limits.deadline);
     if (cancel_ != nullptr && cancel_->cancelled())
         result_ = fail(cancel_->reason(), "stopped before the request was sent");
+}
+
+void Http2ClientExchange::on_progress() {
+    if (is_head_done()) connection_.has_answered_ = true;
+    progress_.wake();
 }
 
 Waiter::Operation Http2ClientExchange::wait() { return progress_.wait({until_head_, cancel_}); }
@@ -87,9 +92,11 @@ void Http2ClientExchange::note_failure() {
             return;
         case End::kLost: {
             const MonotonicTime now = connection_.pool_.shared().core.now();
-            // Later, the upstream has worked on it, and a repetition would be paid for twice.
-            if (!is_first_ && connection_.lost_for_ == ErrorCode::kUpstreamUnreachable &&
-                connection_.received_at_ <= began_ && now - began_ < kStaleWithin)
+            // Closed while it lay idle. A fresh connection, or one that others were using, was not;
+            // and later, the upstream has worked on it: a repetition would be paid for twice.
+            if (is_kept_ && connection_.lost_for_ == ErrorCode::kUpstreamUnreachable &&
+                connection_.received_at_ <= connection_.busy_since_ &&
+                now - connection_.busy_since_ < kStaleWithin)
                 repeats_max_ = kRepeatsOfRefused;
             result_ = fail(connection_.lost_for_,
                 connection_.lost_for_ == ErrorCode::kUpstreamTimeout
@@ -177,7 +184,7 @@ Http2ClientExchange* Http2ClientConnection::begin(
         settle_down();
         return nullptr;
     }
-    auto exchange = std::make_unique<Http2ClientExchange>(*this, session_, limits, begun_ == 0);
+    auto exchange = std::make_unique<Http2ClientExchange>(*this, session_, limits, has_answered_);
     Http2ClientSession::Request sent;
     sent.method = request.method;
     sent.scheme = stream_.secure() ? "https" : "http";
@@ -194,7 +201,8 @@ Http2ClientExchange* Http2ClientConnection::begin(
     }
     if (was_idle) busy_since_ = now;
     if (held_++ == 0) --pool_.shared().idle;
-    report.reused = begun_++ > 0;
+    ++begun_;
+    report.reused = has_answered_;
     report.sent_at = now;
     const Http2Options& options = pool_.shared().options.http2;
     if (begun_ >= options.requests_max || now - made_at_ >= options.age_max) is_retired_ = true;

@@ -15,9 +15,9 @@ class Http2ClientConnection;
 /// One exchange on a shared connection.
 class Http2ClientExchange final : public Http2ClientStream, public ClientCarrier {
 public:
-    /// `is_first`: of its connection.
+    /// `is_kept`: its connection has answered somebody before.
     Http2ClientExchange(Http2ClientConnection& connection, Http2ClientSession& session,
-        const ExchangeLimits& limits, bool is_first);
+        const ExchangeLimits& limits, bool is_kept);
 
     /// Goes as far as it can towards the head; `wake` is how the last wait ended. True: the head is
     /// there, or `result` says why not.
@@ -38,7 +38,7 @@ public:
     void release() override;
 
 private:
-    void on_progress() override { progress_.wake(); }
+    void on_progress() override;
     void note_failure();
     [[nodiscard]] Error broken_off() const;
 
@@ -52,7 +52,7 @@ private:
     Deadline until_head_;
     MonotonicTime began_;
     int repeats_max_ = 0;
-    bool is_first_;
+    bool is_kept_;
 };
 
 /// One HTTP/2 connection to an origin. It has no coroutine: the loop calls it when there is
@@ -104,6 +104,7 @@ private:
     std::size_t begun_ = 0;
     std::size_t held_ = 0;  // exchanges that are not destroyed
     ErrorCode lost_for_ = ErrorCode::kUpstreamUnreachable;
+    bool has_answered_ = false;  // a request
     bool is_pinged_ = false;
     bool is_blocked_ = false;  // the socket takes no more
     bool is_turn_due_ = false;

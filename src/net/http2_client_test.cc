@@ -15,7 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Answer;
-using testing::at_port;
+using testing::ask;
+using testing::ask_at_once;
+using testing::by_http2;
 using testing::code_of;
 using testing::fetch;
 using testing::http2_answer;
@@ -33,27 +35,9 @@ using testing::post;
 using testing::TestServer;
 using testing::with_client;
 
-Origin by_http2(std::uint16_t port) {
-    Origin origin = at_port(port);
-    origin.http = HttpVersion::k2;
-    return origin;
-}
-
 Co<void> echo(ServerRequest& request, ResponseWriter& response) {
     const Result<void> sent = co_await response.send(201, {}, request.body);
     (void)sent;
-}
-
-/// One request to a script, and the client's view of it.
-Answer ask(Http2Script& server, ExchangeLimits limits = {}, ClientOptions options = {}) {
-    Answer answer;
-    with_client(
-        [&](Core&, HttpClient& client) -> Co<void> {
-            OriginPool& pool = **client.origin(by_http2(server.port()));
-            answer = co_await fetch(client, pool, post("{}"), limits);
-        },
-        options);
-    return answer;
 }
 
 TEST(Http2Client, CarriesOneExchangeAfterTheOtherOnOneConnection) {
@@ -96,16 +80,6 @@ TEST(Http2Client, SendsWhatHttp1WouldHaveSent) {
         Result<std::string> body = co_await exchange->read_whole_body(100);
         EXPECT_EQ(body.value_or("failed"), "slow down");
     });
-}
-
-/// As many at once as `count`, each on a coroutine of its own.
-void ask_at_once(
-    HttpClient& client, OriginPool& pool, Scope& scope, int count, std::vector<Answer>& answers) {
-    answers.resize(static_cast<std::size_t>(count));
-    for (Answer& answer : answers)
-        scope.spawn([](HttpClient& by, OriginPool& at, Answer& into) -> Co<void> {
-            into = co_await fetch(by, at, post("{}"), {});
-        }(client, pool, answer));
 }
 
 TEST(Http2Client, WhatArrivesTogetherSharesConnectionsAsTheServerAllows) {
@@ -277,124 +251,6 @@ TEST(Http2Client, ACancelEndsEveryWaitWithItsReason) {
             EXPECT_TRUE(waited);
         });
     }
-}
-
-// ---- What nobody has looked at is sent again
-
-TEST(Http2Client, ARefusedStreamIsAskedOnceMoreAndWasNeverSent) {
-    for (const int refusals : {1, 2}) {
-        std::atomic<int> requests{0};
-        Http2Script server([&](Http2Peer& peer, int) {
-            peer.greet();
-            while (const std::uint32_t stream = peer.request()) {
-                if (requests.fetch_add(1) < refusals)
-                    peer.write(http2_reset(stream, NGHTTP2_REFUSED_STREAM));
-                else
-                    peer.write(http2_answer(stream, "at last"));
-            }
-        });
-        const Answer answer = ask(server);
-        EXPECT_EQ(requests, 2);
-        EXPECT_TRUE(answer.report.retried_stale);
-        if (refusals == 1) {
-            EXPECT_EQ(answer.body, "at last");
-            EXPECT_TRUE(answer.report.sent);
-        } else {
-            EXPECT_EQ(code_of(answer), ErrorCode::kUpstreamOverloaded);
-            EXPECT_FALSE(answer.report.sent);
-        }
-    }
-}
-
-TEST(Http2Client, AStreamAboveTheLastOfAGoawayIsSentOnAnotherConnection) {
-    Http2Script server([](Http2Peer& peer, int number) {
-        peer.greet();
-        const std::uint32_t stream = peer.request();
-        if (number == 0) {
-            peer.write(http2_goaway(0));
-            EXPECT_TRUE(peer.ends());
-        } else {
-            peer.write(http2_answer(stream, "elsewhere"));
-        }
-    });
-    const Answer answer = ask(server);
-    EXPECT_EQ(answer.body, "elsewhere");
-    EXPECT_TRUE(answer.report.sent);
-    EXPECT_EQ(server.connections(), 2);
-}
-
-TEST(Http2Client, AServerThatAlwaysLeavesIsLeftUnsent) {
-    Http2Script server([](Http2Peer& peer, int) {
-        peer.greet();
-        (void)peer.request();
-        peer.write(http2_goaway(0));
-        EXPECT_TRUE(peer.ends());
-    });
-    const Answer answer = ask(server);
-    EXPECT_EQ(code_of(answer), ErrorCode::kUpstreamUnreachable);
-    EXPECT_FALSE(answer.report.sent);
-    EXPECT_EQ(server.connections(), 4);  // the first, and three more
-}
-
-TEST(Http2Client, WhatAGoawayCoversEndsInPeaceAndTheNextGoesElsewhere) {
-    for (const std::uint32_t last : {1U, 0x7fffffffU}) {
-        Http2Script server([&](Http2Peer& peer, int number) {
-            peer.greet();
-            const std::uint32_t stream = peer.request();
-            if (number == 0) {
-                peer.write(http2_head(stream) + http2_data(stream, "a", false));
-                peer.write(http2_goaway(last));
-                peer.write(http2_data(stream, "b"));
-                EXPECT_TRUE(peer.ends());
-            } else {
-                peer.write(http2_answer(stream, "second"));
-            }
-        });
-        with_client([&](Core&, HttpClient& client) -> Co<void> {
-            OriginPool& pool = **client.origin(by_http2(server.port()));
-            Answer first = co_await fetch(client, pool, post("{}"), {});
-            EXPECT_EQ(first.body, "ab");
-            Answer second = co_await fetch(client, pool, post("{}"), {});
-            EXPECT_EQ(second.body, "second");
-            EXPECT_FALSE(second.report.reused);
-            EXPECT_LE(client.open_connections(), 1U);
-        });
-    }
-}
-
-// It may have been worked on: sent again, it would be paid for twice.
-TEST(Http2Client, WhatAGoawayCoversAndIsThenDroppedIsNotRepeated) {
-    Http2Script server([](Http2Peer& peer, int) {
-        peer.greet();
-        const std::uint32_t stream = peer.request();
-        peer.write(http2_goaway(stream));
-    });
-    const Answer answer = ask(server);
-    EXPECT_EQ(code_of(answer), ErrorCode::kUpstreamUnreachable);
-    EXPECT_TRUE(answer.report.sent);
-    EXPECT_EQ(server.connections(), 1);
-}
-
-TEST(Http2Client, RepeatsOnceWhenAKeptConnectionTurnsOutClosed) {
-    Http2Script server([](Http2Peer& peer, int number) {
-        peer.greet();
-        peer.write(http2_answer(peer.request(), "answered"));
-        if (number == 0) (void)peer.request();  // and closes without a byte
-    });
-    with_client([&](Core&, HttpClient& client) -> Co<void> {
-        OriginPool& pool = **client.origin(by_http2(server.port()));
-        Answer first = co_await fetch(client, pool, post("{}"), {});
-        EXPECT_EQ(first.body, "answered");
-        // The acknowledgement of settings must not be among what counts as a sign of life.
-        const Until moment{Core::current()->after(40ms), nullptr};
-        const Result<void> slept = co_await Core::current()->sleep(moment);
-        EXPECT_TRUE(slept);
-        Answer second = co_await fetch(client, pool, post("{}"), {});
-        EXPECT_EQ(second.body, "answered");
-        EXPECT_TRUE(second.report.retried_stale);
-        EXPECT_TRUE(second.report.sent);
-    });
-    EXPECT_EQ(server.connections(), 2);
 }
 
 // ---- Failures at each step
@@ -592,7 +448,7 @@ TEST(Http2Client, AFloodOfControlFramesEndsTheConnection) {
         });
         ExchangeLimits limits;
         limits.first_byte_timeout = 4s;
-        const Answer answer = ask(server, limits);
+        const Answer answer = ask(server.port(), limits);
         EXPECT_EQ(code_of(answer), ErrorCode::kUpstreamUnreachable) << name;
     }
 }
@@ -641,7 +497,7 @@ TEST(Http2Client, AConnectionThatHasGoneDeadIsFoundByPing) {
         ClientOptions options;
         options.ping_after = 60ms;
         options.ping_timeout = 60ms;
-        const Answer answer = ask(server, {}, options);
+        const Answer answer = ask(server.port(), {}, options);
         if (answers) {
             EXPECT_EQ(answer.body, "thought for long");
             EXPECT_EQ(pings, 3);

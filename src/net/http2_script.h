@@ -29,9 +29,11 @@ class Http2Peer {
 public:
     explicit Http2Peer(int socket, SSL* ssl = nullptr) : socket_(socket), ssl_(ssl) {}
 
+    /// Reads the preface, and says nothing.
+    void listen() { (void)read(kHttp2Magic.size()); }
     /// Reads the preface, and sends the server's.
     void greet(std::string_view settings = {}) {
-        (void)read(kHttp2Magic.size());
+        listen();
         write(http2_frame(NGHTTP2_SETTINGS, 0, 0, settings));
     }
     Http2Frame next() {

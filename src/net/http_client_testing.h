@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "net/http_client.h"
+#include "runtime/scope.h"
 
 namespace entrepot::net::testing {
 
@@ -66,6 +68,34 @@ inline ClientRequest post(std::string_view body) {
     request.header_lines = "content-type: application/json\r\n";
     request.body = body;
     return request;
+}
+
+inline Origin by_http2(std::uint16_t port) {
+    Origin origin = at_port(port);
+    origin.http = HttpVersion::k2;
+    return origin;
+}
+
+/// One request by HTTP/2 with a client of its own.
+inline Answer ask(std::uint16_t port, ExchangeLimits limits = {}, ClientOptions options = {}) {
+    Answer answer;
+    with_client(
+        [&](Core&, HttpClient& client) -> Co<void> {
+            OriginPool& pool = **client.origin(by_http2(port));
+            answer = co_await fetch(client, pool, post("{}"), limits);
+        },
+        options);
+    return answer;
+}
+
+/// As many at once as `count`, each on a coroutine of its own.
+inline void ask_at_once(
+    HttpClient& client, OriginPool& pool, Scope& scope, int count, std::vector<Answer>& answers) {
+    answers.resize(static_cast<std::size_t>(count));
+    for (Answer& answer : answers)
+        scope.spawn([](HttpClient& by, OriginPool& at, Answer& into) -> Co<void> {
+            into = co_await fetch(by, at, post("{}"), {});
+        }(client, pool, answer));
 }
 
 }  // namespace entrepot::net::testing
