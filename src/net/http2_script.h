@@ -76,6 +76,13 @@ public:
             text.remove_prefix(static_cast<std::size_t>(sent));
         }
     }
+    /// What was agreed on by ALPN.
+    [[nodiscard]] std::string protocol() const {
+        const unsigned char* name = nullptr;
+        unsigned int bytes = 0;
+        if (ssl_ != nullptr) SSL_get0_alpn_selected(ssl_, &name, &bytes);
+        return {reinterpret_cast<const char*>(name), bytes};
+    }
     /// What one read gives, for what is no HTTP/2.
     std::string some() {
         std::string text(16384, '\0');

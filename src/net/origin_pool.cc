@@ -43,8 +43,6 @@ Status OriginPool::prepare_tls() {
     options.ca_file = origin_.ca_file;
     options.client_cert_file = origin_.client_cert_file;
     options.client_key_file = origin_.client_key_file;
-    options.http1 = http_ != HttpVersion::k2;
-    options.http2 = http_ != HttpVersion::k1;
     Result<TlsClientContext> made = TlsClientContext::make(options);
     if (!made) return std::unexpected(std::move(made).error());
     tls_.emplace(std::move(*made));
@@ -124,12 +122,13 @@ Http2ClientExchange* OriginPool::begin(
 
 bool OriginPool::is_in_vain(const Http2ClientExchange& stream) {
     if (stream.error_code() != NGHTTP2_HTTP_1_1_REQUIRED) return false;
-    if (http_ != HttpVersion::kAuto) return true;
+    if (origin_.http != HttpVersion::kAuto) return true;
+    // It may not be the first to be told so.
     http_ = HttpVersion::k1;
     expects_http2_ = false;
     for (List* list : {&with_room_, &full_})
         while (!list->empty()) static_cast<Http2ClientConnection*>(list->front())->retire();
-    return !prepare_tls();
+    return false;
 }
 
 Task<void> OriginPool::open_socket(Stream& stream, Until until) {
@@ -230,8 +229,9 @@ Task<ClientConnection*> OriginPool::make(Until until) {
     auto* connection = new ClientConnection(*this);
     Result<void> done = co_await open_socket(connection->stream_, until);
     if (done && !origin_.proxy.empty()) done = co_await open_tunnel(connection->stream_, until);
+    const TlsOffer offer{http_ != HttpVersion::k2, http_ != HttpVersion::k1};
     if (done && origin_.secure)
-        done = co_await connection->stream_.connect_tls(*tls_, origin_.host, until);
+        done = co_await connection->stream_.connect_tls(*tls_, offer, origin_.host, until);
     if (!done) {
         destroy(*connection);
         co_return std::unexpected(std::move(done).error());
@@ -252,10 +252,16 @@ Task<ClientConnection*> OriginPool::connect(Until until) {
     }
     ++connecting_;
     Result<ClientConnection*> made = co_await make(until);
+    if (made && http_ == HttpVersion::k1 && (*made)->stream_.agreed_on_http2()) {
+        // Begun before the server insisted on HTTP/1.1.
+        destroy(**made);
+        made = co_await make(until);
+    }
     --connecting_;
     if (made) {
         Stream& stream = (*made)->stream_;
-        expects_http2_ = http_ == HttpVersion::k2 || stream.agreed_on_http2();
+        expects_http2_ =
+            http_ == HttpVersion::k2 || (http_ == HttpVersion::kAuto && stream.agreed_on_http2());
         if (expects_http2_ && origin_.secure && !stream.agreed_on_http2()) {
             destroy(**made);
             made = fail(ErrorCode::kUpstreamUnreachable,

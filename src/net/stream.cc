@@ -275,10 +275,15 @@ Task<void> Stream::accept_tls(const TlsServerContext& context, Until until) {
 }
 
 Task<void> Stream::connect_tls(
-    const TlsClientContext& context, const std::string& host, Until until) {
+    const TlsClientContext& context, TlsOffer offer, const std::string& host, Until until) {
     ssl_ = SSL_new(context.native());
     if (ssl_ == nullptr || SSL_set_fd(ssl_, descriptor_) != 1)
         co_return fail(ErrorCode::kIo, "no TLS session");
+    std::string protocols;
+    if (offer.http2) protocols.append("\x02h2");
+    if (offer.http1) protocols.append("\x08http/1.1");
+    SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(protocols.data()),
+        static_cast<unsigned>(protocols.size()));
     if (is_literal_address(host)) {
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), host.c_str());
     } else {

@@ -43,7 +43,7 @@ public:
     /// TLS as the connecting side: SNI and verification of `host`. Errors: kUpstreamUnreachable,
     /// kUpstreamTimeout.
     [[nodiscard]] Task<void> connect_tls(
-        const TlsClientContext& context, const std::string& host, Until until);
+        const TlsClientContext& context, TlsOffer offer, const std::string& host, Until until);
     [[nodiscard]] bool secure() const { return ssl_ != nullptr; }
     /// Whether the handshake chose HTTP/2 (ALPN `h2`).
     [[nodiscard]] bool agreed_on_http2() const;

@@ -131,11 +131,6 @@ Result<TlsClientContext> TlsClientContext::make(const Options& options) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     if (!options.client_cert_file.empty())
         ENTREPOT_TRY_DO(present(context, options.client_cert_file, options.client_key_file));
-    std::string protocols;
-    if (options.http2) protocols.append("\x02").append(kHttp2);
-    if (options.http1) protocols.append("\x08").append(kHttp11);
-    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(protocols.data()),
-        static_cast<unsigned>(protocols.size()));
     return made;
 }
 

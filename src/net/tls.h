@@ -31,6 +31,12 @@ private:
     std::unique_ptr<SSL_CTX, TlsContextDeleter> context_;
 };
 
+/// What a client offers by ALPN, HTTP/2 first; one at least.
+struct TlsOffer {
+    bool http1 = true;
+    bool http2 = false;
+};
+
 /// What we trust upstream. TLS 1.2 and later; the name is always verified.
 class TlsClientContext {
 public:
@@ -38,8 +44,6 @@ public:
         std::string ca_file;           ///< PEM bundle instead of the system's
         std::string client_cert_file;  ///< PEM chain that is presented to who asks; empty: none
         std::string client_key_file;   ///< PEM
-        bool http1 = true;             ///< what is offered, HTTP/2 first; one at least
-        bool http2 = false;
     };
     /// Errors: kBadConfiguration, naming the file.
     [[nodiscard]] static Result<TlsClientContext> make(const Options& options);

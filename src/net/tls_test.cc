@@ -1,5 +1,6 @@
 #include "net/tls.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "net/http2_script.h"
 #include "net/http2_testing.h"
 #include "net/http_client.h"
+#include "net/http_client_testing.h"
 #include "net/testing.h"
 
 namespace entrepot::net {
@@ -320,6 +322,60 @@ TEST(Tls, AServerThatRequiresHttp1AfterAllGetsIt) {
     origin.http = HttpVersion::kAuto;
     EXPECT_EQ(fetch(origin, "/p", "{}").body.value_or("failed"), "old");
     EXPECT_EQ(server.connections(), 2);
+}
+
+// One of a burst is told first; the others must follow it, and so must a handshake that was under
+// way.
+TEST(Tls, ABurstAtAServerThatRequiresHttp1IsAnsweredWhole) {
+    constexpr int kBurst = 6;
+    constexpr int kStreams = 3;
+    const Certificate certificate("gateway.test");
+    Result<TlsServerContext> context =
+        TlsServerContext::make({certificate.cert(), certificate.key(), {}});
+    ASSERT_TRUE(context);
+    std::atomic<int> handshakes{0};
+    // The second lasts until somebody who was refused begins a third.
+    const auto dawdle = [](SSL*, void* argument) {
+        auto& count = *static_cast<std::atomic<int>*>(argument);
+        if (count.fetch_add(1) != 1) return 1;
+        for (int i = 0; i < 2000 && count < 3; ++i) ::usleep(1000);
+        return 1;
+    };
+    SSL_CTX_set_cert_cb(context->native(), dawdle, &handshakes);
+    std::atomic<int> by_http2{0};
+    testing::Http2Script server(
+        [&](testing::Http2Peer& peer, int) {
+            if (peer.protocol() != "h2") {
+                (void)peer.some();
+                peer.write("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nold");
+                return;
+            }
+            peer.greet();
+            while (const std::uint32_t stream = peer.next(NGHTTP2_HEADERS).stream) {
+                by_http2.fetch_add(1);
+                peer.write(testing::http2_reset(stream, NGHTTP2_HTTP_1_1_REQUIRED));
+            }
+        },
+        &*context);
+    Origin origin{true, "127.0.0.1", server.port(), certificate.cert(), {}};
+    origin.http = HttpVersion::kAuto;
+    std::vector<testing::Answer> answers;
+    ClientOptions options;
+    options.http2.streams_max = kStreams;  // so that the burst takes two handshakes
+    const auto burst = [&](Core& core, HttpClient& client) -> Co<void> {
+        Result<OriginPool*> pool = client.origin(origin);
+        EXPECT_TRUE(pool);
+        Scope scope(core);
+        testing::ask_at_once(client, **pool, scope, kBurst, answers);
+        co_await scope.join();
+        testing::Answer later = co_await testing::fetch(client, **pool, testing::post("{}"), {});
+        EXPECT_EQ(later.body, "old");
+        EXPECT_FALSE(later.report.retried_stale);
+    };
+    testing::with_client(burst, options);
+    for (const testing::Answer& answer : answers)
+        EXPECT_EQ(answer.body, "old") << (answer.result ? "" : answer.result.error().message);
+    EXPECT_EQ(by_http2, kStreams);
 }
 
 TEST(Tls, OffersNoHttp2WhereItIsTurnedOff) {
