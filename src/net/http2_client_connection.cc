@@ -92,11 +92,15 @@ void Http2ClientExchange::note_failure() {
             return;
         case End::kLost: {
             const MonotonicTime now = connection_.pool_.shared().core.now();
-            // Closed while it lay idle. A fresh connection, or one that others were using, was not;
-            // and later, the upstream has worked on it: a repetition would be paid for twice.
-            if (is_kept_ && connection_.lost_for_ == ErrorCode::kUpstreamUnreachable &&
+            // Kept, and closed while it lay idle. A fresh connection, or one that others were
+            // using, was not; and later, the upstream has worked on it: it would be paid for twice.
+            const bool was_stale = is_kept_ &&
+                connection_.lost_for_ == ErrorCode::kUpstreamUnreachable &&
                 connection_.received_at_ <= connection_.busy_since_ &&
-                now - connection_.busy_since_ < kStaleWithin)
+                now - connection_.busy_since_ < kStaleWithin;
+            if (!is_sent())
+                repeats_max_ = kRepeatsAfterGoaway;
+            else if (was_stale)
                 repeats_max_ = kRepeatsOfRefused;
             result_ = fail(connection_.lost_for_,
                 connection_.lost_for_ == ErrorCode::kUpstreamTimeout
@@ -222,6 +226,8 @@ void Http2ClientConnection::ended() {
         ++pool_.shared().idle;
     }
     if (session_.resets() >= kResetsMax) is_retired_ = true;
+    // Nobody waits for the answer to a PING any more; the next exchange must not inherit the doubt.
+    if (is_pinged_ && session_.streams() == 0) is_retired_ = true;
     if (!is_lost_) speak_soon();
     settle_down();
 }

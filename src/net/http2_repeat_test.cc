@@ -19,9 +19,12 @@ using testing::code_of;
 using testing::fetch;
 using testing::http2_answer;
 using testing::http2_data;
+using testing::http2_frame;
 using testing::http2_goaway;
 using testing::http2_head;
+using testing::http2_number;
 using testing::http2_reset;
+using testing::http2_setting;
 using testing::Http2Peer;
 using testing::Http2Script;
 using testing::post;
@@ -195,6 +198,92 @@ TEST(Http2Client, ARequestThatJoinedOthersIsNotRepeated) {
     });
     EXPECT_EQ(requests, 1);
     EXPECT_EQ(server.connections(), 1);
+}
+
+Co<void> pause(Core& core, milliseconds time) {
+    const Until moment{core.after(time), nullptr};
+    const Result<void> slept = co_await core.sleep(moment);
+    EXPECT_TRUE(slept);
+}
+
+/// One request on a coroutine of `scope`.
+void spawn_fetch(Scope& scope, HttpClient& client, OriginPool& pool, std::string_view body,
+    const ExchangeLimits& limits, Answer& answer) {
+    scope.spawn([](HttpClient& by, OriginPool& at, std::string_view text, ExchangeLimits within,
+                    Answer& into) -> Co<void> {
+        into = co_await fetch(by, at, post(text), within);
+    }(client, pool, body, limits, answer));
+}
+
+// Its connection was lost with all that ran there, but of this one nobody has heard.
+TEST(Http2Client, WhatWasNeverWrittenIsSentElsewhere) {
+    std::atomic<bool> is_begun{false};
+    std::atomic<bool> may_end{false};
+    Http2Script server([&](Http2Peer& peer, int number) {
+        if (number > 0) {
+            peer.greet();
+            return peer.write(http2_answer(peer.request(), "elsewhere"));
+        }
+        peer.greet(http2_setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x7fffffff));
+        peer.write(http2_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, http2_number(0x3fffffff)));
+        (void)peer.next(NGHTTP2_DATA);
+        is_begun = true;
+        for (int i = 0; i < 5000 && !may_end; ++i) ::usleep(1000);
+    });
+    with_client([&](Core& core, HttpClient& client) -> Co<void> {
+        OriginPool& pool = **client.origin(by_http2(server.port()));
+        Scope scope(core);
+        Answer large;
+        Answer small;
+        const std::string body(64'000'000, 'x');  // more than the kernel takes
+        spawn_fetch(scope, client, pool, body, {}, large);
+        for (int i = 0; i < 1000 && !is_begun; ++i) co_await pause(core, 1ms);
+        co_await pause(core, 50ms);
+        spawn_fetch(scope, client, pool, "{}", {}, small);
+        co_await pause(core, 5ms);
+        may_end = true;
+        co_await scope.join();
+        EXPECT_EQ(code_of(large), ErrorCode::kUpstreamUnreachable);
+        EXPECT_TRUE(large.report.sent);
+        EXPECT_EQ(small.body, "elsewhere");
+        EXPECT_TRUE(small.report.retried_stale);
+    });
+    EXPECT_EQ(server.connections(), 2);
+}
+
+// A PING that the last exchange left unanswered must not end the next one before it is sent.
+TEST(Http2Client, AConnectionWhoseLastSignOfLifeWasInDoubtIsLeft) {
+    std::atomic<int> pings{0};
+    Http2Script server([&](Http2Peer& peer, int number) {
+        peer.greet();
+        const std::uint32_t stream = peer.request();
+        if (number > 0) return peer.write(http2_answer(stream, "elsewhere"));
+        if (peer.next(NGHTTP2_PING).type != 255) pings.fetch_add(1);
+        EXPECT_TRUE(peer.ends());
+    });
+    ClientOptions options;
+    options.ping_after = 20ms;
+    options.ping_timeout = 100ms;
+    const auto two = [&](Core& core, HttpClient& client) -> Co<void> {
+        OriginPool& pool = **client.origin(by_http2(server.port()));
+        Cancel cancel;
+        ExchangeLimits limits;
+        limits.cancel = &cancel;
+        Answer first;
+        Scope scope(core);
+        spawn_fetch(scope, client, pool, "{}", limits, first);
+        for (int i = 0; i < 500 && pings == 0; ++i) co_await pause(core, 1ms);
+        cancel.cancel(ErrorCode::kClientGone);
+        co_await scope.join();
+        EXPECT_EQ(code_of(first), ErrorCode::kClientGone);
+        co_await pause(core, 150ms);  // beyond the PING's time
+        Answer second = co_await fetch(client, pool, post("{}"), {});
+        EXPECT_EQ(second.body, "elsewhere");
+        EXPECT_FALSE(second.report.retried_stale);
+    };
+    with_client(two, options);
+    EXPECT_EQ(pings, 1);
+    EXPECT_EQ(server.connections(), 2);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ struct ExchangeReport {
     bool sent = false;           ///< request bytes were handed to the kernel: it may be billed
     bool reused = false;         ///< on a kept connection
     bool retried_stale = false;  ///< the kept connection was closed before any byte came, or
-                                 ///< HTTP/2 said that nobody had looked at it: sent once more
+                                 ///< over HTTP/2 nobody had looked at it: sent once more
     MonotonicTime sent_at;
     MonotonicTime head_at;
 };
