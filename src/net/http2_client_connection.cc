@@ -137,9 +137,9 @@ Result<std::optional<std::string_view>> Http2ClientExchange::try_read_body(Wake 
     if (!wake.ready) return std::unexpected(upstream_failed(wake, "did not go on with its answer"));
     if (deadline_.passed(connection_.pool_.shared().core.now()))
         return fail(ErrorCode::kUpstreamTimeout, "the upstream's answer took too long");
+    if (give_back()) connection_.speak_soon();  // the window may be open again
     if (has_bytes()) {
         take(taken_);
-        connection_.speak_soon();  // the window may be open again
         return std::string_view(taken_);
     }
     if (is_whole()) return std::string_view();

@@ -140,7 +140,15 @@ void Http2ClientStream::take(std::string& into) {
     into.clear();
     into.swap(inbox_);
     if (inbox_.capacity() > kKeptBytes) std::string().swap(inbox_);
-    if (end_ == End::kNone) nghttp2_session_consume_stream(session_.session_, id_, into.size());
+    (void)give_back();
+    taken_bytes_ = into.size();
+}
+
+bool Http2ClientStream::give_back() {
+    const std::size_t bytes = std::exchange(taken_bytes_, 0);
+    if (bytes == 0) return false;
+    if (end_ == End::kNone) nghttp2_session_consume_stream(session_.session_, id_, bytes);
+    return true;
 }
 
 // ---- Http2ClientSession

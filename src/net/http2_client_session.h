@@ -53,8 +53,10 @@ public:
     void forget_head() { head_.forget(); }
     /// What has come of the answer's body and was not taken yet.
     [[nodiscard]] bool has_bytes() const { return !inbox_.empty(); }
-    /// Moves it to `into`, and lets the server send as much again.
+    /// Moves it to `into`. The server may send as much again when it is taken next, or given back.
     void take(std::string& into);
+    /// What was taken is done with. False: nothing was.
+    bool give_back();
 
 protected:
     /// Something of the above has changed. nghttp2 is on the stack.
@@ -67,6 +69,7 @@ private:
 
     HeadText head_;
     std::string inbox_;
+    std::size_t taken_bytes_ = 0;  // that the window does not allow again yet
     std::string flaw_;
     std::string_view body_;  // the request's, as far as it is unsent
     std::int32_t id_ = 0;
