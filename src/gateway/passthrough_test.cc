@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 
 #include "gateway/kept_door.h"
 #include "gateway/testing.h"
@@ -172,6 +173,51 @@ TEST_F(PassthroughTest, FilesThatItNamesAreTheirMakers) {
         pass("POST", "/passthrough/first/vector_stores/vs_1/files", R"({"file_id":"file-1"})");
     EXPECT_EQ(reply.status, 404) << reply.body;
     EXPECT_EQ(first.served(), 0u);
+}
+
+/// Every kind that is shown a key, all at one server.
+TEST_F(PassthroughTest, EveryKindIsShownItsKey) {
+    struct Kind {
+        std::string_view name, settings, header, value;
+    };
+    constexpr std::string_view kBearer = "Bearer sk-up";
+    constexpr std::array kKinds{Kind{"openai", "", "authorization", kBearer},
+        Kind{"openai_compatible", "", "authorization", kBearer},
+        Kind{"azure", "", "api-key", "sk-up"}, Kind{"anthropic", "", "x-api-key", "sk-up"},
+        Kind{"gemini", "", "x-goog-api-key", "sk-up"},
+        Kind{"vertex", "", "x-goog-api-key", "sk-up"}, Kind{"cohere", "", "authorization", kBearer},
+        Kind{"bedrock", "region: us-east-1, ", "authorization", kBearer},
+        Kind{"oci", "region: eu-frankfurt-1, compartment: ocid1.c, ", "authorization", kBearer}};
+    std::string clouds = "clouds:\n";
+    std::string rules = "  pass:\n    team: search\n    secret: sk-pass\n    passthrough:\n";
+    for (const Kind& kind : kKinds) {
+        clouds += fmt::format(
+            "  my_{0}: {{kind: {0}, {1}endpoint: \"http://127.0.0.1:{2}\", api_key: sk-up}}\n",
+            kind.name, kind.settings, first.port);
+        rules += fmt::format(
+            "      - {{cloud: my_{}, methods: [GET], path: /things, ceiling: \"0\"}}\n", kind.name);
+    }
+    clouds += R"(models:
+  tiny:
+    offers:
+      first: {cloud: my_openai, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
+              price: {input: "1.00", output: "2.00", currency: USD}}
+)";
+    start_with(clouds, "1.00", rules);
+    std::map<std::string, std::string> seen;
+    first.on_request = [&](const net::ServerRequest& request) {
+        seen.clear();
+        for (std::size_t i = 0; i < request.headers.size(); ++i)
+            seen.emplace(request.headers[i].name, request.headers[i].value);
+    };
+    first.plan(whole("{}"));
+    for (const Kind& kind : kKinds) {
+        const Reply reply = pass("GET", fmt::format("/passthrough/my_{}/things", kind.name));
+        EXPECT_EQ(reply.status, 200) << kind.name << reply.body;
+        EXPECT_EQ(seen[std::string(kind.header)], kind.value) << kind.name;
+        EXPECT_FALSE(seen.contains("content-type")) << kind.name;
+    }
+    expect_books_in_order();
 }
 
 TEST_F(PassthroughTest, ErrorsAreInTheWordsOfTheCloud) {

@@ -77,6 +77,12 @@ struct Keeping {
     std::string query;  ///< of every request: `api-version=...`; mostly empty
 };
 
+/// Where a cloud is.
+struct Endpoint {
+    net::Origin origin;
+    std::string base_path;
+};
+
 /// The code that speaks to one kind of supplier, for one configured cloud. Immutable, shared by all
 /// cores.
 class Supplier {
@@ -97,7 +103,7 @@ public:
     /// What is kept for us between requests, and where; nothing by default.
     [[nodiscard]] virtual Keeping keeping() const { return {}; }
     /// Static credentials and versions, for what is no voice's business.
-    [[nodiscard]] virtual std::string access_lines() const { return {}; }
+    [[nodiscard]] const std::string& access_lines() const { return access_lines_; }
     /// The path that the endpoint of the settings stands for, without a trailing slash.
     [[nodiscard]] const std::string& base_path() const { return base_path_; }
     /// The header that names the request in the supplier's own logs.
@@ -106,10 +112,16 @@ public:
     [[nodiscard]] const net::Origin& origin() const { return origin_; }
 
 protected:
-    Supplier(net::Origin origin, std::string base_path)
-        : origin_(std::move(origin)), base_path_(std::move(base_path)) {}
+    /// `access`: what every request carries, beside what a signer adds.
+    Supplier(Endpoint endpoint, const net::HeaderLines& access)
+        : origin_(std::move(endpoint.origin)),
+          base_path_(std::move(endpoint.base_path)),
+          access_lines_(access.text()),
+          header_lines_("content-type: application/json\r\n" + access_lines_) {}
     net::Origin origin_;
     std::string base_path_;  ///< without a trailing slash
+    std::string access_lines_;
+    std::string header_lines_;  ///< of a voice
 };
 
 /// The supplier of a configured cloud. Errors: kBadConfiguration naming what is missing or
@@ -117,12 +129,7 @@ protected:
 [[nodiscard]] Result<std::unique_ptr<const Supplier>> make_supplier(
     const config::CloudSettings& cloud);
 
-/// The endpoint of the settings, or `fallback`, as an origin with the cloud's CA and proxy, and its
-/// base path.
-struct Endpoint {
-    net::Origin origin;
-    std::string base_path;
-};
+/// The endpoint of the settings, or `fallback`, with the cloud's CA and proxy.
 [[nodiscard]] Result<Endpoint> endpoint_of(
     const config::CloudSettings& cloud, std::string_view fallback);
 

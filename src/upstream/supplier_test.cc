@@ -17,6 +17,7 @@ namespace {
 
 using config::CloudKind;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Suppliers : public ::testing::Test {
 protected:
@@ -70,6 +71,23 @@ TEST_F(Suppliers, AllGoTheWayThatTheConfigurationSays) {
         EXPECT_EQ(origin.ca_file, certificate) << config::cloud_kind_name(kind);
         EXPECT_EQ(origin.client_cert_file, certificate) << config::cloud_kind_name(kind);
         EXPECT_EQ(origin.client_key_file, key) << config::cloud_kind_name(kind);
+    }
+}
+
+// For what is no voice's business: what is kept, and what passes through.
+TEST_F(Suppliers, AllShowTheirKeyWithoutABody) {
+    for (const CloudKind kind : kKinds) {
+        config::CloudSettings cloud = cloud_of(kind);
+        if (kind == CloudKind::kVertex) {
+            cloud.project.clear();
+            cloud.credentials = {};
+            cloud.api_key = Secret("sk-up");
+        }
+        const auto supplier = make_supplier(cloud);
+        ASSERT_TRUE(supplier) << supplier.error().message;
+        const std::string& lines = (*supplier)->access_lines();
+        EXPECT_THAT(lines, HasSubstr("sk-up\r\n")) << config::cloud_kind_name(kind);
+        EXPECT_THAT(lines, Not(HasSubstr("content-type"))) << config::cloud_kind_name(kind);
     }
 }
 

@@ -10,14 +10,9 @@ namespace {
 class Anthropic final : public Supplier {
 public:
     Anthropic(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           dialect_(*dialect::find_dialect("anthropic-messages")),
-          count_(*dialect::find_dialect("anthropic-count-tokens")) {
-        net::HeaderLines lines;
-        lines.add("x-api-key", cloud.api_key.reveal());
-        access_lines_ = lines.text();
-        header_lines_ = "content-type: application/json\r\n" + access_lines_;
-    }
+          count_(*dialect::find_dialect("anthropic-count-tokens")) {}
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/v1/messages";
@@ -26,13 +21,16 @@ public:
     }
     std::string_view request_id_header() const override { return "request-id"; }
     Keeping keeping() const override { return {KeepingStyle::kAnthropic, base_path_ + "/v1", {}}; }
-    std::string access_lines() const override { return access_lines_; }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        lines.add("x-api-key", cloud.api_key.reveal());
+        return lines;
+    }
+
     const dialect::Dialect& dialect_;
     const dialect::Dialect& count_;
-    std::string access_lines_;
-    std::string header_lines_;
 };
 
 }  // namespace

@@ -14,15 +14,11 @@ namespace {
 class Azure final : public Supplier {
 public:
     Azure(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           dialect_(*dialect::find_dialect("azure-openai")),
           responses_(*dialect::find_dialect("openai-responses")),
           embeddings_(*dialect::find_dialect("openai-embeddings")),
           api_version_(cloud.api_version) {
-        net::HeaderLines lines;
-        if (!cloud.api_key.empty()) lines.add("api-key", cloud.api_key.reveal());
-        access_lines_ = lines.text();
-        header_lines_ = "content-type: application/json\r\n" + access_lines_;
         // stream_options came with 2024-09-01-preview; max_completion_tokens with it.
         if (!api_version_.empty() && api_version_.substr(0, 10) < "2024-09-01") {
             quirks_.can_ask_stream_usage = false;
@@ -60,15 +56,18 @@ public:
         return {KeepingStyle::kOpenai, base_path_ + "/openai",
             "api-version=" + percent_encode(api_version_)};
     }
-    std::string access_lines() const override { return access_lines_; }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        if (!cloud.api_key.empty()) lines.add("api-key", cloud.api_key.reveal());
+        return lines;
+    }
+
     const dialect::Dialect& dialect_;
     const dialect::Dialect& responses_;
     const dialect::Dialect& embeddings_;
     std::string api_version_;
-    std::string access_lines_;
-    std::string header_lines_;
     Quirks quirks_;
 };
 

@@ -90,21 +90,15 @@ bool is_of(std::string_view model, std::string_view family) {
 class Bedrock final : public Supplier {
 public:
     Bedrock(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           dialect_(*dialect::find_dialect("bedrock-converse")),
           invoke_(*dialect::find_dialect("bedrock-invoke")),
           chat_(*dialect::find_dialect("openai-chat")),
           region_(cloud.region),
           service_(service_of(cloud)) {
-        net::HeaderLines lines;
-        lines.add("content-type", "application/json");
-        if (!cloud.api_key.empty()) {
-            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
-        } else if (!cloud.access_key_id.empty()) {
+        if (cloud.api_key.empty() && !cloud.access_key_id.empty())
             credentials_ = sigv4::Credentials{std::string(cloud.access_key_id.reveal()),
                 cloud.secret_access_key, cloud.session_token};
-        }
-        header_lines_ = lines.text();
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
@@ -157,6 +151,12 @@ public:
     }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        if (!cloud.api_key.empty())
+            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+        return lines;
+    }
     std::vector<Voice> mantle_voices(std::string_view model) const {
         if (is_of(model, "anthropic.")) {
             const std::string messages = base_path_ + "/anthropic/v1/messages";
@@ -180,7 +180,6 @@ private:
     const dialect::Dialect& chat_;
     std::string region_;
     std::string service_;
-    std::string header_lines_;
     std::optional<sigv4::Credentials> credentials_;
 };
 

@@ -12,13 +12,8 @@ namespace {
 class Cohere final : public Supplier {
 public:
     Cohere(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
-          dialect_(*dialect::find_dialect("cohere")) {
-        net::HeaderLines lines;
-        lines.add("content-type", "application/json");
-        lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
-        header_lines_ = lines.text();
-    }
+        : Supplier(std::move(endpoint), access_of(cloud)),
+          dialect_(*dialect::find_dialect("cohere")) {}
 
     std::vector<Voice> voices(std::string_view) const override {
         const std::string target = base_path_ + "/v2/chat";
@@ -32,8 +27,13 @@ public:
     std::string_view request_id_header() const override { return "x-debug-trace-id"; }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+        return lines;
+    }
+
     const dialect::Dialect& dialect_;
-    std::string header_lines_;
 };
 
 }  // namespace

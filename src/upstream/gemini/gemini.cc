@@ -12,16 +12,12 @@ namespace {
 class Gemini final : public Supplier {
 public:
     Gemini(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           dialect_(*dialect::find_dialect("gemini")) {
         // Only the beta has all fields; an endpoint may name another version.
         if (!base_path_.ends_with("/v1") && !base_path_.ends_with("/v1beta") &&
             !base_path_.ends_with("/v1alpha"))
             base_path_ += "/v1beta";
-        net::HeaderLines lines;
-        lines.add("x-goog-api-key", cloud.api_key.reveal());
-        access_lines_ = lines.text();
-        header_lines_ = "content-type: application/json\r\n" + access_lines_;
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
@@ -49,12 +45,15 @@ public:
                 header_lines_}};
     }
     Keeping keeping() const override { return {KeepingStyle::kGoogle, base_path_, {}}; }
-    std::string access_lines() const override { return access_lines_; }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        lines.add("x-goog-api-key", cloud.api_key.reveal());
+        return lines;
+    }
+
     const dialect::Dialect& dialect_;
-    std::string access_lines_;
-    std::string header_lines_;
 };
 
 }  // namespace

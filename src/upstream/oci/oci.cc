@@ -66,8 +66,7 @@ private:
 class Oci final : public Supplier {
 public:
     Oci(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
-          compartment_(cloud.compartment) {
+        : Supplier(std::move(endpoint), access_of(cloud)), compartment_(cloud.compartment) {
         // Who names one of the two addresses of OpenAI's format means the cloud behind it.
         for (const std::string_view path : {kOpenaiPath, kOldOpenaiPath})
             if (base_path_.ends_with(path)) {
@@ -76,16 +75,8 @@ public:
             }
         net::HeaderLines lines;
         lines.add("content-type", kContentType);
-        if (!cloud.api_key.empty())
-            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
-        native_lines_ = lines.text();
-        // In native chat the body names it.
-        if (!compartment_.empty()) {
-            lines.add("opc-compartment-id", compartment_);
-            lines.add("compartmentid", compartment_);
-        }
-        if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
-        openai_lines_ = lines.text();
+        add_key(cloud, lines);
+        native_lines_ = lines.text();  // the body names the compartment
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
@@ -108,23 +99,37 @@ public:
     std::string_view request_id_header() const override { return "opc-request-id"; }
 
 private:
+    static void add_key(const config::CloudSettings& cloud, net::HeaderLines& lines) {
+        if (!cloud.api_key.empty())
+            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+    }
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        add_key(cloud, lines);
+        if (!cloud.compartment.empty()) {
+            lines.add("opc-compartment-id", cloud.compartment);
+            lines.add("compartmentid", cloud.compartment);
+        }
+        if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
+        return lines;
+    }
     std::vector<Voice> openai_voices(std::string_view model) const {
         const std::string base = base_path_ + std::string(openai_path_);
         const std::string chat = base + "/chat/completions";
         std::vector<Voice> voices{
-            {dialect::find_dialect("openai-chat"), chat, chat, openai_lines_, {}}};
+            {dialect::find_dialect("openai-chat"), chat, chat, header_lines_, {}}};
         // Documented for these makers; Llama is not served so.
         if (model.starts_with("openai.") || model.starts_with("xai.")) {
             const std::string responses = base + "/responses";
             voices.push_back({dialect::find_dialect("openai-responses"), responses, responses,
-                openai_lines_, {}});
+                header_lines_, {}});
         }
         return voices;
     }
 
     std::string compartment_;
     std::string_view openai_path_ = kOpenaiPath;
-    std::string native_lines_, openai_lines_;
+    std::string native_lines_;
 };
 
 }  // namespace

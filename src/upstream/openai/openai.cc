@@ -29,19 +29,12 @@ constexpr std::array kKnownServers{
 class OpenAi final : public Supplier {
 public:
     OpenAi(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           dialect_(*dialect::find_dialect("openai-chat")),
           responses_(*dialect::find_dialect("openai-responses")),
           embeddings_(*dialect::find_dialect("openai-embeddings")),
           count_(*dialect::find_dialect("openai-input-tokens")),
           has_responses_(cloud.kind == config::CloudKind::kOpenai) {
-        net::HeaderLines lines;
-        if (!cloud.api_key.empty())
-            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
-        if (!cloud.organization.empty()) lines.add("openai-organization", cloud.organization);
-        if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
-        access_lines_ = lines.text();
-        header_lines_ = "content-type: application/json\r\n" + access_lines_;
         if (cloud.kind == config::CloudKind::kOpenaiCompatible) {
             // An unknown server may be old: `max_tokens` is what every one of them takes.
             quirks_.takes_max_completion_tokens = false;
@@ -72,16 +65,22 @@ public:
         if (!has_responses_) return {};
         return {KeepingStyle::kOpenai, base_path_, {}};
     }
-    std::string access_lines() const override { return access_lines_; }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        if (!cloud.api_key.empty())
+            lines.add("authorization", fmt::format("Bearer {}", cloud.api_key.reveal()));
+        if (!cloud.organization.empty()) lines.add("openai-organization", cloud.organization);
+        if (!cloud.project.empty()) lines.add("openai-project", cloud.project);
+        return lines;
+    }
+
     const dialect::Dialect& dialect_;
     const dialect::Dialect& responses_;
     const dialect::Dialect& embeddings_;
     const dialect::Dialect& count_;
     bool has_responses_;
-    std::string access_lines_;
-    std::string header_lines_;
     Quirks quirks_;
 };
 

@@ -35,7 +35,7 @@ std::string segment(std::string_view id) {
 class Vertex final : public Supplier {
 public:
     Vertex(Endpoint endpoint, const config::CloudSettings& cloud)
-        : Supplier(std::move(endpoint.origin), std::move(endpoint.base_path)),
+        : Supplier(std::move(endpoint), access_of(cloud)),
           gemini_(*dialect::find_dialect("vertex")),
           claude_(*dialect::find_dialect("vertex-anthropic")),
           chat_(*dialect::find_dialect("openai-chat")) {
@@ -48,10 +48,6 @@ public:
                   percent_encode(cloud.region));
         path_ = base_path_ + (is_versioned ? "" : "/v1") + place;
         beta_path_ = base_path_ + (is_versioned ? "" : "/v1beta1") + place;
-        net::HeaderLines lines;
-        lines.add("content-type", "application/json");
-        if (!cloud.api_key.empty()) lines.add("x-goog-api-key", cloud.api_key.reveal());
-        header_lines_ = lines.text();
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
@@ -80,6 +76,11 @@ public:
     }
 
 private:
+    static net::HeaderLines access_of(const config::CloudSettings& cloud) {
+        net::HeaderLines lines;
+        if (!cloud.api_key.empty()) lines.add("x-goog-api-key", cloud.api_key.reveal());
+        return lines;
+    }
     [[nodiscard]] std::vector<Voice> generating(
         const std::string& model, const catalog::PublisherModel& named) const {
         std::vector<Voice> voices{{&gemini_, model + ":generateContent",
@@ -122,7 +123,6 @@ private:
     const dialect::Dialect& claude_;
     const dialect::Dialect& chat_;
     std::string path_, beta_path_;
-    std::string header_lines_;
 };
 
 }  // namespace
