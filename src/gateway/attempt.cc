@@ -186,7 +186,9 @@ Result<upstream::Signer::Rest> Worker::write_head(Exchange& x, std::string_view 
     if (upstream::Signer* signer = x.core->signers[offer.cloud].get(); signer != nullptr) {
         net::HeaderLines signature;
         // They may have expired while the budgets were asked.
-        ENTREPOT_TRY_DO(signer->sign(target_of(x), body, core_.wall(), signature));
+        upstream::Signer::Request sent{.target = target_of(x), .body = body};
+        if (!x.bench->content_type.empty()) sent.content_type = x.bench->content_type;
+        ENTREPOT_TRY_DO(signer->sign(sent, core_.wall(), signature));
         lines += signature.text();
         rest = signer->take_rest();
     }

@@ -93,15 +93,20 @@ Task<net::ClientExchange> Worker::call_cloud(Exchange& x, const CloudCall& call,
     const Cloud& cloud = x.state->clouds[call.cloud];
     std::string lines = cloud.supplier->access_lines();
     net::HeaderLines own;
-    if (!call.body.empty() || call.method == "POST") own.add("content-type", call.content_type);
+    const bool has_type = !call.body.empty() ||
+        (call.method != "GET" && call.method != "HEAD" && call.method != "DELETE");
+    if (has_type) own.add("content-type", call.content_type);
     for (const dialect::Header& header : call.headers) own.add(header.name, header.value);
     own.add("accept-encoding", "identity");
     own.add("x-entrepot-exchange", x.id.to_string());
     lines += own.text();
     if (upstream::Signer* signer = x.core->signers[call.cloud].get(); signer != nullptr) {
         net::HeaderLines signature;
-        ENTREPOT_CO_TRY_DO(
-            signer->sign_as(call.method, call.target, call.body, core_.wall(), signature));
+        const upstream::Signer::Request sent{.method = call.method,
+            .target = call.target,
+            .content_type = has_type ? std::string_view(call.content_type) : std::string_view(),
+            .body = call.body};
+        ENTREPOT_CO_TRY_DO(signer->sign(sent, core_.wall(), signature));
         lines += signature.text();
         if (upstream::Signer::Rest rest = signer->take_rest()) {
             ENTREPOT_CO_TRY(const std::string line, co_await side_.run(core_, std::move(rest)));

@@ -91,7 +91,7 @@ Task<void> Worker::pass_through(
     call.target = fmt::format(
         "{}{}{}", cloud.supplier->base_path(), path.path, pass_query(request.query, keeping.query));
     call.body = request.body;
-    // AWS signatures cover it, and AWS takes nothing else.
+    // AWS takes nothing else.
     if (cloud.settings.kind != config::CloudKind::kBedrock)
         call.content_type = request.headers.find("content-type").value_or("application/json");
     for (const std::string_view name : kPassedHeaders)

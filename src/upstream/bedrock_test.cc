@@ -4,9 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "crypto/sigv4.h"
+
 namespace entrepot::upstream {
 namespace {
 
+namespace sigv4 = crypto::sigv4;
 using config::ApiFormat;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -35,11 +40,13 @@ std::vector<std::string> asked_at(const config::CloudSettings& cloud, std::strin
     return all;
 }
 
-std::string signature_of(const config::CloudSettings& cloud) {
+constexpr Instant kNow{1'795'435'200'000'000'000};
+
+std::string signature_of(const config::CloudSettings& cloud,
+    const Signer::Request& sent = {.target = "/x", .body = "{}"}) {
     const auto supplier = make_supplier(cloud);
     net::HeaderLines lines;
-    EXPECT_TRUE((*supplier)->make_signer(nullptr)->sign(
-        "/x", "{}", Instant{1'795'435'200'000'000'000}, lines));
+    EXPECT_TRUE((*supplier)->make_signer(nullptr)->sign(sent, kNow, lines));
     return std::string(lines.text());
 }
 
@@ -61,6 +68,39 @@ TEST(BedrockSupplier, ModelsThatMakeVectorsHoldNoConversations) {
         ASSERT_EQ(voices.size(), 1U) << model;
         EXPECT_TRUE(voices[0].can(canon::Task::kEmbed)) << model;
         EXPECT_EQ(voices[0].inputs_max, model.starts_with("amazon.") ? 1U : 96U);
+    }
+}
+
+// What is not sent cannot be checked, and what is sent should not be changed on its way.
+TEST(BedrockSupplier, SignsTheMethodAndTheTypeThatAreSent) {
+    const config::CloudSettings cloud = cloud_of();
+    const std::string host((*make_supplier(cloud))->origin().authority());
+    for (const Signer::Request& sent : {Signer::Request{.target = "/x", .body = "{}"},
+             Signer::Request{.method = "GET", .target = "/x?a=b", .content_type = ""},
+             Signer::Request{.method = "DELETE", .target = "/x", .content_type = ""},
+             Signer::Request{.method = "PUT", .target = "/x", .content_type = "text/plain"}}) {
+        const std::string lines = signature_of(cloud, sent);
+        std::vector<sigv4::HeaderView> headers{{"host", host}};
+        if (!sent.content_type.empty()) headers.push_back({"content-type", sent.content_type});
+        std::string_view claimed;
+        for (const std::string_view line : split(lines, '\n')) {
+            const std::size_t colon = line.find(": ");
+            if (colon == line.npos) continue;
+            headers.push_back({line.substr(0, colon), trim(line.substr(colon + 2))});
+            if (headers.back().name == "authorization") claimed = headers.back().value;
+        }
+        const auto claim = sigv4::parse_authorization(claimed);
+        ASSERT_TRUE(claim) << lines;
+        const std::size_t cut = std::min(sent.target.find('?'), sent.target.size());
+        const std::string digest = crypto::hex(crypto::sha256(sent.body));
+        const sigv4::Request request{.method = sent.method,
+            .path = sent.target.substr(0, cut),
+            .query = cut < sent.target.size() ? sent.target.substr(cut + 1) : "",
+            .headers = headers,
+            .body_sha256_hex = digest};
+        sigv4::KeyCache keys;
+        EXPECT_EQ(sigv4::verify(*claim, Secret("s"), request, kNow, keys), sigv4::Verdict::kValid)
+            << sent.method;
     }
 }
 

@@ -88,7 +88,8 @@ TEST(OciSupplier, SignsWhatIsSentWithTheKeyThatIsPublished) {
     constexpr Instant kNow{1'795'435'200'000'000'000};
     net::HeaderLines lines;
     EXPECT_FALSE(signer->ready(kNow));
-    EXPECT_FALSE(signer->sign("/x", "{}", kNow, lines));
+    const Signer::Request chat{.target = "/20231130/actions/chat", .body = "{\"a\":1}"};
+    EXPECT_FALSE(signer->sign(chat, kNow, lines));
 
     const auto key = crypto::RsaPrivateKey::parse(crypto::testing::kPublishedKey);
     auto state = std::make_shared<CredentialState>();
@@ -97,27 +98,42 @@ TEST(OciSupplier, SignsWhatIsSentWithTheKeyThatIsPublished) {
     state->held->key_id = "t/u/f";
     cell->publish(state);
     ASSERT_TRUE(signer->ready(kNow));
-    ASSERT_TRUE(signer->sign("/20231130/actions/chat", "{\"a\":1}", kNow, lines));
-    Signer::Rest rest = signer->take_rest();
-    ASSERT_TRUE(rest);
-    EXPECT_FALSE(signer->take_rest());
-    const auto line = rest();
-    ASSERT_TRUE(line);
-    constexpr std::string_view kName = "authorization: ";
-    ASSERT_TRUE(line->starts_with(kName));
-    const auto claim = http_signature::parse_authorization(trim(line->substr(kName.size())));
-    ASSERT_TRUE(claim) << claim.error().message;
-    EXPECT_EQ(claim->key_id, "t/u/f");
-    const std::string text =
-        "date: Mon, 23 Nov 2026 12:00:00 GMT\n"
-        "(request-target): post /20231130/actions/chat\n"
-        "host: inference.generativeai.eu-frankfurt-1.oci.oraclecloud.com\n"
-        "content-length: 7\n"
-        "content-type: application/json\n"
-        "x-content-sha256: " +
-        http_signature::content_sha256("{\"a\":1}");
-    EXPECT_TRUE(key->public_key().verify_sha256(text, claim->signature));
-    EXPECT_THAT(lines.text(), HasSubstr("date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"));
+    const std::string host = "\nhost: inference.generativeai.eu-frankfurt-1.oci.oraclecloud.com";
+    const std::string digest = http_signature::content_sha256("{\"a\":1}");
+    const std::string none = http_signature::content_sha256("");
+    struct Case {
+        Signer::Request sent;
+        std::string signs;
+    };
+    const std::vector<Case> cases{
+        {chat,
+            "post /20231130/actions/chat" + host +
+                "\ncontent-length: 7\ncontent-type: application/json\nx-content-sha256: " + digest},
+        {{.method = "PUT", .target = "/x", .content_type = "text/plain"},
+            "put /x" + host +
+                "\ncontent-length: 0\ncontent-type: text/plain\nx-content-sha256: " + none},
+        {{.method = "GET", .target = "/x?a=b", .content_type = ""}, "get /x?a=b" + host},
+        {{.method = "DELETE", .target = "/x", .content_type = ""}, "delete /x" + host}};
+    for (const Case& one : cases) {
+        lines.clear();
+        ASSERT_TRUE(signer->sign(one.sent, kNow, lines));
+        Signer::Rest rest = signer->take_rest();
+        ASSERT_TRUE(rest);
+        EXPECT_FALSE(signer->take_rest());
+        const auto line = rest();
+        ASSERT_TRUE(line);
+        constexpr std::string_view kName = "authorization: ";
+        ASSERT_TRUE(line->starts_with(kName));
+        const auto claim = http_signature::parse_authorization(trim(line->substr(kName.size())));
+        ASSERT_TRUE(claim) << claim.error().message;
+        EXPECT_EQ(claim->key_id, "t/u/f");
+        const std::string text =
+            "date: Mon, 23 Nov 2026 12:00:00 GMT\n(request-target): " + one.signs;
+        EXPECT_TRUE(key->public_key().verify_sha256(text, claim->signature)) << text;
+        EXPECT_THAT(lines.text(), HasSubstr("date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"));
+        EXPECT_EQ(lines.text().find("x-content-sha256") != std::string_view::npos,
+            !one.sent.content_type.empty());
+    }
 }
 
 TEST(OciSupplier, SaysWhatIsMissing) {

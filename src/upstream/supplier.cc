@@ -24,7 +24,7 @@ public:
         ENTREPOT_TRY_DO(reader_.live(now));
         return {};
     }
-    Status sign(std::string_view, std::string_view, Instant now, net::HeaderLines& lines) override {
+    Status sign(const Request&, Instant now, net::HeaderLines& lines) override {
         ENTREPOT_TRY(const Credential* credential, reader_.live(now));
         lines.add("authorization", fmt::format("Bearer {}", credential->bearer.reveal()));
         return {};

@@ -25,21 +25,20 @@ public:
     /// Whether there is something to sign with. Errors: kUpstreamAuth, with the reason as its
     /// cause: the cloud is out until its credentials return.
     [[nodiscard]] virtual Status ready(Instant now) = 0;
-    /// Appends the signed headers for this request to `lines`, which already hold the offer's own.
-    /// Errors: as `ready`.
+    /// A request as it will be sent.
+    struct Request {
+        std::string_view method = "POST";
+        std::string_view target;
+        std::string_view content_type = "application/json";  ///< empty: none is sent
+        std::string_view body;
+    };
+    /// Adds the signature to `lines`, with what else has to be sent for it. Errors: as `ready`.
     [[nodiscard]] virtual Status sign(
-        std::string_view target, std::string_view body, Instant now, net::HeaderLines& lines) = 0;
+        const Request& request, Instant now, net::HeaderLines& lines) = 0;
     /// What is left of the last `sign` where it takes too long for an event loop (RSA): a header
     /// line that any thread may compute, while this signer goes on with others. Empty: nothing is.
     using Rest = std::function<Result<std::string>()>;
     [[nodiscard]] virtual Rest take_rest() { return {}; }
-    /// The same for a request that is no POST; for signatures that cover the method. Errors: as
-    /// `ready`.
-    [[nodiscard]] virtual Status sign_as(std::string_view method, std::string_view target,
-        std::string_view body, Instant now, net::HeaderLines& lines) {
-        (void)method;
-        return sign(target, body, now, lines);
-    }
 };
 
 /// How a server differs from its dialect's specification. Data, so that a new server is a row.

@@ -33,25 +33,20 @@ public:
         return {};
     }
 
-    Status sign(std::string_view target, std::string_view body, Instant now,
-        net::HeaderLines& lines) override {
-        return sign_as("POST", target, body, now, lines);
-    }
-    Status sign_as(std::string_view method, std::string_view target, std::string_view body,
-        Instant now, net::HeaderLines& lines) override {
+    Status sign(const Request& sent, Instant now, net::HeaderLines& lines) override {
         if (fetched_) {
             ENTREPOT_TRY(const Credential* credential, fetched_->live(now));
             adopt(*credential);
         }
-        const std::array headers{sigv4::HeaderView{"host", host_},
-            sigv4::HeaderView{"content-type", "application/json"}};
-        const std::string digest = crypto::hex(crypto::sha256(body));
-        const std::size_t path_end = std::min(target.find('?'), target.size());
-        const std::string_view query = target.substr(path_end);
-        const sigv4::Request request{.method = method,
-            .path = target.substr(0, path_end),
+        const std::array headers{
+            sigv4::HeaderView{"host", host_}, sigv4::HeaderView{"content-type", sent.content_type}};
+        const std::string digest = crypto::hex(crypto::sha256(sent.body));
+        const std::size_t path_end = std::min(sent.target.find('?'), sent.target.size());
+        const std::string_view query = sent.target.substr(path_end);
+        const sigv4::Request request{.method = sent.method,
+            .path = sent.target.substr(0, path_end),
             .query = query.empty() ? query : query.substr(1),
-            .headers = headers,
+            .headers = std::span(headers).first(sent.content_type.empty() ? 1 : 2),
             .body_sha256_hex = digest};
         for (const sigv4::Header& header : signer_.sign(request, now))
             lines.add(header.name, header.value);

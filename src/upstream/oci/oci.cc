@@ -26,23 +26,26 @@ public:
         return {};
     }
 
-    Status sign(std::string_view target, std::string_view body, Instant now,
-        net::HeaderLines& lines) override {
+    Status sign(const Request& sent, Instant now, net::HeaderLines& lines) override {
         ENTREPOT_TRY(const Credential* credential, reader_.live(now));
         if (!credential->signing_key)
             return fail(ErrorCode::kUpstreamAuth,
                 "the gateway has no valid credentials for this cloud at present",
                 "what was fetched is no signing key");
         const std::string date = to_http_date(now);
-        const std::string digest = http_signature::content_sha256(body);
         lines.add("date", date);
-        lines.add("x-content-sha256", digest);
-        const http_signature::Request request{.method = "POST",
-            .target = target,
+        // Oracle wants these three of a body, even of one that is empty, and of no other request.
+        std::string digest;
+        if (sent.method == "POST" || sent.method == "PUT" || sent.method == "PATCH") {
+            digest = http_signature::content_sha256(sent.body);
+            lines.add("x-content-sha256", digest);
+        }
+        const http_signature::Request request{.method = sent.method,
+            .target = sent.target,
             .host = host_,
             .date = date,
-            .content_type = kContentType,
-            .content_bytes = body.size(),
+            .content_type = sent.content_type,
+            .content_bytes = sent.body.size(),
             .content_sha256 = digest};
         rest_ = [key = *credential->signing_key, key_id = credential->key_id,
                     text = http_signature::signing_string(request),
