@@ -87,6 +87,29 @@ class Awaits(unittest.TestCase):
         self.assertFalse(self.bad("co_await f(options);\nThing t{1};\n"))
 
 
+class Loops(unittest.TestCase):
+    def bad(self, text):
+        return any("first turn" in m for m in messages("src/net/a.cc", text))
+
+    def test_a_document_that_a_loop_reads_has_a_name(self):
+        for over in ("json::Document::parse(x)->root().members()",
+                     "json::Document::parse(f(x)).value().root().items()",
+                     '(*parsed("a:b")).root()["a"].items()', "body().root().items()"):
+            self.assertTrue(self.bad(f"for (const Value& v : {over}) use(v);\n"), over)
+        self.assertTrue(self.bad("for (int i = 0; const auto& m :\n"
+                                 "    parse(x)->root().members())\n    use(m);\n"))
+
+    def test_what_lives_as_long_as_the_loop_passes(self):
+        for header in ("const auto& m : document->root().members()",
+                       "const auto& m : (*document).root().members()",
+                       "const auto& m : (a ? b : c).root().members()",
+                       "const char c : std::string(parse(x)->root().string())",
+                       "std::size_t i = 0; i < parse(x)->root().items().size(); ++i",
+                       "int i = 0; i < (a ? b : c); ++i", "const json::Member& m : all(x)"):
+            self.assertFalse(self.bad(f"for ({header}) use();\n"), header)
+        self.assertFalse(self.bad("const auto name = parse(x)->root()[\"a\"].string();\n"))
+
+
 class Sizes(unittest.TestCase):
     def test_columns_and_lines_have_a_limit(self):
         self.assertEqual([], messages("src/net/a.cc", "x" * 100 + "\n"))
