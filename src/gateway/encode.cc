@@ -149,10 +149,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
         x.lane = Lane::kTranslated;
     // It would look for that one itself, among everybody's.
     if (x.kept != nullptr && !x.kept->lost.empty() && speak_alike(*x.client, *x.voice->dialect))
-        return fail_field(ErrorCode::kNotFound, "input",
-            fmt::format("'input' names the reasoning '{}', which is not kept, or not for this key; "
-                        "send it with its encrypted_content, or leave it out",
-                excerpt(x.kept->lost)));
+        return std::unexpected(not_kept(x.kept->lost));
     // In another dialect, what the supplier would run by itself stays behind. At home it does so
     // where nothing bounds it and the model can do without.
     x.leaves_open_ended = x.key->has_budget && !x.bench->facts.open_ended_field.empty() &&

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "gateway/failure.h"
+#include "gateway/kept.h"
 #include "gateway/lane.h"
 
 namespace entrepot::gateway {
@@ -69,7 +70,12 @@ void ReplyNames::add(const canon::Event& event) {
             if (mark.path == "id") note(read(mark.json));
         if (!part->opaque || !part->item) return;
         const auto own = json::Document::parse(part->opaque->json);
-        if (own) note(std::string(own->root()["id"].string()));
+        if (!own) return;
+        note(std::string(own->root()["id"].string()));
+        std::vector<KeptReference> named;
+        read_kept_names(own->root(), named);
+        for (KeptReference& one : named)
+            if (one.kind == store::KeptKind::kContainer) containers.push_back(std::move(one.id));
     } else if (const auto* aside = std::get_if<canon::Aside>(&event)) {
         if (aside->key == "status" && !aside->choice) {
             const std::string status = read(aside->json);

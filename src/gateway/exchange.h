@@ -71,7 +71,8 @@ struct AttemptState {
 struct ReplyNames {
     std::string reply;
     std::vector<std::string> items;
-    bool is_pending = false;  ///< there is no answer yet: it will be fetched
+    std::vector<std::string> containers;  ///< in which its tools ran
+    bool is_pending = false;              ///< there is no answer yet: it will be fetched
     void add(const canon::Event& event);
 };
 

@@ -18,6 +18,9 @@ namespace {
 using store::Kept;
 using store::KeptKind;
 
+/// Ids that we made: no supplier looks them up.
+constexpr std::string_view kMadeByUs = "_epot_";
+
 /// How long OpenAI keeps an answer, and with it all that continues it.
 constexpr std::chrono::hours kResponseLife{30 * 24};
 
@@ -42,6 +45,7 @@ constexpr std::array kNames{
     StatefulField{"validation_file", KeptKind::kFile},
     StatefulField{"vector_store_ids", KeptKind::kFile},
     StatefulField{"container", KeptKind::kContainer},
+    StatefulField{"container_id", KeptKind::kContainer},
     StatefulField{"previous_response_id", KeptKind::kResponse},
     StatefulField{"conversation", KeptKind::kConversation},
     StatefulField{"cachedContent", KeptKind::kCache},
@@ -61,6 +65,36 @@ std::string id_in(std::string_view json) {
     return std::string(value.is_object() ? value["id"].string() : value.string());
 }
 
+bool is_empty(const json::Value& value) {
+    return value.is_null() || (value.is_string() && value.string().empty()) ||
+        (value.is_array() && value.items().empty()) ||
+        (value.is_object() && value.members().empty());
+}
+
+/// Whether an item of the Responses API holds what it is about. Two of them do so in one member,
+/// whatever they say beside it.
+bool holds_anything(const json::Value& item) {
+    constexpr std::array<std::string_view, 8> kAround{
+        "type", "id", "status", "role", "phase", "call_id", "container_id", "created_by"};
+    const std::string_view type = item["type"].string();
+    if (type == "reasoning") return !is_empty(item["encrypted_content"]);
+    if (type == "image_generation_call") return !is_empty(item["result"]);
+    return std::ranges::any_of(item.members(), [&](const json::Member& member) {
+        return std::ranges::find(kAround, member.key) == kAround.end() && !is_empty(member.value);
+    });
+}
+
+/// An item that has an id and holds nothing is looked up by it, whatever its type; without a type,
+/// whatever it holds. Those of type `item_reference`: read_kept_names.
+void read_own_id(const json::Value& item, std::vector<KeptReference>& out) {
+    std::string id(item["id"].string());
+    const std::string_view type = item["type"].string();
+    if (id.empty() || type == "item_reference") return;
+    const bool is_reference = type.empty() && item["role"].is_null();
+    if (!is_reference && (holds_anything(item) || id.find(kMadeByUs) != std::string::npos)) return;
+    out.push_back({KeptKind::kItem, std::move(id), "input", !is_reference});
+}
+
 void read_item(const canon::Item& item, std::vector<KeptReference>& out) {
     if (const auto* media = std::get_if<canon::Media>(&item.body)) {
         std::string google = media->source == canon::Media::Source::kUrl ||
@@ -74,7 +108,10 @@ void read_item(const canon::Item& item, std::vector<KeptReference>& out) {
     } else if (const auto* result = std::get_if<canon::ToolResult>(&item.body)) {
         for (const canon::Item& part : result->content) read_item(part, out);
     } else if (const auto* opaque = std::get_if<canon::Opaque>(&item.body)) {
-        if (const auto document = parsed(opaque->json)) read_kept_names(document->root(), out);
+        const auto document = parsed(opaque->json);
+        if (!document) return;
+        read_kept_names(document->root(), out);
+        if (opaque->origin == "openai-responses") read_own_id(document->root(), out);
     }
 }
 
@@ -91,7 +128,7 @@ void read_thoughts(const canon::Request& request, std::vector<KeptReference>& ou
             ++j)
             is_sent = is_sent || request.items[j].signature.has_value();
         std::string id = id_in(mark->json);
-        if (is_sent || id.find("_epot_") != std::string::npos) continue;
+        if (is_sent || id.find(kMadeByUs) != std::string::npos) continue;
         out.push_back({KeptKind::kItem, std::move(id), "input", true});
     }
 }
@@ -100,6 +137,8 @@ void read_tool(const canon::Tool& tool, std::vector<KeptReference>& out) {
     if (!tool.server) return;
     if (const auto document = parsed(tool.server->json)) read_kept_names(document->root(), out);
 }
+
+bool is_stored(const KeptUse& use) { return use.is_stored || use.is_background; }
 
 Error not_there(const KeptReference& named) {
     return Error{ErrorCode::kNotFound,
@@ -111,6 +150,10 @@ Error not_there(const KeptReference& named) {
 
 }  // namespace
 
+void read_item_names(std::span<const json::Value> items, std::vector<KeptReference>& out) {
+    for (const json::Value& item : items) read_own_id(item, out);
+}
+
 void read_kept_names(const json::Value& value, std::vector<KeptReference>& out) {
     const auto note = [&out](KeptKind kind, const json::Value& id, std::string_view field) {
         const json::Value& name = id.is_object() ? id["id"] : id;
@@ -118,6 +161,11 @@ void read_kept_names(const json::Value& value, std::vector<KeptReference>& out) 
     };
     for (const json::Value& inner : value.items()) read_kept_names(inner, out);
     for (const json::Member& member : value.members()) {
+        if (member.key == "fileUri" || member.key == "file_uri") {
+            std::string google = dialect::google_file_name(member.value.string());
+            if (!google.empty()) out.push_back({KeptKind::kFile, std::move(google), "fileUri"});
+            continue;
+        }
         const auto name = std::ranges::find(kNames, member.key, &StatefulField::name);
         if (name == kNames.end() || member.value.is_null()) {
             read_kept_names(member.value, out);
@@ -179,14 +227,14 @@ Kept made_by(const auth::Principal& principal, Instant now) {
 }
 
 bool is_kept_there(const Exchange& x) {
-    return x.kept != nullptr && (x.kept->is_stored || x.kept->is_background) &&
+    return x.kept != nullptr && (is_stored(*x.kept) || x.kept->has_tools) &&
         x.client->name == x.voice->dialect->name;
 }
 
 bool is_background(const Exchange& x) { return x.kept != nullptr && x.kept->is_background; }
 
 bool is_pending(const Exchange& x) {
-    return x.consumed.names != nullptr && x.consumed.names->is_pending;
+    return x.consumed.names != nullptr && x.consumed.names->is_pending && is_stored(*x.kept);
 }
 
 std::string to_json(const Deferred& deferred) {
@@ -239,11 +287,15 @@ Status Worker::read_kept(Exchange& x) {
     const bool is_background =
         is_responses && background != request.extras.end() && background->json == "true";
     const bool is_stored = is_responses && (request.store.value_or(true) || is_background);
-    if (named.empty() && !is_stored) return {};
+    const bool has_tools = is_responses && std::ranges::any_of(request.tools, [](const auto& tool) {
+        return tool.server.has_value();
+    });
+    if (named.empty() && !is_stored && !has_tools) return {};
     x.kept = std::make_shared<KeptUse>();
     x.kept->named = std::move(named);
     x.kept->is_stored = is_stored;
     x.kept->is_background = is_background;
+    x.kept->has_tools = has_tools;
     return {};
 }
 
@@ -260,6 +312,15 @@ Task<std::optional<Kept>> Worker::find_own(Exchange& x, KeptKind kind, const std
     }
     if (newest == nullptr) co_return std::optional<Kept>();
     co_return std::optional<Kept>(*newest);
+}
+
+Error not_kept(std::string_view id) {
+    return Error{ErrorCode::kNotFound,
+        fmt::format("'input' names '{}' and does not say what it is, and it is not kept, or not "
+                    "for this key; send its content (of reasoning: its encrypted_content), or "
+                    "leave it out",
+            excerpt(id)),
+        {}, "input"};
 }
 
 Task<void> Worker::locate_kept(Exchange& x) {
@@ -312,16 +373,18 @@ void Worker::note_kept(Exchange& x) {
     thing.model = x.model;
     thing.expires = thing.made + kResponseLife;
     std::vector<Kept> things;
-    // With a hold that is open it is put, not noted.
-    if (!names.reply.empty() && !names.is_pending) {
-        thing.id = names.reply;
-        things.push_back(thing);
-    }
-    thing.kind = KeptKind::kItem;
-    for (const std::string& id : names.items) {
+    const auto note = [&](KeptKind kind, const std::string& id) {
+        thing.kind = kind;
         thing.id = id;
         things.push_back(thing);
-    }
+    };
+    const bool has_name = is_stored(*x.kept);
+    // With a hold that is open it is put, not noted.
+    if (has_name && !names.reply.empty() && !names.is_pending)
+        note(KeptKind::kResponse, names.reply);
+    if (has_name)
+        for (const std::string& id : names.items) note(KeptKind::kItem, id);
+    for (const std::string& id : names.containers) note(KeptKind::kContainer, id);
     if (!things.empty() && !kept_.note(std::move(things)))
         metrics_.alarm("kept.db", "too much waits to be written; a stored answer was forgotten");
 }

@@ -35,10 +35,17 @@ struct KeptUse {
     std::string lost;        ///< a native-only one that is nobody's or somebody else's; empty: none
     bool is_stored = false;  ///< the answer is to be kept
     bool is_background = false;  ///< and made when nobody waits for it
+    bool has_tools = false;      ///< tools of the supplier's, which may leave a container behind
 };
 
 /// Everything kept that is named anywhere in a JSON of a supplier's own, by the members that do so.
 void read_kept_names(const json::Value& value, std::vector<KeptReference>& out);
+
+/// The items that a list of them (`items`) names by their own ids, holding nothing else.
+void read_item_names(std::span<const json::Value> items, std::vector<KeptReference>& out);
+
+/// Of what is native-only and lost, where the supplier would look for it itself, among everybody's.
+[[nodiscard]] Error not_kept(std::string_view id);
 
 /// Everything kept that the request names. Errors: kUnsupported for what nobody can own,
 /// kInvalidField.
@@ -50,7 +57,7 @@ void read_kept_names(const json::Value& value, std::vector<KeptReference>& out);
 /// The owner's part of something that `principal` makes.
 [[nodiscard]] store::Kept made_by(const auth::Principal& principal, Instant now);
 
-/// The answer will lie at its supplier under the names it gives.
+/// The answer, or what its tools ran in, will lie at its supplier under the names it gives.
 [[nodiscard]] bool is_kept_there(const Exchange& x);
 [[nodiscard]] bool is_background(const Exchange& x);
 /// The reply says that there is no answer yet.

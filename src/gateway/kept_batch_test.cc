@@ -344,6 +344,10 @@ TEST_F(BatchTest, CachedContentIsItsMakersAndNeedsNoBudget) {
     constexpr std::string_view kMake =
         R"({"model":"models/flash","contents":[{"role":"user","parts":[{"text":"long"}]}]})";
     const Reply refused = at("POST", "/v1beta/cachedContents", kMake);
+    constexpr std::string_view kNamed =
+        R"({"model":"models/flash","contents":[{"role":"user","parts":[{"fileData":)"
+        R"({"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/a"}}]}]})";
+    EXPECT_EQ(at("POST", "/v1beta/cachedContents", kNamed, "sk-free").status, 404);
     EXPECT_EQ(refused.status, 400);
     EXPECT_NE(refused.body.find("no price"), std::string::npos) << refused.body;
     const Reply made = at("POST", "/v1beta/cachedContents?key=sk-free", kMake, "sk-free");

@@ -267,8 +267,13 @@ Task<void> Worker::answer_kept(
 Task<void> Worker::locate_named(Exchange& x, std::string_view body) {
     x.kept = std::make_shared<KeptUse>();
     const auto document = json::Document::parse(std::string(body));
-    if (document) read_kept_names(document->root(), x.kept->named);
-    co_return co_await locate_kept(x);
+    if (document) {
+        read_kept_names(document->root(), x.kept->named);
+        read_item_names(document->root()["items"].items(), x.kept->named);
+    }
+    ENTREPOT_CO_TRY_DO(co_await locate_kept(x));
+    if (!x.kept->lost.empty()) co_return std::unexpected(not_kept(x.kept->lost));
+    co_return Status{};
 }
 
 Task<void> Worker::create_kept(

@@ -119,14 +119,15 @@ Co<bool> Worker::take_look(const Kept& thing, std::string_view body) {
         reply.consumed.names->reply == thing.id;
     if (!is_response || reply.consumed.names->is_pending) co_return false;
     std::vector<Kept> items;
-    for (const std::string& id : reply.consumed.names->items) {
-        Kept item = thing;
+    const auto note = [&](KeptKind kind, const std::string& id) {
+        Kept& item = items.emplace_back(thing);
         item.id = id;
-        item.kind = KeptKind::kItem;
+        item.kind = kind;
         item.exchange.clear();
         item.detail.clear();
-        items.push_back(std::move(item));
-    }
+    };
+    for (const std::string& id : reply.consumed.names->items) note(KeptKind::kItem, id);
+    for (const std::string& id : reply.consumed.names->containers) note(KeptKind::kContainer, id);
     if (!items.empty() && !kept_.note(std::move(items)))
         metrics_.alarm("kept.db", "too much waits to be written; an answer's items are lost");
     co_await end_deferred(thing, &reply.consumed);

@@ -63,7 +63,9 @@ models:
         "  clamp: {team: search, secret: sk-clamp, models: [\"*\"], policy: {on_unbounded: "
         "clamp}}\n"
         "  foreign: {team: search, secret: sk-foreign, models: [\"*\"], policy: {on_unbounded: "
-        "clamp}}\n";
+        "clamp}}\n"
+        "  free: {team: free, secret: sk-free, models: [\"*\"]}\n"
+        "  other: {team: free, secret: sk-other, models: [\"*\"]}\n";
 
     Reply at(std::string_view method, std::string_view path, std::string_view body = "",
         std::string_view key = "sk-clamp") {
@@ -201,6 +203,75 @@ TEST_F(KeptTest, WhatIsPutIntoAConversationIsItsMakersToo) {
     EXPECT_EQ(first.served(), before);
     EXPECT_EQ(at("POST", "/v1/conversations", kItems).status, 200);
     EXPECT_EQ(first.last_body(), kItems);
+}
+
+// The supplier looks up whatever has an id and holds nothing, with or without a word for it.
+TEST_F(KeptTest, AnItemThatIsAllIdIsItsMakersAlone) {
+    first.by_request = [](const net::ServerRequest& request) {
+        if (request.path.starts_with("/v1/conversations"))
+            return whole(fmt::format(R"({{"id":"conv_{}","object":"conversation"}})",
+                request.body.find("msg_resp_1") == std::string::npos ? 1 : 2));
+        return whole(response("resp_1", "completed"));
+    };
+    ASSERT_EQ(post(kAskStored).status, 200);
+    ASSERT_EQ(at("POST", "/v1/conversations", "{}", "sk-foreign").status, 200);
+    for (const std::string_view item :
+        {R"({"id":"msg_resp_1"})", R"({"type":null,"id":"msg_resp_1","content":"x"})",
+            R"({"type":"message","role":"assistant","id":"msg_resp_1"})",
+            R"({"id":"msg_resp_1","role":"assistant","content":null})",
+            R"({"type":"reasoning","id":"msg_resp_1","summary":[{"type":"summary_text",)"
+            R"("text":"x"}]})",
+            R"({"type":"image_generation_call","id":"msg_resp_1"})",
+            R"({"type":"image_generation_call","id":"msg_resp_1","size":"1x1","result":null})",
+            R"({"type":"web_search_call","id":"msg_resp_1","status":"completed"})"}) {
+        const std::string ask = fmt::format(R"({{"model":"tiny","input":[{}]}})", item);
+        const std::string items = fmt::format(R"({{"items":[{}]}})", item);
+        const std::size_t before = first.served();
+        EXPECT_EQ(post(ask, "sk-foreign").status, 404) << item;
+        EXPECT_EQ(at("POST", "/v1/conversations", items, "sk-foreign").status, 404) << item;
+        EXPECT_EQ(at("POST", "/v1/conversations/conv_1/items", items, "sk-foreign").status, 404)
+            << item;
+        EXPECT_EQ(first.served(), before) << item;
+        EXPECT_EQ(post(ask).status, 200) << item;
+        EXPECT_EQ(at("POST", "/v1/conversations", items).status, 200) << item;
+    }
+    for (const std::string_view item :
+        {R"({"type":"image_generation_call","id":"ig_1","result":"iVBORw0KGgo="})",
+            R"({"type":"web_search_call","id":"ws_1","action":{"type":"search","query":"x"}})"})
+        EXPECT_EQ(
+            post(fmt::format(R"({{"model":"tiny","input":[{}]}})", item), "sk-foreign").status, 200)
+            << item;
+    expect_books_in_order();
+}
+
+// In it lies what its maker's code left there; an answer that is not stored leaves one all the
+// same.
+TEST_F(KeptTest, AContainerIsWhoseToolsRanInIt) {
+    first.by_request = [](const net::ServerRequest&) {
+        return whole(R"({"id":"resp_1","object":"response","created_at":1,"status":"completed",)"
+                     R"("model":"tiny-2026","output":[{"id":"ci_1","type":)"
+                     R"("code_interpreter_call","status":"completed","code":"1",)"
+                     R"("container_id":"cntr_1","outputs":[]}],"usage":{"input_tokens":1,)"
+                     R"("output_tokens":1,"total_tokens":2}})");
+    };
+    const auto ask = [&](std::string_view input, std::string_view key, std::string_view container) {
+        return post(
+            fmt::format(R"({{"model":"tiny","store":false,"input":{},"tools":[{}]}})", input,
+                fmt::format(R"({{"type":"code_interpreter","container":{}}})", container)),
+            key);
+    };
+    constexpr std::string_view kAuto = R"({"type":"auto"})";
+    constexpr std::string_view kCall =
+        R"([{"type":"code_interpreter_call","id":"ci_1","code":"1","container_id":"cntr_1"}])";
+    EXPECT_EQ(ask(kCall, "sk-free", kAuto).status, 404);
+    ASSERT_EQ(ask(R"("hi")", "sk-free", kAuto).status, 200);
+    const std::size_t before = first.served();
+    EXPECT_EQ(ask(kCall, "sk-other", kAuto).status, 404);
+    EXPECT_EQ(ask(R"("hi")", "sk-other", R"("cntr_1")").status, 404);
+    EXPECT_EQ(first.served(), before);
+    EXPECT_EQ(ask(kCall, "sk-free", kAuto).status, 200);
+    EXPECT_EQ(ask(R"("hi")", "sk-free", R"("cntr_1")").status, 200);
+    EXPECT_EQ(at("GET", "/v1/responses/resp_1", "", "sk-free").status, 404) << "not stored";
 }
 
 // Wherever in a request it stands, and however it is spelled.

@@ -58,7 +58,9 @@ private:
         if (!stated.is_null() && !stated.is_string())
             return wrong(path_ + ".type", stated, "a string");
         const std::string_view type = stated.string();
-        if (type == "message" || (type.empty() && !value["role"].is_null()))
+        // A message that has an id and says nothing may be one that its supplier looks up.
+        const bool is_named = value["content"].is_null() && value["id"].is_string();
+        if (!is_named && (type == "message" || (type.empty() && !value["role"].is_null())))
             return read_message(value);
         if (type == "function_call" || type == "custom_tool_call") return read_call(value, type);
         if (type == "function_call_output" || type == "custom_tool_call_output")
