@@ -49,7 +49,7 @@ public:
         tokens.push_back(ask.model_token);
         ENTREPOT_TRY(const std::vector<KeptReference> named, kept_references(ask.request));
         for (const KeptReference& one : named)
-            if (!one.is_native_only && std::ranges::none_of(references, [&](const auto& known) {
+            if (std::ranges::none_of(references, [&](const auto& known) {
                     return known.kind == one.kind && known.id == one.id;
                 }))
                 references.push_back(one);
@@ -185,6 +185,8 @@ Task<BatchPlan> Worker::plan_batch(Exchange& x, upstream::KeepingStyle style,
     x.kept = std::make_shared<KeptUse>();
     x.kept->named = std::move(reader.references);
     ENTREPOT_CO_TRY_DO(co_await locate_kept(x));
+    // A batch is read in its own dialect only: it would be looked for.
+    if (!x.kept->lost.empty()) co_return std::unexpected(not_kept(x.kept->lost));
     const OfferState& offer = x.state->offers[reader.plan.offer];
     if (!x.kept->cloud.empty() && x.kept->cloud != x.state->clouds[offer.cloud].settings.id.view())
         co_return fail_field(ErrorCode::kInvalidField, x.kept->field,

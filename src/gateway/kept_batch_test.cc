@@ -268,7 +268,16 @@ TEST_F(BatchTest, OneModelOneFormatAndNothingOfStrangers) {
             std::pair{std::string("\n"), "no requests"sv},
             std::pair{std::string(R"({"url":"/v1/responses","body":{"model":"tiny","input":[)"
                                   R"({"type":"item_reference","id":"msg_1"}]}})"),
-                "msg_1"sv}}) {
+                "msg_1"sv},
+            std::pair{std::string(R"({"url":"/v1/responses","body":{"model":"tiny","input":[)"
+                                  R"({"id":"msg_2"}]}})"),
+                "msg_2"sv},
+            std::pair{std::string(R"({"url":"/v1/responses","body":{"model":"tiny","input":[)"
+                                  R"({"type":"reasoning","id":"rs_1","summary":[]}]}})"),
+                "rs_1"sv},
+            std::pair{std::string(R"({"url":"/v1/responses","body":{"model":"tiny","input":[)"
+                                  R"({"type":"image_generation_call","id":"ig_1"}]}})"),
+                "ig_1"sv}}) {
         const Reply reply = upload(lines);
         EXPECT_GE(reply.status, 400) << lines;
         EXPECT_NE(reply.body.find(words), std::string::npos) << reply.body;
