@@ -26,9 +26,25 @@ bool is_blank(std::string_view line) {
     return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
+Error not_readable(std::string_view where, std::string_view why) {
+    return Error{ErrorCode::kInvalidField, fmt::format("{}: {}", where, why), {}, "file"};
+}
+
+/// What is read is what goes: given twice, the supplier might read the other one.
+Status check_once(const json::Value& object, std::string_view where) {
+    std::vector<std::string_view> keys;
+    for (const json::Member& member : object.members()) keys.push_back(member.key);
+    std::ranges::sort(keys);
+    const auto twice = std::ranges::adjacent_find(keys);
+    if (twice == keys.end()) return {};
+    return std::unexpected(
+        not_readable(where, fmt::format("'{}' is given twice; give it once", excerpt(*twice))));
+}
+
 /// Reads `body`, whose bytes lie in the text, as a request of that dialect.
 Status take_body(const json::Value& body, const dialect::Dialect& dialect, std::string where,
     const TakeAsk& take) {
+    ENTREPOT_TRY_DO(check_once(body, where));
     const json::Value& model = body["model"];
     if (!model.is_string())
         return fail_field(ErrorCode::kInvalidField, "model",
@@ -49,10 +65,6 @@ Status take_body(const json::Value& body, const dialect::Dialect& dialect, std::
     return take(ask);
 }
 
-Error not_readable(std::string_view where, std::string_view why) {
-    return Error{ErrorCode::kInvalidField, fmt::format("{}: {}", where, why), {}, "file"};
-}
-
 }  // namespace
 
 Status read_batch_lines(std::string_view jsonl, const TakeAsk& take) {
@@ -64,6 +76,7 @@ Status read_batch_lines(std::string_view jsonl, const TakeAsk& take) {
         const auto document = json::Document::parse_in_place(line);
         if (!document) return std::unexpected(not_readable(where, document.error().message));
         const json::Value& root = document->root();
+        ENTREPOT_TRY_DO(check_once(root, where));
         std::string_view url = root["url"].string();
         if (url.starts_with("/v1/")) url.remove_prefix(3);
         const auto path = std::ranges::find(kPaths, url, &Path::url);
@@ -84,9 +97,11 @@ Status read_batch_lines(std::string_view jsonl, const TakeAsk& take) {
 Status read_batch_body(std::string_view json, const TakeAsk& take) {
     ENTREPOT_TRY(const json::Document document, json::Document::parse_in_place(json));
     static const dialect::Dialect& dialect = *dialect::find_dialect("anthropic-messages");
+    ENTREPOT_TRY_DO(check_once(document.root(), "the batch"));
     const std::span<const json::Value> requests = document.root()["requests"].items();
     for (std::size_t i = 0; i < requests.size(); ++i) {
         std::string where = fmt::format("requests[{}].params", i);
+        ENTREPOT_TRY_DO(check_once(requests[i], fmt::format("requests[{}]", i)));
         if (!requests[i]["params"].is_object())
             return fail_field(
                 ErrorCode::kInvalidField, "requests", fmt::format("'{}' must be an object", where));

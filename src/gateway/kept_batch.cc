@@ -200,6 +200,11 @@ Task<void> Worker::create_file(
     Exchange& x, const KeptDoor& door, net::ServerRequest& request, net::ResponseWriter& response) {
     const std::string_view type = request.headers.find("content-type").value_or("");
     ENTREPOT_CO_TRY(const framing::Form form, framing::read_form(request.body, type));
+    // What is read is what goes: given twice, the supplier might read the other one.
+    for (const std::string_view name : {"purpose", "file"})
+        if (form.count(name) > 1)
+            co_return fail_field(ErrorCode::kBadRequest, std::string(name),
+                fmt::format("'{}' is given twice; give it once", name));
     const framing::FormPart* purpose = form.find("purpose");
     const framing::FormPart* file = form.find("file");
     std::string_view wanted = request.headers.find("x-entrepot-cloud").value_or("");

@@ -56,6 +56,11 @@ TEST(BatchLines, ALineThatIsNoRequestIsNamed) {
             std::pair{"{"sv, "line 1"sv},
             std::pair{"{\"url\":\"/v1/images/generations\",\"body\":{}}"sv, "/v1/images"sv},
             std::pair{"{\"url\":\"/v1/responses\",\"body\":{\"input\":\"hi\"}}"sv, "model"sv},
+            std::pair{"{\"url\":\"/v1/responses\",\"body\":{\"model\":\"m\",\"input\":\"x\","
+                      "\"max_output_tokens\":9999,\"max_output_tokens\":1}}"sv,
+                "'max_output_tokens' is given twice"sv},
+            std::pair{"{\"url\":\"/v1/responses\",\"body\":{},\"body\":{\"model\":\"m\"}}"sv,
+                "'body' is given twice"sv},
             std::pair{
                 "{\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"m\",\"messages\":3}}"sv,
                 "line 1"sv}}) {
@@ -284,6 +289,20 @@ TEST_F(BatchTest, OneModelOneFormatAndNothingOfStrangers) {
     }
     EXPECT_EQ(first.served(), 0u);
     expect_books_in_order();
+}
+
+TEST_F(BatchTest, AFormThatSaysOneThingTwiceIsRefused) {
+    first.by_request = [this](const net::ServerRequest& request) { return cloud(request); };
+    for (const std::string_view name : {"purpose", "file"}) {
+        const std::string more =
+            fmt::format("{}\r\n--xx\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{}",
+                line_of("tiny"), name, name == "file" ? line_of("tiny", 1000) : "batch");
+        const Reply reply = upload(more, "batch");
+        EXPECT_EQ(reply.status, 400) << reply.body;
+        EXPECT_NE(reply.body.find(fmt::format("'{}' is given twice", name)), std::string::npos)
+            << reply.body;
+    }
+    EXPECT_EQ(first.served(), 0u);
 }
 
 // The supplier refused before anything was done.
