@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/text.h"
 #include "dialect/registry.h"
@@ -22,6 +23,8 @@ using store::KeptKind;
 using upstream::KeepingStyle;
 
 constexpr std::size_t kResultLineBytesMax = 16 * 1024 * 1024;
+/// Each is looked up, one after the other.
+constexpr std::size_t kReferencesMax = 10'000;
 
 bool speaks(const OfferState& offer, const dialect::Dialect& dialect) {
     return std::ranges::any_of(offer.voices, [&](const upstream::Voice& voice) {
@@ -47,12 +50,18 @@ public:
             return fail_field(ErrorCode::kInvalidField, "url",
                 fmt::format("{}: a batch has one 'url'; the first line has another", ask.where));
         tokens.push_back(ask.model_token);
-        ENTREPOT_TRY(const std::vector<KeptReference> named, kept_references(ask.request));
-        for (const KeptReference& one : named)
-            if (std::ranges::none_of(references, [&](const auto& known) {
-                    return known.kind == one.kind && known.id == one.id;
-                }))
-                references.push_back(one);
+        ENTREPOT_TRY(std::vector<KeptReference> named, kept_references(ask.request));
+        for (KeptReference& one : named) {
+            if (!known_.insert(fmt::format("{} {}", store::kept_kind_name(one.kind), one.id))
+                    .second)
+                continue;
+            if (references.size() == kReferencesMax)
+                return fail_field(ErrorCode::kInvalidField, one.field,
+                    fmt::format("{}: a batch names at most {} files and other kept things; make "
+                                "several",
+                        ask.where, kReferencesMax));
+            references.push_back(std::move(one));
+        }
         return bound(ask);
     }
 
@@ -126,6 +135,7 @@ private:
     }
 
     const Exchange& x_;
+    std::unordered_set<std::string> known_;  // of `references`
     KeepingStyle style_;
     std::string_view wanted_;
     Instant now_;
@@ -178,7 +188,7 @@ Task<BatchPlan> Worker::plan_batch(Exchange& x, upstream::KeepingStyle style,
         return style == KeepingStyle::kAnthropic ? read_batch_body(text, take)
                                                  : read_batch_lines(text, take);
     };
-    ENTREPOT_CO_TRY_DO(co_await side_.run(core_, read));
+    ENTREPOT_CO_TRY_DO(co_await batches_.run(core_, read));
     if (reader.plan.lines == 0)
         co_return fail(ErrorCode::kInvalidField, "the batch has no requests");
     x.model = reader.plan.model;

@@ -291,6 +291,22 @@ TEST_F(BatchTest, OneModelOneFormatAndNothingOfStrangers) {
     expect_books_in_order();
 }
 
+// Whoever else is served by that core waits for none of it.
+TEST_F(BatchTest, ItsReferencesAreCounted) {
+    const auto naming = [](std::size_t count) {
+        std::string line = R"({"url":"/v1/responses","body":{"model":"tiny","input":[)";
+        for (std::size_t i = 0; i < count; ++i)
+            line += fmt::format(R"({}{{"type":"item_reference","id":"msg_{}"}})", i ? "," : "", i);
+        return line + "]}}";
+    };
+    const Reply many = upload(naming(10'001));
+    EXPECT_EQ(many.status, 400) << many.body;
+    EXPECT_NE(many.body.find("at most 10000"), std::string::npos) << many.body;
+    const Reply few = upload(naming(10'000));
+    EXPECT_EQ(few.status, 404) << few.body;
+    EXPECT_EQ(first.served(), 0u);
+}
+
 TEST_F(BatchTest, AFormThatSaysOneThingTwiceIsRefused) {
     first.by_request = [this](const net::ServerRequest& request) { return cloud(request); };
     for (const std::string_view name : {"purpose", "file"}) {

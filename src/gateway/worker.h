@@ -341,7 +341,8 @@ private:
     Watch watch_everywhere_;
     std::vector<Watched> watched_;  // core 0's alone; at most what is held
     net::HttpClient client_;
-    SideThread side_;  // for signatures that would hold up the core
+    SideThread side_;     // for signatures that would hold up the core
+    SideThread batches_;  // reads them, which takes seconds that no signature may wait for
     std::shared_ptr<CoreState> core_state_;
     crypto::sigv4::KeyCache signing_keys_;
     routing::OutputLengths lengths_;
