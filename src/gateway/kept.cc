@@ -21,9 +21,6 @@ using store::KeptKind;
 /// Ids that we made: no supplier looks them up.
 constexpr std::string_view kMadeByUs = "_epot_";
 
-/// How long OpenAI keeps an answer, and with it all that continues it.
-constexpr std::chrono::hours kResponseLife{30 * 24};
-
 struct StatefulField {
     std::string_view name;
     KeptKind kind;

@@ -99,6 +99,10 @@ struct BatchTally {
 
 /// What is read whole of a supplier's reply, because something in it has to be known.
 inline constexpr std::size_t kKeptBytesMax = 16 * 1024 * 1024;
+/// How long OpenAI keeps an answer, and with it all that continues it.
+inline constexpr std::chrono::hours kResponseLife{30 * 24};
+/// Of files, and of conversations, that one key may have: nothing but their maker ends them.
+inline constexpr std::size_t kOwnMax = 100'000;
 /// How long a batch and its results are looked for; at OpenAI and Anthropic results go before.
 inline constexpr std::chrono::hours kBatchLife{30 * 24};
 

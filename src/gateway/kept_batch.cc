@@ -208,6 +208,7 @@ Task<BatchPlan> Worker::plan_batch(Exchange& x, upstream::KeepingStyle style,
 
 Task<void> Worker::create_file(
     Exchange& x, const KeptDoor& door, net::ServerRequest& request, net::ResponseWriter& response) {
+    ENTREPOT_CO_TRY_DO(co_await check_room(x, KeptKind::kFile));
     const std::string_view type = request.headers.find("content-type").value_or("");
     ENTREPOT_CO_TRY(const framing::Form form, framing::read_form(request.body, type));
     // What is read is what goes: given twice, the supplier might read the other one.

@@ -276,8 +276,24 @@ Task<void> Worker::locate_named(Exchange& x, std::string_view body) {
     co_return Status{};
 }
 
+Task<void> Worker::check_room(Exchange& x, KeptKind kind) {
+    const store::KeptStore::Query query{.kind = kind,
+        .cloud = {},
+        .key = x.principal->key.str(),
+        .team = x.principal->team.str(),
+        .org = x.principal->org.str(),
+        .count_max = kOwnMax};
+    const auto count = [&query](store::KeptStore& store) { return store.count(query); };
+    ENTREPOT_CO_TRY(const std::size_t own, co_await kept_.call(core_, count));
+    if (own < kOwnMax) co_return Status{};
+    co_return fail(ErrorCode::kForbidden,
+        fmt::format("this key has {} {}s, and may have {}; delete what is not needed", own,
+            store::kept_kind_name(kind), kOwnMax));
+}
+
 Task<void> Worker::create_kept(
     Exchange& x, const KeptDoor& door, net::ServerRequest& request, net::ResponseWriter& response) {
+    ENTREPOT_CO_TRY_DO(co_await check_room(x, door.kind));
     ENTREPOT_CO_TRY_DO(co_await locate_named(x, request.body));
     std::string_view wanted = request.headers.find("x-entrepot-cloud").value_or("");
     if (wanted.empty()) wanted = x.kept->cloud;
@@ -360,6 +376,7 @@ void Worker::note_parts(Exchange& x, const Kept& whole, std::string_view body) {
         part.id = item["id"].string();
         part.kind = KeptKind::kItem;
         part.cloud = whole.cloud;
+        part.expires = part.made + kResponseLife;  // afterwards its conversation still shows it
         if (!part.id.empty()) parts.push_back(std::move(part));
     }
     if (!parts.empty() && !kept_.note(std::move(parts)))

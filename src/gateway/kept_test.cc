@@ -185,6 +185,37 @@ TEST_F(KeptTest, AConversationIsMadeContinuedAndItsOwnersAlone) {
         post(R"({"model":"tiny","conversation":"conv_1","input":"hi"})", "sk-foreign").status, 404);
 }
 
+// Nothing but their maker ends them.
+TEST_F(KeptTest, AKeyHasSoManyConversationsAndFilesAtMost) {
+    gateway_.reset();
+    {
+        auto opened = store::KeptStore::open({.data = data_});
+        ASSERT_TRUE(opened);
+        for (std::size_t i = 0; i < kOwnMax;) {
+            std::vector<store::Kept> some(kOwnMax / 10);
+            for (store::Kept& thing : some) {
+                thing.id = fmt::format("conv_{}", i++);
+                thing.kind = store::KeptKind::kConversation;
+                thing.cloud = "first";
+                thing.key = "clamp";
+                thing.team = "search";
+                thing.org = "acme";
+            }
+            ASSERT_TRUE((*opened)->note(std::move(some)));
+            ASSERT_TRUE((*opened)->flush());
+        }
+    }
+    serve();
+    const Reply refused = at("POST", "/v1/conversations", "{}");
+    EXPECT_EQ(refused.status, 403) << refused.body;
+    EXPECT_NE(refused.body.find("delete"), std::string::npos) << refused.body;
+    EXPECT_EQ(first.served(), 0u);
+    first.plan(whole(R"({"id":"conv_0","object":"conversation","deleted":true})"));
+    EXPECT_EQ(at("DELETE", "/v1/conversations/conv_0").status, 200);
+    first.plan(whole(R"({"id":"conv_new","object":"conversation"})"));
+    EXPECT_EQ(at("POST", "/v1/conversations", "{}").status, 200);
+}
+
 // A conversation shows what was put into it: naming is reading.
 TEST_F(KeptTest, WhatIsPutIntoAConversationIsItsMakersToo) {
     first.by_request = [](const net::ServerRequest& request) {

@@ -156,6 +156,8 @@ private:
     [[nodiscard]] Co<void> serve_kept(net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Task<void> answer_kept(Exchange& x, const KeptDoor& door,
         net::ServerRequest& request, net::ResponseWriter& response);
+    /// Whether the key may have one more. Errors: kForbidden, kIo.
+    [[nodiscard]] Task<void> check_room(Exchange& x, store::KeptKind kind);
     [[nodiscard]] Task<void> create_kept(Exchange& x, const KeptDoor& door,
         net::ServerRequest& request, net::ResponseWriter& response);
     /// The body as it goes on. Errors: kUnbounded, kNotFound.

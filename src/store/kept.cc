@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS kept(id TEXT NOT NULL, cloud TEXT NOT NULL, kind INTE
     detail TEXT NOT NULL, PRIMARY KEY(id, cloud)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS kept_expiry ON kept(expires_ns);
 CREATE INDEX IF NOT EXISTS kept_listed ON kept(kind, team, made_ns) WHERE kind > 2;
+CREATE INDEX IF NOT EXISTS kept_owned ON kept(org, team, key, kind, made_ns) WHERE kind > 2;
 CREATE INDEX IF NOT EXISTS kept_held ON kept(exchange) WHERE exchange <> '';
 PRAGMA user_version = 1;
 COMMIT;
@@ -32,6 +34,15 @@ COMMIT;
 
 constexpr std::string_view kColumns =
     "SELECT id,cloud,kind,model,key,team,org,made_ns,expires_ns,exchange,detail FROM kept ";
+
+/// What is noted unasked, and what is made by name: the numbers of KeptKind.
+constexpr std::string_view kUnasked = "kind IN (1,2,5)";
+constexpr std::string_view kByName = "kind NOT IN (1,2,5)";
+
+bool is_unasked(const Kept& thing) {
+    return thing.kind == KeptKind::kResponse || thing.kind == KeptKind::kItem ||
+        thing.kind == KeptKind::kContainer;
+}
 
 std::filesystem::path path_of(const std::filesystem::path& data) { return data / "kept.db"; }
 
@@ -107,7 +118,7 @@ struct KeptStore::Impl {
         }();
         if (done) done = database.execute("COMMIT");
         if (!done) (void)database.execute("ROLLBACK");
-        if (done) rows += things.size();
+        if (done) rows += static_cast<std::uint64_t>(std::ranges::count_if(things, is_unasked));
         return done;
     }
 
@@ -146,7 +157,7 @@ struct KeptStore::Impl {
     std::mutex database_mutex;
     Database database;
     const KeptOptions options;
-    std::uint64_t rows = 0;  // about: replaced ones count twice until the next start
+    std::uint64_t rows = 0;  // unasked; about: replaced ones count twice until the next start
 
     std::mutex waiting_mutex;
     std::condition_variable arrived, flushed;
@@ -167,8 +178,8 @@ Result<std::unique_ptr<KeptStore>> KeptStore::open(const KeptOptions& options) {
     ENTREPOT_TRY_DO(database.execute(kSchema));
     std::uint64_t rows = 0;
     {
-        ENTREPOT_TRY(
-            Statement count, database.prepare("SELECT COUNT(*) FROM kept WHERE kind <= 2"));
+        ENTREPOT_TRY(Statement count,
+            database.prepare(fmt::format("SELECT COUNT(*) FROM kept WHERE {}", kUnasked)));
         ENTREPOT_TRY_DO(count.step());
         rows = static_cast<std::uint64_t>(count.number(0));
     }
@@ -247,6 +258,19 @@ Result<std::vector<Kept>> KeptStore::list(const Query& query) {
     return rows_of(rows);
 }
 
+Result<std::size_t> KeptStore::count(const Query& query) {
+    ENTREPOT_TRY_DO(flush());
+    const std::lock_guard lock(impl_->database_mutex);
+    ENTREPOT_TRY(Statement rows,
+        impl_->database.prepare("SELECT COUNT(*) FROM (SELECT 1 FROM kept INDEXED BY kept_owned "
+                                "WHERE org=? AND team=? AND key=? AND kind=? AND kind>2 LIMIT ?)"));
+    rows.bind(std::string_view(query.org)).bind(std::string_view(query.team));
+    rows.bind(std::string_view(query.key)).bind(static_cast<std::int64_t>(query.kind));
+    rows.bind(static_cast<std::int64_t>(query.count_max));
+    ENTREPOT_TRY_DO(rows.step());
+    return static_cast<std::size_t>(rows.number(0));
+}
+
 Result<std::vector<Kept>> KeptStore::held() {
     ENTREPOT_TRY_DO(flush());
     const std::lock_guard lock(impl_->database_mutex);
@@ -264,27 +288,29 @@ Status KeptStore::end_hold(std::string_view id, std::string_view cloud) {
 
 Status KeptStore::prune(Instant now) {
     // The lock is given back between pieces, so that who looks for something waits for one at most.
-    const auto remove = [&](const char* sql, std::int64_t bound,
+    const auto remove = [&](std::string_view kinds, Instant until,
                             std::int64_t rows_max) -> Result<std::int64_t> {
         const std::lock_guard lock(impl_->database_mutex);
-        ENTREPOT_TRY(Statement statement, impl_->database.prepare(sql));
-        ENTREPOT_TRY_DO(statement.bind(bound).bind(rows_max).run());
+        ENTREPOT_TRY(Statement statement,
+            impl_->database.prepare(fmt::format(
+                "DELETE FROM kept WHERE (id,cloud) IN (SELECT id,cloud FROM kept WHERE expires_ns "
+                "BETWEEN 1 AND ? AND {} AND exchange='' ORDER BY expires_ns LIMIT ?)",
+                kinds)));
+        ENTREPOT_TRY_DO(statement.bind(until.ns).bind(rows_max).run());
         const std::int64_t gone = impl_->database.changes();
-        impl_->rows -= std::min(impl_->rows, static_cast<std::uint64_t>(gone));
+        if (kinds == kUnasked)
+            impl_->rows -= std::min(impl_->rows, static_cast<std::uint64_t>(gone));
         return gone;
     };
-    for (;;) {
-        ENTREPOT_TRY(const std::int64_t gone,
-            remove("DELETE FROM kept WHERE (id,cloud) IN (SELECT id,cloud FROM kept WHERE "
-                   "expires_ns BETWEEN 1 AND ? AND exchange='' LIMIT ?)",
-                now.ns, kPruneRows));
-        if (gone < kPruneRows) break;
-    }
+    for (const std::string_view kinds : {kUnasked, kByName})
+        for (;;) {
+            ENTREPOT_TRY(const std::int64_t gone, remove(kinds, now, kPruneRows));
+            if (gone < kPruneRows) break;
+        }
     while (const std::uint64_t too_many = impl_->too_many()) {
+        const std::int64_t piece = std::min(kPruneRows, static_cast<std::int64_t>(too_many));
         ENTREPOT_TRY(const std::int64_t gone,
-            remove("DELETE FROM kept WHERE (id,cloud) IN (SELECT id,cloud FROM kept WHERE "
-                   "expires_ns>? AND kind<=2 AND exchange='' ORDER BY expires_ns LIMIT ?)",
-                0, std::min(kPruneRows, static_cast<std::int64_t>(too_many))));
+            remove(kUnasked, Instant{std::numeric_limits<std::int64_t>::max()}, piece));
         if (gone == 0) break;
     }
     return {};

@@ -41,8 +41,9 @@ struct Kept {
 
 struct KeptOptions {
     std::filesystem::path data;
-    std::uint64_t rows_max = 5'000'000;  ///< of responses and items; the oldest go first
-    std::size_t waiting_max = 65'536;    ///< noted and not written yet; beyond: forgotten
+    /// Of responses, items and containers, which are noted unasked; the oldest go first.
+    std::uint64_t rows_max = 5'000'000;
+    std::size_t waiting_max = 65'536;  ///< noted and not written yet; beyond: forgotten
 };
 
 /// Whose are the things that suppliers keep, in an SQLite file of its own (`kept.db`) beside the
@@ -74,6 +75,9 @@ public:
         std::size_t count_max = 10'000;
     };
     [[nodiscard]] Result<std::vector<Kept>> list(const Query& query);
+    /// How many of a kind one key of a team of an org has; all three are named. Counts no further
+    /// than `count_max`. Errors: kIo.
+    [[nodiscard]] Result<std::size_t> count(const Query& query);
     /// What has a hold that is still open. Errors: kIo.
     [[nodiscard]] Result<std::vector<Kept>> held();
     /// The hold is over. Errors: kIo.

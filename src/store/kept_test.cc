@@ -118,6 +118,36 @@ TEST(Kept, TheOldestGoWhereThereAreTooMany) {
     EXPECT_EQ(store.find("file-1")->size(), 1u);
 }
 
+// What is made by name is bounded where it is made, and takes nobody's answers with it.
+TEST(Kept, FilesAndConversationsPushNoAnswersOut) {
+    const test::Folder folder("kept-pushed");
+    const auto opened = KeptStore::open({.data = folder.path(), .rows_max = 10});
+    KeptStore& store = **opened;
+    ASSERT_TRUE(store.note({response("resp_1")}));
+    for (int i = 0; i < 30; ++i) {
+        Kept thing = file(fmt::format("conv_{}", i));
+        thing.kind = KeptKind::kConversation;
+        ASSERT_TRUE(store.put(thing));
+    }
+    ASSERT_TRUE(store.prune(kNow));
+    EXPECT_EQ(store.find("resp_1")->size(), 1u);
+    EXPECT_EQ(store.find("conv_0")->size(), 1u);
+}
+
+TEST(Kept, WhatOneKeyHasIsCounted) {
+    const test::Folder folder("kept-counted");
+    const auto opened = KeptStore::open({.data = folder.path()});
+    KeptStore& store = **opened;
+    ASSERT_TRUE(store.note({file("a"), file("b"), file("c"), file("d", {}, "bob"), response("e")}));
+    KeptStore::Query query{
+        .kind = KeptKind::kFile, .key = "alice", .team = "search", .org = "acme"};
+    EXPECT_EQ(store.count(query).value(), 3u);
+    query.count_max = 2;
+    EXPECT_EQ(store.count(query).value(), 2u);
+    query.org = "other";
+    EXPECT_EQ(store.count(query).value(), 0u);
+}
+
 TEST(Kept, TooMuchThatWaitsIsForgottenAndSaidSo) {
     const test::Folder folder("kept-waiting");
     const auto opened = KeptStore::open({.data = folder.path(), .waiting_max = 3});
