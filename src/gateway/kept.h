@@ -87,6 +87,7 @@ struct BatchPlan {
     std::int64_t lines = 0;
     Money hold;             ///< no answers to these requests can cost more
     std::string unbounded;  ///< not empty: why `hold` bounds nothing, in words for the client
+    std::string terms;      ///< what that rests on; of other terms it says nothing
 };
 
 /// What the answers of a batch that has ended took together.

@@ -33,6 +33,18 @@ bool speaks(const OfferState& offer, const dialect::Dialect& dialect) {
     });
 }
 
+/// What a bound rests on: where it goes, the rates in force, the offer's limits and what the key
+/// does about requests without a bound.
+std::string terms_of(const Exchange& x, std::uint32_t index, Instant now) {
+    const routing::Offer& offer = x.state->table.offer(index);
+    const auto* epoch = offer.card == nullptr ? nullptr : offer.card->at(now);
+    return fmt::format("{} {} {} {} {} {} {}", offer.cloud.view(),
+        x.state->offers[index].model_at_cloud, epoch == nullptr ? "-" : epoch->version.view(),
+        offer.limits.context_tokens, offer.limits.output_tokens_max,
+        offer.limits.must_state_output_cap,
+        auth::on_unbounded_name(x.principal->policy.on_unbounded));
+}
+
 /// What makes one sum of many requests.
 class BatchReader {
 public:
@@ -88,6 +100,7 @@ private:
                 speaks(state.offers[index], *ask.dialect);
             if (!is_there) continue;
             plan.offer = index;
+            plan.terms = terms_of(x_, index, now_);
             plan.model = model;
             plan.dialect = ask.dialect->name;
             return {};
@@ -149,12 +162,15 @@ std::string to_json(const BatchPlan& plan, const State& state) {
     writer.member("dialect", plan.dialect);
     writer.member("lines", plan.lines);
     writer.member("hold", plan.hold.to_decimal());
-    writer.member("unbounded", plan.unbounded).end_object();
+    writer.member("unbounded", plan.unbounded);
+    writer.member("terms", plan.terms).end_object();
     return out;
 }
 
-/// What was noted of a file of requests. Errors: kInvalidField, kUnsupported.
-Result<BatchPlan> plan_of(const Kept& file, const State& state) {
+/// What was noted of a file of requests, for who starts it now, whoever uploaded it when.
+/// Errors: kInvalidField, kUnsupported, kNotFound.
+Result<BatchPlan> plan_of(const Kept& file, const Exchange& x, Instant now) {
+    const State& state = *x.state;
     const auto document = json::Document::parse(file.detail.empty() ? "{}" : file.detail);
     const json::Value& noted = document ? document->root()["batch"] : json::Value();
     if (!noted.is_object())
@@ -174,6 +190,23 @@ Result<BatchPlan> plan_of(const Kept& file, const State& state) {
             "the offer that these requests were written for is not configured any more; upload "
             "them again");
     plan.offer = static_cast<std::uint32_t>(offer - state.offers.begin());
+    if (!x.principal->scope.allows_model(plan.model))
+        return fail_field(ErrorCode::kNotFound, "input_file_id",
+            fmt::format("the model '{}' of these requests does not exist or this key may not use "
+                        "it",
+                excerpt(plan.model)));
+    const routing::Offer& known = state.table.offer(plan.offer);
+    if (!x.key->reach.allows_cloud(known.cloud.view()) ||
+        !x.key->reach.allows_region(known.residency))
+        return fail_field(ErrorCode::kUnsupported, "input_file_id",
+            "these requests were written for an offer that this key may not reach; upload them "
+            "with it again");
+    plan.terms = terms_of(x, plan.offer, now);
+    if (noted["terms"].string() != plan.terms)
+        return fail_field(ErrorCode::kUnsupported, "input_file_id",
+            "what these requests were bounded by when they were uploaded has changed: the rates or "
+            "limits of their offer, or what the key does about requests without a bound; upload "
+            "them again");
     return plan;
 }
 
@@ -251,12 +284,7 @@ Task<void> Worker::create_batch(
             co_return fail_field(ErrorCode::kNotFound, "input_file_id",
                 fmt::format("'input_file_id': there is no file '{}', or this key did not make it",
                     excerpt(id)));
-        ENTREPOT_CO_TRY(plan, plan_of(*file, *x.state));
-        if (!x.principal->scope.allows_model(plan.model))
-            co_return fail_field(ErrorCode::kNotFound, "input_file_id",
-                fmt::format("the model '{}' of these requests does not exist or this key may not "
-                            "use it",
-                    excerpt(plan.model)));
+        ENTREPOT_CO_TRY(plan, plan_of(*file, x, core_.wall()));
     }
     x.model = plan.model;
     const OfferState& offer = x.state->offers[plan.offer];

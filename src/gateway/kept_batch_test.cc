@@ -102,16 +102,16 @@ protected:
         serve("100.00");
     }
 
-    void serve(std::string_view budget) {
+    void serve(std::string_view budget, std::string_view output = "2.00") {
         start_with(fmt::format(R"(clouds:
-  first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first}}
+  first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first, region: us}}
   second: {{kind: anthropic, endpoint: "http://127.0.0.1:{}", api_key: sk-up-second}}
   third: {{kind: gemini, endpoint: "http://127.0.0.1:{}", api_key: sk-up-third}}
 models:
   tiny:
     offers:
       first: {{cloud: first, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
-              price: {{input: "1.00", output: "2.00", currency: USD}}}}
+              price: {{input: "1.00", output: "{}", currency: USD}}}}
   other:
     offers:
       first: {{cloud: first, id: other-2026, context_tokens: 8000, max_output_tokens: 1000,
@@ -125,8 +125,12 @@ models:
       second: {{cloud: second, id: claude-2026, context_tokens: 8000, max_output_tokens: 1000,
                price: {{input: "1.00", output: "2.00", currency: USD}}}}
 )",
-                       first.port, second.port, second.port),
+                       first.port, second.port, second.port, output),
             budget,
+            "  clamp: {team: search, secret: sk-clamp, models: [\"*\"], policy: {kept: team, "
+            "on_unbounded: clamp}}\n"
+            "  mateeu: {team: search, secret: sk-mateeu, models: [\"*\"], regions: [eu], policy: "
+            "{kept: team}}\n"
             "  foreign: {team: search, secret: sk-foreign, models: [\"*\"]}\n"
             "  free: {team: free, secret: sk-free, models: [\"*\"]}\n"
             "  other: {team: free, secret: sk-other, models: [\"*\"]}\n");
@@ -289,6 +293,28 @@ TEST_F(BatchTest, OneModelOneFormatAndNothingOfStrangers) {
     }
     EXPECT_EQ(first.served(), 0u);
     expect_books_in_order();
+}
+
+// The hold was sized for another day, or for another key.
+TEST_F(BatchTest, ItIsStartedOnTheTermsItWasBoundedByOnly) {
+    first.by_request = [this](const net::ServerRequest& request) { return cloud(request); };
+    ASSERT_EQ(upload(line_of("tiny"), "batch", "sk-clamp").status, 200);
+    const std::size_t before = first.served();
+    const Reply mate = at("POST", "/v1/batches", kStart, "sk-mate");
+    EXPECT_EQ(mate.status, 400) << mate.body;
+    EXPECT_NE(mate.body.find("upload them again"), std::string::npos) << mate.body;
+    ASSERT_EQ(upload(line_of("tiny")).status, 200);
+    const Reply elsewhere = at("POST", "/v1/batches", kStart, "sk-mateeu");
+    EXPECT_EQ(elsewhere.status, 400) << elsewhere.body;
+    EXPECT_NE(elsewhere.body.find("may not reach"), std::string::npos) << elsewhere.body;
+    serve("100.00", "20.00");
+    const Reply later = at("POST", "/v1/batches", kStart);
+    EXPECT_EQ(later.status, 400) << later.body;
+    EXPECT_NE(later.body.find("upload them again"), std::string::npos) << later.body;
+    EXPECT_EQ(first.served(), before + 1) << "the second upload";
+    ASSERT_EQ(upload(line_of("tiny")).status, 200);
+    EXPECT_EQ(at("POST", "/v1/batches", kStart, "sk-mate").status, 200);
+    status = "completed";
 }
 
 // Whoever else is served by that core waits for none of it.
