@@ -295,6 +295,65 @@ TEST_F(BatchTest, OneModelOneFormatAndNothingOfStrangers) {
     expect_books_in_order();
 }
 
+/// Things of the key `test`, the newest last.
+void put_things(const std::filesystem::path& data, store::KeptKind kind, int count) {
+    const auto opened = store::KeptStore::open({.data = data});
+    ASSERT_TRUE(opened);
+    for (int i = 0; i < count; ++i) {
+        store::Kept thing;
+        thing.id = fmt::format("thing-{}", i);
+        thing.kind = kind;
+        thing.cloud = "first";
+        thing.key = "test";
+        thing.team = "search";
+        thing.org = "acme";
+        thing.made = Instant{1'763'900'000'000'000'000 + i};
+        ASSERT_TRUE((*opened)->note({thing}));
+    }
+}
+
+// One request of a client is so many calls of a supplier at most, whatever it answers.
+TEST_F(BatchTest, AListAsksForOnePageAndForgetsWhatIsGone) {
+    gateway_.reset();
+    put_things(data_, store::KeptKind::kBatch, 50);
+    serve("100.00");
+    first.plan(whole("{}", 500));
+    EXPECT_EQ(at("GET", "/v1/batches").body,
+        R"({"object":"list","data":[],"first_id":"thing-49","last_id":"thing-30","has_more":true})");
+    EXPECT_EQ(first.served(), 20u);
+    EXPECT_EQ(at("GET", "/v1/batches?after=thing-30&limit=100").body,
+        R"({"object":"list","data":[],"first_id":"thing-29","last_id":"thing-10","has_more":true})");
+    EXPECT_EQ(first.served(), 40u);
+    first.plan(whole("{}", 404));
+    EXPECT_EQ(at("GET", "/v1/batches?after=thing-30").body,
+        R"({"object":"list","data":[],"first_id":null,"last_id":"thing-30","has_more":true})");
+    EXPECT_EQ(at("GET", "/v1/batches?after=thing-30").body,
+        R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
+    EXPECT_EQ(first.served(), 70u);
+    EXPECT_EQ(at("GET", "/v1/batches/thing-0").status, 404);
+    EXPECT_EQ(first.served(), 70u);
+}
+
+// Those that a batch made are noted when they are first seen.
+TEST_F(BatchTest, AFileIsAskedForOnceByItsLists) {
+    gateway_.reset();
+    put_things(data_, store::KeptKind::kFile, 21);
+    serve("100.00");
+    first.by_request = [](const net::ServerRequest& request) {
+        return whole(fmt::format(R"({{"id":"{}","object":"file","purpose":"batch_output"}})",
+            request.path.substr(request.path.rfind('/') + 1)));
+    };
+    const Reply page = at("GET", "/v1/files?purpose=batch_output");
+    EXPECT_TRUE(page.body.ends_with(R"("last_id":"thing-1","has_more":true})")) << page.body;
+    EXPECT_EQ(first.served(), 20u);
+    const Reply all = at("GET", "/v1/files");
+    EXPECT_TRUE(all.body.ends_with(R"("last_id":"thing-0","has_more":false})")) << all.body;
+    EXPECT_EQ(first.served(), 21u);
+    EXPECT_EQ(at("GET", "/v1/files?purpose=batch").body,
+        R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
+    EXPECT_EQ(first.served(), 21u);
+}
+
 // The hold was sized for another day, or for another key.
 TEST_F(BatchTest, ItIsStartedOnTheTermsItWasBoundedByOnly) {
     first.by_request = [this](const net::ServerRequest& request) { return cloud(request); };

@@ -19,9 +19,10 @@ using store::Kept;
 using store::KeptKind;
 using upstream::KeepingStyle;
 
-/// What a page shows is asked for one by one, unless it was noted when it was made.
+/// Of one page: each is a call of a supplier. What was noted when it was made needs none.
 constexpr std::size_t kAskedMax = 20;
 constexpr std::size_t kNotedMax = 10'000;
+constexpr std::size_t kObjectBytesMax = 4096;  ///< of what is noted when it was first asked for
 
 std::optional<std::string> noted_object(const Kept& thing) {
     const auto document = json::Document::parse(thing.detail.empty() ? "{}" : thing.detail);
@@ -41,26 +42,32 @@ Words words_of(KeepingStyle style) {
     }
 }
 
-std::string page_of(const KeptDoor& door, const std::vector<const Kept*>& shown,
-    const std::vector<std::string>& objects, bool has_more) {
-    std::string data = fmt::format("[{}]", fmt::join(objects, ","));
-    const auto quoted = [&](const Kept* thing) {
-        return thing == nullptr ? std::string("null") : fmt::format("\"{}\"", thing->id);
+/// One page of a list.
+struct Page {
+    std::vector<std::string> objects;
+    std::string first, last;  ///< ids that it lies between, which the next page is asked by
+    bool has_more = false;
+};
+
+std::string page_of(const KeptDoor& door, const Page& page) {
+    std::string data = fmt::format("[{}]", fmt::join(page.objects, ","));
+    const auto quoted = [](const std::string& id) {
+        return id.empty() ? std::string("null") : fmt::format("\"{}\"", id);
     };
-    const Kept* first = shown.empty() ? nullptr : shown.front();
-    const Kept* last = shown.empty() ? nullptr : shown.back();
+    const std::string first = quoted(page.first), last = quoted(page.last);
+    const bool has_more = page.has_more;
     switch (door.style) {
         case KeepingStyle::kGoogle:
-            return has_more ? fmt::format(R"({{"{}":{},"nextPageToken":{}}})", door.collection,
-                                  data, quoted(last))
-                            : fmt::format(R"({{"{}":{}}})", door.collection, data);
+            return has_more && !page.last.empty()
+                ? fmt::format(R"({{"{}":{},"nextPageToken":{}}})", door.collection, data, last)
+                : fmt::format(R"({{"{}":{}}})", door.collection, data);
         case KeepingStyle::kAnthropic:
             return fmt::format(R"({{"data":{},"has_more":{},"first_id":{},"last_id":{}}})", data,
-                has_more, quoted(first), quoted(last));
+                has_more, first, last);
         default:
             return fmt::format(
                 R"({{"object":"list","data":{},"first_id":{},"last_id":{},"has_more":{}}})", data,
-                quoted(first), quoted(last), has_more);
+                first, last, has_more);
     }
 }
 
@@ -91,10 +98,15 @@ Task<void> Worker::list_kept(
     ENTREPOT_CO_TRY(std::vector<Kept> things, co_await own_things(x, door));
     const Words words = words_of(door.style);
     const bool is_noted = door.kind == KeptKind::kFile;
-    if (const auto purpose = query_value(request.query, "purpose"); purpose && is_noted)
+    const auto purpose = query_value(request.query, "purpose");
+    const auto is_other = [&](const std::string& object) {
+        const auto document = json::Document::parse(object);
+        return !document || document->root()["purpose"].string() != *purpose;
+    };
+    if (purpose && is_noted)
         std::erase_if(things, [&](const Kept& thing) {
-            const auto object = json::Document::parse(noted_object(thing).value_or("{}"));
-            return !object || object->root()["purpose"].string() != *purpose;
+            const auto object = noted_object(thing);
+            return object && is_other(*object);
         });
     if (query_value(request.query, "order") == "asc") std::ranges::reverse(things);
     const std::size_t page_max = is_noted ? kNotedMax : kAskedMax;
@@ -118,17 +130,27 @@ Task<void> Worker::list_kept(
         begin = end > limit ? end - limit : 0;
         limit = std::min(limit, end);
     }
-    std::vector<const Kept*> shown;
-    std::vector<std::string> objects;
+    Page page;
     std::size_t at = begin;
-    for (; at < things.size() && shown.size() < limit; ++at) {
-        std::optional<std::string> object = noted_object(things[at]);
-        if (!object || !is_noted) object = co_await ask_object(x, things[at], door, request.cancel);
-        if (!object) continue;  // gone at its supplier, or not to be had now
-        shown.push_back(&things[at]);
-        objects.push_back(std::move(*object));
+    std::size_t asked = 0;
+    for (; at < things.size() && page.objects.size() < limit; ++at) {
+        Kept& thing = things[at];
+        std::optional<std::string> object = noted_object(thing);
+        if (!object || !is_noted) {
+            if (asked++ == kAskedMax) break;
+            ENTREPOT_CO_TRY(object, co_await ask_object(x, thing, door, request.cancel));
+            if (thing.id.empty()) continue;
+        }
+        if (page.first.empty()) page.first = thing.id;
+        page.last = thing.id;
+        if (!object || (purpose && is_noted && is_other(*object))) continue;
+        page.objects.push_back(std::move(*object));
     }
-    const std::string body = page_of(door, shown, objects, at < things.size());
+    page.has_more = at < things.size();
+    // Of a page on which all has gone, the next begins where this one did.
+    if (page.has_more && page.last.empty())
+        page.last = query_value(request.query, words.after).value_or("");
+    const std::string body = page_of(door, page);
     std::string lines = "content-type: application/json\r\n";
     append_headers(x, false, lines);
     mark_first_byte(x);
@@ -138,19 +160,33 @@ Task<void> Worker::list_kept(
     co_return Status{};
 }
 
-Co<std::optional<std::string>> Worker::ask_object(
-    Exchange& x, const Kept& thing, const KeptDoor& door, Cancel* cancel) {
+Task<std::optional<std::string>> Worker::ask_object(
+    Exchange& x, Kept& thing, const KeptDoor& door, Cancel* cancel) {
+    const std::optional<std::string> nothing;
     const std::optional<std::uint32_t> cloud = cloud_index(*x.state, thing.cloud);
-    if (!cloud) co_return std::nullopt;
+    if (!cloud) co_return nothing;
     const std::string path = door.style == KeepingStyle::kGoogle
         ? "/" + thing.id
         : fmt::format("/{}/{}", door.collection, thing.id);
     const CloudCall call = plain_call(x, *cloud, *door.dialect, path);
     Result<net::ClientExchange> answered = co_await call_cloud(x, call, cancel);
-    if (!answered || answered->status() != 200) co_return std::nullopt;
+    // What is still to be paid is ended where its end is looked for.
+    if (answered && answered->status() == 404 && thing.exchange.empty()) {
+        const auto forget = [&thing](store::KeptStore& store) {
+            return store.remove(thing.id, thing.cloud);
+        };
+        ENTREPOT_CO_TRY_DO(co_await kept_.call(core_, forget));
+        thing.id.clear();
+    }
+    if (!answered || answered->status() != 200) co_return nothing;
     Result<std::string> body = co_await answered->read_whole_body(kKeptBytesMax);
-    if (!body) co_return std::nullopt;
-    co_return with_own_results(*body);
+    if (!body) co_return nothing;
+    const bool is_new = door.kind == KeptKind::kFile && thing.detail.empty();
+    if (is_new && body->size() <= kObjectBytesMax && json::Document::parse(*body)) {
+        thing.detail = fmt::format(R"({{"object":{}}})", *body);
+        (void)kept_.note({thing});  // forgotten: it is asked for again
+    }
+    co_return std::optional<std::string>(with_own_results(*body));
 }
 
 }  // namespace entrepot::gateway

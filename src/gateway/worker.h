@@ -188,9 +188,10 @@ private:
     [[nodiscard]] Task<void> list_kept(Exchange& x, const KeptDoor& door,
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Task<std::vector<store::Kept>> own_things(Exchange& x, const KeptDoor& door);
-    /// As its supplier shows it now; nothing: it is gone, or cannot be had.
-    [[nodiscard]] Co<std::optional<std::string>> ask_object(
-        Exchange& x, const store::Kept& thing, const KeptDoor& door, Cancel* cancel);
+    /// As its supplier shows it now; nothing: it cannot be had now, or it is gone, and then it is
+    /// forgotten and loses its id. Errors: kIo.
+    [[nodiscard]] Task<std::optional<std::string>> ask_object(
+        Exchange& x, store::Kept& thing, const KeptDoor& door, Cancel* cancel);
 
     // kept_batch.cc: files of requests, and what becomes of them
     [[nodiscard]] Task<BatchPlan> plan_batch(Exchange& x, upstream::KeepingStyle style,
