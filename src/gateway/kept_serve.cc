@@ -22,19 +22,6 @@ using store::KeptKind;
 
 constexpr std::size_t kFailureBytesMax = 256 * 1024;
 
-/// The client's query without what is meant for us: its key, and the version of an API that the
-/// cloud may not have.
-std::string query_for(std::string_view query, const upstream::Keeping& keeping) {
-    std::string out(keeping.query);
-    for (const std::string_view pair : split(query, '&')) {
-        const std::string_view name = pair.substr(0, pair.find('='));
-        if (pair.empty() || name == "key" || name == "api-version") continue;
-        if (!out.empty()) out += '&';
-        out += pair;
-    }
-    return out.empty() ? out : "?" + out;
-}
-
 Error not_there(const KeptDoor& door) {
     return Error{ErrorCode::kNotFound,
         fmt::format("there is no {} '{}', or this key did not make it",
@@ -143,8 +130,8 @@ CloudCall Worker::kept_call(const Exchange& x, const KeptDoor& door, std::uint32
         : door.style == upstream::KeepingStyle::kGoogle
         ? door.id
         : fmt::format("{}/{}", door.collection, door.id);
-    call.target =
-        fmt::format("{}/{}{}{}", keeping.base, name, door.rest, query_for(request.query, keeping));
+    call.target = fmt::format("{}/{}{}{}", keeping.base, name, door.rest,
+        pass_query(request.query, keeping.query, Versions::kOurs));
     call.content_type = request.headers.find("content-type").value_or("application/json");
     for (const dialect::OwnHeader& own : door.dialect->own_headers) {
         const auto sent = request.headers.find(own.name);

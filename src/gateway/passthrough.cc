@@ -80,7 +80,7 @@ const config::PassRule* find_pass_rule(
     return rule == key.passthrough.end() ? nullptr : &*rule;
 }
 
-std::string pass_query(std::string_view query, std::string_view versioned) {
+std::string pass_query(std::string_view query, std::string_view versioned, Versions versions) {
     constexpr std::array<std::string_view, 5> kCredentials{
         "key", "api_key", "api-key", "access_token", "subscription-key"};
     const std::string_view version_name = versioned.substr(0, versioned.find('='));
@@ -89,6 +89,7 @@ std::string pass_query(std::string_view query, std::string_view versioned) {
     for (const std::string_view pair : split(query, '&')) {
         const std::string name = to_lower(percent_decode(pair.substr(0, pair.find('='))));
         if (pair.empty() || std::ranges::find(kCredentials, name) != kCredentials.end()) continue;
+        if (versions == Versions::kOurs && name == "api-version") continue;
         has_version = has_version || name == version_name;
         out += fmt::format("{}{}", out.empty() ? "?" : "&", pair);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -28,8 +29,15 @@ struct PassPath {
 [[nodiscard]] const config::PassRule* find_pass_rule(
     const config::KeySettings& key, const PassPath& path, std::string_view method);
 
-/// The query as it goes on: without credentials; `versioned` (`api-version=...`) is added unless
-/// the client names its own. With its `?`, or empty.
-[[nodiscard]] std::string pass_query(std::string_view query, std::string_view versioned);
+/// Whose `api-version` goes on.
+enum class Versions : std::uint8_t {
+    kClients,  ///< the client's, where it names one
+    kOurs,     ///< the cloud may not have the client's
+};
+
+/// The query as it goes on: without credentials, with `versioned` (`api-version=...`; empty: the
+/// cloud has none). With its `?`, or empty.
+[[nodiscard]] std::string pass_query(
+    std::string_view query, std::string_view versioned, Versions versions = Versions::kClients);
 
 }  // namespace entrepot::gateway

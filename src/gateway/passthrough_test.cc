@@ -40,6 +40,9 @@ TEST(PassPaths, CredentialsInTheQueryStayBehind) {
     EXPECT_EQ(pass_query("key=sk-1&a=b&k%65y=x&API-Key=y", ""), "?a=b");
     EXPECT_EQ(pass_query("", "api-version=2025-04-01"), "?api-version=2025-04-01");
     EXPECT_EQ(pass_query("api-version=x&a=b", "api-version=2025-04-01"), "?api-version=x&a=b");
+    EXPECT_EQ(pass_query("api-version=x&a=b&k%65y=x", "api-version=preview", Versions::kOurs),
+        "?a=b&api-version=preview");
+    EXPECT_EQ(pass_query("Api-Version=x&api_key=x", "", Versions::kOurs), "");
 }
 
 // In any version of the API, and however it is spelled.
