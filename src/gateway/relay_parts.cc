@@ -1,5 +1,10 @@
 // An answer that is made of several calls, one after the other: vectors of more texts than the
 // supplier takes at once. One attempt, one hold, one settlement of what all of them used.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
 #include "gateway/failure.h"
 #include "gateway/lane.h"
 #include "gateway/worker.h"
@@ -10,26 +15,45 @@ namespace {
 /// Of all the replies together: 2048 vectors of 3072 numbers are some 90 MB.
 constexpr std::size_t kPartsBytesMax = 128 * 1024 * 1024;
 
+/// By form and by text of the part.
+using Answered = std::set<std::pair<canon::VectorForm, std::uint32_t>>;
+
+/// Vectors are told apart by their place alone: one that is missing would give all that follow to
+/// the wrong texts.
+Status check_whole(const Answered& answered, std::size_t inputs) {
+    std::size_t forms = 0;
+    bool is_inside = true;
+    for (auto at = answered.begin(); at != answered.end(); ++at) {
+        forms += at == answered.begin() || std::prev(at)->first != at->first ? 1 : 0;
+        is_inside = is_inside && at->second < inputs;
+    }
+    if (is_inside && forms > 0 && answered.size() == forms * inputs) return {};
+    return fail(ErrorCode::kUpstreamProtocol,
+        fmt::format("the supplier answered {} texts with {} vectors", inputs,
+            forms > 1 ? answered.size() / forms : answered.size()));
+}
+
 /// The replies so far, as one.
 struct Joined {
     std::vector<canon::Event> events;
     Consumption consumed{.usage = {}, .is_reported = true};
     std::uint32_t vectors = 0;
 
+    /// `inputs`: texts that this reply is about.
     [[nodiscard]] Status add(const dialect::Dialect& from, std::span<const dialect::Header> head,
-        std::string_view body, Seen& seen) {
+        std::string_view body, std::size_t inputs, Seen& seen) {
         std::vector<canon::Event> part;
         const auto decoder = from.reply_decoder(dialect::ReplyForm::kWhole);
         if (!head.empty()) decoder->take_headers(head);
         Status read = decoder->feed(body, part);
         if (read) read = decoder->finish(part);
         const bool is_first = events.empty();
-        std::uint32_t count = 0;
+        Answered answered;
         for (canon::Event& event : part) {
             seen.add(event);
             if (auto* outcome = std::get_if<canon::Outcome>(&event)) {
                 if (auto* vector = std::get_if<canon::Vector>(&outcome->body)) {
-                    count = std::max(count, vector->index + 1);
+                    answered.emplace(vector->form, vector->index);
                     vector->index += vectors;
                 }
                 events.push_back(std::move(event));
@@ -37,9 +61,10 @@ struct Joined {
                 events.push_back(std::move(event));
             }
         }
-        vectors += count;
+        vectors += static_cast<std::uint32_t>(inputs);
         consumed.usage = consumed.usage + seen.consumed.usage;
         consumed.is_reported = consumed.is_reported && seen.consumed.is_reported;
+        if (read && !seen.failure) read = check_whole(answered, inputs);
         return read;
     }
 };
@@ -50,6 +75,9 @@ Co<Failed> Worker::relay_parts(Exchange& x, net::ClientExchange& upstream,
     net::ServerRequest& request, net::ResponseWriter& response) {
     const dialect::Dialect& from = *x.voice->dialect;
     const std::vector<std::string> more = std::move(x.bench->more_bodies);
+    // As encode_parts cut them: all but the last are full.
+    const std::size_t inputs_max = x.voice->inputs_max;
+    std::size_t inputs_left = std::get<canon::Embed>(x.bench->canonical->work).inputs.size();
     net::OriginPool& pool = *x.core->pools[x.state->offers[x.attempt.offer].cloud];
     Joined joined;
     std::size_t room = kPartsBytesMax;
@@ -63,7 +91,9 @@ Co<Failed> Worker::relay_parts(Exchange& x, net::ClientExchange& upstream,
         room -= body->size();
         Seen seen;
         const std::vector<dialect::Header> head = headers_of(upstream);
-        Status read = joined.add(from, head, *body, seen);
+        const std::size_t inputs = std::min(inputs_max, inputs_left);
+        inputs_left -= inputs;
+        Status read = joined.add(from, head, *body, inputs, seen);
         if (seen.failure)
             failed = failed_in_answer(*seen.failure, {});
         else if (!read)

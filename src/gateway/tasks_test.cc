@@ -117,6 +117,35 @@ TEST_F(TasksTest, MoreTextsThanASupplierTakesAreAskedInParts) {
     expect_books_in_order();
 }
 
+// Its place is all that tells whose a vector is.
+TEST_F(TasksTest, APartThatLacksAVectorIsRefusedAndBooked) {
+    const auto reply_of = [](int count) {
+        std::string list;
+        for (int i = 0; i < count; ++i) list += fmt::format("{}[{}]", i == 0 ? "" : ",", i);
+        return whole(fmt::format(R"({{"id":"x","embeddings":{{"float":[{}]}},"texts":[],)"
+                                 R"("meta":{{"billed_units":{{"input_tokens":5}}}}}})",
+            list));
+    };
+    std::string inputs;
+    for (int i = 0; i < 97; ++i) inputs += fmt::format(R"({}"t{}")", i == 0 ? "" : ",", i);
+    const std::string ask = fmt::format(R"({{"model":"vectors","input":[{}]}})", inputs);
+    serve("cohere", "api_key: k", "embed-v4.0", "embed_purpose: document");
+    for (const int count : {95, 97}) {
+        first.plan_next({reply_of(count), reply_of(1)});
+        const Reply reply = post("/v1/embeddings", ask);
+        EXPECT_EQ(reply.status, 502) << reply.body.substr(0, 300);
+        const store::ExchangeReport report = report_of(reply);
+        EXPECT_FALSE(report.cost.is_zero());
+        EXPECT_NE(report.attempts.at(0).flags & ledger::settle_flag::kEstimated, 0);
+    }
+    first.plan_next({reply_of(96), reply_of(1)});
+    const Reply reply = post("/v1/embeddings", ask);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_NE(reply.body.find(R"("index":96,"embedding":[0])"), std::string::npos) << reply.body;
+    EXPECT_EQ(report_of(reply).cost.to_decimal(), "0.00001");
+    expect_books_in_order();
+}
+
 TEST_F(TasksTest, WhatWasAnsweredBeforeAPartWasRefusedIsBooked) {
     serve("bedrock", "region: us-east-1, api_key: k", "amazon.titan-embed-text-v2:0");
     first.plan_next({whole(kTitan), whole(kTitan)});
