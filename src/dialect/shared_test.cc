@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "dialect/google_file.h"
 #include "dialect/overflow.h"
 #include "dialect/registry.h"
 #include "dialect/sealed_signature.h"
@@ -11,6 +12,25 @@
 
 namespace entrepot::dialect {
 namespace {
+
+// One account's files are read by whoever names them, so a name is found however it is written.
+TEST(GoogleFile, IsOneWhereverGoogleMayLookForIt) {
+    for (const std::string uri : {"files/a", "/files/a", "v1beta/files/a", "https:/v1beta/files/a",
+             "https://generativelanguage.googleapis.com/v1beta/files/a",
+             "HTTPS://GenerativeLanguage.googleapis.com:443/v1beta/file%73/a?alt=media",
+             "https://generativelanguage.mtls.googleapis.com/v1beta/files/a:download",
+             "//us-central1-aiplatform.googleapis.com./v1/files/a",
+             "https://a.test%2F@generativelanguage.googleapis.com/v1beta/files/a",
+             "https://a.test\\@generativelanguage.googleapis.com/v1beta/files/a"})
+        EXPECT_EQ(google_file_name(uri), "files/a") << uri;
+    EXPECT_EQ(google_file_name("files/a/../b"), "files/a/../b");
+    for (const std::string uri : {"https://a.test/files/a.png", "gs://bucket/files/a.png",
+             "https://storage.googleapis.com/bucket/files/a.png",
+             "https://bucket.storage.googleapis.com/files/a.png",
+             "https://www.googleapis.com/profiles/a", "https://notgoogleapis.com/files/a",
+             "data:image/png;base64,iVBO/files/a", "https://youtu.be/x", ""})
+        EXPECT_EQ(google_file_name(uri), "") << uri;
+}
 
 TEST(SealedSignature, ComesBackAsItWasWhateverIsInIt) {
     for (const Sealed::Of of :

@@ -92,16 +92,20 @@ void read_own_id(const json::Value& item, std::vector<KeptReference>& out) {
     out.push_back({KeptKind::kItem, std::move(id), "input", !is_reference});
 }
 
+void read_media(const canon::Media& media, std::vector<KeptReference>& out) {
+    std::string google =
+        media.source == canon::Media::Source::kUrl || media.source == canon::Media::Source::kFileId
+        ? dialect::google_file_name(media.data)
+        : std::string();
+    if (!google.empty())
+        out.push_back({KeptKind::kFile, std::move(google), "fileUri"});
+    else if (media.source == canon::Media::Source::kFileId)
+        out.push_back({KeptKind::kFile, media.data, "file_id"});
+}
+
 void read_item(const canon::Item& item, std::vector<KeptReference>& out) {
     if (const auto* media = std::get_if<canon::Media>(&item.body)) {
-        std::string google = media->source == canon::Media::Source::kUrl ||
-                media->source == canon::Media::Source::kFileId
-            ? dialect::google_file_name(media->data)
-            : std::string();
-        if (!google.empty())
-            out.push_back({KeptKind::kFile, std::move(google), "fileUri"});
-        else if (media->source == canon::Media::Source::kFileId)
-            out.push_back({KeptKind::kFile, media->data, "file_id"});
+        read_media(*media, out);
     } else if (const auto* result = std::get_if<canon::ToolResult>(&item.body)) {
         for (const canon::Item& part : result->content) read_item(part, out);
     } else if (const auto* opaque = std::get_if<canon::Opaque>(&item.body)) {
@@ -110,6 +114,13 @@ void read_item(const canon::Item& item, std::vector<KeptReference>& out) {
         read_kept_names(document->root(), out);
         if (opaque->origin == "openai-responses") read_own_id(document->root(), out);
     }
+}
+
+/// Texts to be embedded are no items of a conversation, but what stands beside them may be kept.
+void read_embed(const canon::Embed& embed, std::vector<KeptReference>& out) {
+    for (const canon::EmbedInput& input : embed.inputs)
+        for (const auto& part : input.parts)
+            if (const auto* media = std::get_if<canon::Media>(&part)) read_media(*media, out);
 }
 
 /// Reasoning that is named and not sent: its supplier looks it up by its id. What we made has no
@@ -181,6 +192,7 @@ Result<std::vector<KeptReference>> kept_references(const canon::Request& request
     for (const canon::Item& item : request.items) read_item(item, out);
     for (const canon::Tool& tool : request.tools) read_tool(tool, out);
     read_thoughts(request, out);
+    if (const auto* embed = std::get_if<canon::Embed>(&request.work)) read_embed(*embed, out);
     for (const canon::Extra& extra : request.extras) {
         if (extra.path == "prompt" && request.origin == "openai-responses")
             return fail_field(ErrorCode::kUnsupported, "prompt",

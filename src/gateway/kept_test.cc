@@ -317,17 +317,26 @@ TEST_F(KeptTest, FilesOfNobodyAreFoundInEveryDialect) {
             R"({{"contents":[{{"role":"user","parts":[{{"fileData":{{"fileUri":"{}"}}}}]}}]}})",
             uri);
     };
+    const auto embed = [](std::string_view uri) {
+        return fmt::format(R"({{"content":{{"parts":[{{"text":"a"}},{{"fileData":{{"mimeType":)"
+                           R"("image/png","fileUri":"{}"}}}}]}}}})",
+            uri);
+    };
     constexpr std::string_view kMessages = "/v1/messages";
     constexpr std::string_view kGenerate = "/v1beta/models/tiny:generateContent";
-    const std::array<std::pair<std::string_view, std::string>, 5> cases{{
+    constexpr std::string_view kEmbed = "/v1beta/models/tiny:embedContent";
+    constexpr std::string_view kEmbedAll = "/v1beta/models/tiny:batchEmbedContents";
+    const std::vector<std::pair<std::string_view, std::string>> cases{
         {kMessages, anthropic(R"({"type":"image","source":{"type":"file","file_id":"file_1"}})")},
         {kMessages, anthropic(R"({"type":"container_upload","file_id":"file_1"})")},
         {kGenerate, google("https://generativelanguage.googleapis.com/v1beta/files/a")},
         {kGenerate, google("https://GenerativeLanguage.googleapis.com/v1beta/file%73/a")},
+        {kEmbed, embed("files/a")},
+        {kEmbedAll, fmt::format(R"({{"requests":[{}]}})", embed("files/a"))},
         {"/v1/responses",
             R"({"model":"tiny","input":[{"role":"user","content":[{"type":"input_image",)"
             R"("file_id":"file-1"}]}]})"},
-    }};
+    };
     for (const auto& [path, body] : cases) {
         const Reply reply = at("POST", path, body);
         EXPECT_EQ(reply.status, 404) << body << reply.body;

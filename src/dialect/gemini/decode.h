@@ -20,6 +20,9 @@ namespace entrepot::dialect::gemini {
 /// without an id are given one and matched by name and order. Errors: kInvalidField.
 [[nodiscard]] Status decode_contents(const json::Value& contents, canon::Request& request);
 
+/// What a `fileUri` names: Google's store of buckets, a file of one account, or a plain URL.
+[[nodiscard]] canon::Media::Source source_of(std::string_view uri);
+
 [[nodiscard]] inline std::unexpected<Error> wrong(
     std::string_view path, const json::Value& seen, std::string_view accepted) {
     return fail_field(ErrorCode::kInvalidField, std::string(path),

@@ -80,13 +80,6 @@ Status decode_inline(const Value& value, const std::string& path, Item& item) {
     return {};
 }
 
-Media::Source source_of(std::string_view uri) {
-    if (uri.starts_with("gs://")) return Media::Source::kStorage;
-    // Files of one account of one supplier.
-    if (!google_file_name(uri).empty()) return Media::Source::kFileId;
-    return Media::Source::kUrl;
-}
-
 Status decode_file(const Value& value, const std::string& path, Item& item) {
     if (!value.is_object()) return wrong(path, value, "an object");
     const Value& uri = get(value, "fileUri");
@@ -306,6 +299,13 @@ private:
 };
 
 }  // namespace
+
+Media::Source source_of(std::string_view uri) {
+    if (uri.starts_with("gs://")) return Media::Source::kStorage;
+    // Files of one account of one supplier.
+    if (!google_file_name(uri).empty()) return Media::Source::kFileId;
+    return Media::Source::kUrl;
+}
 
 Status decode_system(const Value& instruction, canon::Request& request) {
     return ContentsReader(request).read_parts(instruction, "systemInstruction", Role::kSystem);

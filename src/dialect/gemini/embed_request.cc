@@ -79,7 +79,7 @@ Status read_parts(const Value& content, const std::string& path, EmbedInput& inp
             media.media_type = get(source, "mimeType").string();
             media.kind = media_kind(media.media_type);
             media.data = get(source, data.is_object() ? "data" : "fileUri").string();
-            if (file.is_object()) media.source = canon::Media::Source::kStorage;
+            if (!data.is_object()) media.source = source_of(media.data);
             input.parts.emplace_back(std::move(media));
         } else {
             extras.push_back({at, std::string(parts[i].raw())});
@@ -197,8 +197,8 @@ Result<canon::Request> decode_predict(const json::Document& body, const RequestC
 
 namespace {
 
-Status write_part(
-    const std::variant<canon::Text, canon::Media>& part, Writer& writer, const Losses& losses) {
+Status write_part(const std::variant<canon::Text, canon::Media>& part, bool is_own, Writer& writer,
+    const Losses& losses) {
     if (const auto* text = std::get_if<canon::Text>(&part)) {
         writer.begin_object().member("text", text->text).end_object();
         return {};
@@ -206,7 +206,7 @@ Status write_part(
     const auto& media = std::get<canon::Media>(part);
     if (media.source == canon::Media::Source::kBase64)
         writer.begin_object().key("inlineData").begin_object();
-    else if (media.source == canon::Media::Source::kStorage)
+    else if (media.source == canon::Media::Source::kStorage || is_own)
         writer.begin_object().key("fileData").begin_object();
     else
         return losses.refuse("content.parts", "Google embeds media in base64 alone");
@@ -266,7 +266,8 @@ private:
         if (names_model) writer_.member("model", embed_model_name(target_.model_id));
         writer_.key("content").begin_object().key("parts").begin_array();
         if (!input.tokens.empty()) ENTREPOT_TRY_DO(text_of(input, losses_));
-        for (const auto& part : input.parts) ENTREPOT_TRY_DO(write_part(part, writer_, losses_));
+        for (const auto& part : input.parts)
+            ENTREPOT_TRY_DO(write_part(part, request_.origin == kOrigin, writer_, losses_));
         writer_.end_array().end_object();
         if (purpose_ != EmbedPurpose::kUnsaid) writer_.member("taskType", word_of(purpose_));
         if (!input.title.empty()) writer_.member("title", input.title);
