@@ -123,6 +123,19 @@ void read_embed(const canon::Embed& embed, std::vector<KeptReference>& out) {
             if (const auto* media = std::get_if<canon::Media>(&part)) read_media(*media, out);
 }
 
+/// The fields of what is billed by the piece, read as the one object they came in. A document to be
+/// ranked is the client's own, whatever its members are called.
+void read_pieces(const canon::Request& request, std::vector<KeptReference>& out) {
+    if (request.task == canon::Task::kRerank) return;
+    for (const canon::Extra& extra : request.extras) {
+        const bool may_name = extra.json.starts_with('{') || extra.json.starts_with('[') ||
+            std::ranges::find(kNames, extra.path, &StatefulField::name) != kNames.end();
+        if (!may_name) continue;
+        const auto field = parsed(fmt::format("{{{}:{}}}", json::quoted(extra.path), extra.json));
+        if (field) read_kept_names(field->root(), out);
+    }
+}
+
 /// Reasoning that is named and not sent: its supplier looks it up by its id. What we made has no
 /// supplier that knows it.
 void read_thoughts(const canon::Request& request, std::vector<KeptReference>& out) {
@@ -193,6 +206,7 @@ Result<std::vector<KeptReference>> kept_references(const canon::Request& request
     for (const canon::Tool& tool : request.tools) read_tool(tool, out);
     read_thoughts(request, out);
     if (const auto* embed = std::get_if<canon::Embed>(&request.work)) read_embed(*embed, out);
+    if (std::holds_alternative<canon::Piecework>(request.work)) read_pieces(request, out);
     for (const canon::Extra& extra : request.extras) {
         if (extra.path == "prompt" && request.origin == "openai-responses")
             return fail_field(ErrorCode::kUnsupported, "prompt",

@@ -322,6 +322,11 @@ TEST_F(KeptTest, FilesOfNobodyAreFoundInEveryDialect) {
                            R"("image/png","fileUri":"{}"}}}}]}}}})",
             uri);
     };
+    const auto edit = [](std::string_view named) {
+        return fmt::format(R"({{"model":"tiny","prompt":"a cat",{}}})", named);
+    };
+    constexpr std::string_view kEdits = "/v1/images/edits";
+    constexpr std::string_view kTranscribe = "/v1/audio/transcriptions";
     constexpr std::string_view kMessages = "/v1/messages";
     constexpr std::string_view kGenerate = "/v1beta/models/tiny:generateContent";
     constexpr std::string_view kEmbed = "/v1beta/models/tiny:embedContent";
@@ -336,6 +341,10 @@ TEST_F(KeptTest, FilesOfNobodyAreFoundInEveryDialect) {
         {"/v1/responses",
             R"({"model":"tiny","input":[{"role":"user","content":[{"type":"input_image",)"
             R"("file_id":"file-1"}]}]})"},
+        {kEdits, edit(R"("images":[{"image_url":"u"},{"file_id":"file-1"}])")},
+        {kEdits, edit(R"("images":[{"image_url":"u"}],"mask":{"file_id":"file-1"})")},
+        {kTranscribe, R"({"model":"tiny","file_id":"file-1"})"},
+        {kTranscribe, R"({"model":"tiny","input_audio":{"data":"eHh4eA==","file_id":"file-1"}})"},
     };
     for (const auto& [path, body] : cases) {
         const Reply reply = at("POST", path, body);

@@ -12,8 +12,20 @@ namespace entrepot::dialect::openai_small {
 namespace {
 
 /// What decides on money: given twice, the supplier might read the other one.
-constexpr std::array<std::string_view, 12> kSingle{"model", "n", "best_of", "max_tokens", "size",
-    "quality", "partial_images", "stream", "prompt", "input", "stream_format", "instructions"};
+constexpr std::array<std::string_view, 19> kSingle{"model", "n", "best_of", "max_tokens", "size",
+    "quality", "partial_images", "stream", "prompt", "input", "stream_format", "instructions",
+    "file", "file_url", "file_id", "url", "input_audio", "images", "mask"};
+
+/// A form says nowhere what of its fields is the name of a stored file, so whose it is cannot be
+/// looked up; nested fields are `images[0][file_id]`.
+Status refuse_stored_files(const framing::Form& form) {
+    for (const framing::FormPart& part : form.parts)
+        if (part.name.find("file_id") != std::string::npos)
+            return fail_field(ErrorCode::kUnsupported, "file_id",
+                fmt::format("'{}': stored files cannot be named in a form; send the file itself",
+                    excerpt(part.name, 60)));
+    return {};
+}
 
 }  // namespace
 
@@ -34,6 +46,7 @@ Result<Fields> Fields::read(const json::Document& body, const RequestContext& co
     fields.root_ = &body.root();
     if (framing::is_form(context.content_type)) {
         ENTREPOT_TRY(fields.form_, framing::read_form(context.raw_body, context.content_type));
+        ENTREPOT_TRY_DO(refuse_stored_files(*fields.form_));
     } else if (!body.root().is_object()) {
         return fail(ErrorCode::kBadRequest,
             body.root().is_null() && !context.content_type.empty()

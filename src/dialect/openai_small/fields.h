@@ -15,7 +15,8 @@ namespace entrepot::dialect::openai_small {
 /// The fields of a request, whether it came as JSON or as a form: there every value is a text.
 class Fields {
 public:
-    /// Errors: kBadRequest for a body that is neither, or that gives a known field twice.
+    /// Errors: kBadRequest for a body that is neither, or that gives a known field twice;
+    /// kUnsupported for a form that names stored files.
     [[nodiscard]] static Result<Fields> read(
         const json::Document& body, const RequestContext& context);
 

@@ -94,7 +94,9 @@ Status read_images(const Fields& fields, bool is_edit, Piecework& work, Request&
     if (!is_edit) return {};
     if (fields.is_form()) {
         for (const framing::FormPart& part : fields.form().parts)
-            if (part.is_file || part.name == "image" || part.name == "image[]") ++work.images_in;
+            if (part.is_file || part.name == "image" || part.name == "image[]" ||
+                part.name == "mask")
+                ++work.images_in;
         if (work.images_in == 0) return wrong("image", "", "a file, or several as 'image[]'");
         return {};
     }
@@ -120,27 +122,39 @@ Status read_speech(const Fields& fields, Piecework& work, Request& request) {
     return {};
 }
 
+/// Some servers fetch a URL, or keep files: of unknown length. Which of two sounds is heard where
+/// one is sent beside, is theirs to say.
+constexpr std::array<std::string_view, 3> kElsewhere{"file_url", "file_id", "url"};
+
+bool names_elsewhere(const Value& object) {
+    return std::ranges::any_of(object.members(), [](const json::Member& member) {
+        return !member.value.is_null() &&
+            std::ranges::find(kElsewhere, member.key) != kElsewhere.end();
+    });
+}
+
 Status read_transcription(const Fields& fields, Piecework& work, Request& request) {
     ENTREPOT_TRY(const auto prompt, fields.text("prompt"));
     work.prompt_bytes = prompt ? bytes_of(*prompt) : 0;
     ENTREPOT_TRY(request.is_stream, fields.flag("stream"));
     if (fields.is_form()) {
-        if (const framing::FormPart* file = fields.form().find("file")) {
-            work.audio_seconds_max = canon::audio_seconds_max(file->data);
-            return {};
-        }
-        // Some servers fetch a URL, or keep files: of unknown length.
-        if (fields.form().find("file_url") == nullptr && fields.form().find("file_id") == nullptr &&
-            fields.form().find("url") == nullptr)
-            return wrong("file", "", "a sound file");
-        ++work.file_ids;
+        const framing::Form& form = fields.form();
+        const framing::FormPart* file = form.find("file");
+        const bool is_elsewhere =
+            std::ranges::any_of(kElsewhere, [&](auto name) { return form.find(name) != nullptr; });
+        if (file == nullptr && !is_elsewhere) return wrong("file", "", "a sound file");
+        if (file != nullptr) work.audio_seconds_max = canon::audio_seconds_max(file->data);
+        if (is_elsewhere) ++work.file_ids;
         return {};
     }
+    const Value& audio = fields.root()["input_audio"];
     std::string sound;
-    if (const Value& data = fields.root()["input_audio"]["data"];
-        data.is_string() && base64_decode(data.string(), sound))
-        work.audio_seconds_max = canon::audio_seconds_max(sound);
-    else
+    const bool is_here = audio["data"].is_string() && base64_decode(audio["data"].string(), sound);
+    if (is_here) work.audio_seconds_max = canon::audio_seconds_max(sound);
+    const bool is_alone = std::ranges::count(audio.members(), "data", &json::Member::key) == 1;
+    const Value& root = fields.root();
+    if (!is_here || !is_alone || !root["file"].is_null() || names_elsewhere(root) ||
+        names_elsewhere(audio))
         ++work.file_ids;
     return {};
 }

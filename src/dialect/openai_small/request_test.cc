@@ -114,6 +114,36 @@ TEST(SmallRequest, ATranscriptionLastsAsLongAsItsFileMay) {
     EXPECT_EQ(work_of(*inside).audio_seconds_max, 1);
 }
 
+// A server may read the other one: with a file of three hours behind one of a second, the hold of a
+// second bounds nothing.
+TEST(SmallRequest, WhatIsToBeHeardIsGivenOnceOrHasNoBound) {
+    const auto asked = [](std::string_view body) {
+        return decode(Endpoint::kTranscriptions, body);
+    };
+    EXPECT_FALSE(decode(Endpoint::kTranscriptions, form({{"model", "m"}}, "file", 5000, 2), kForm));
+    EXPECT_FALSE(asked(R"({"model":"m","input_audio":{"data":"eA=="},"input_audio":{}})"));
+    const auto beside = decode(Endpoint::kTranscriptions,
+        form({{"model", "m"}, {"url", "https://a"}}, "file", 5000), kForm);
+    ASSERT_TRUE(beside) << beside.error().message;
+    EXPECT_EQ(work_of(*beside).file_ids, 1);
+    for (const std::string_view body : {R"({"input_audio":{"data":"eA=="},"file_url":"https://a"})",
+             R"({"input_audio":{"data":"eA==","url":"https://a"}})",
+             R"({"input_audio":{"data":"eA==","data":"eHh4"}})",
+             R"({"input_audio":{"data":"eA=="},"file":"eHh4"})"})
+        EXPECT_EQ(work_of(*asked(body)).file_ids, 1) << body;
+    EXPECT_EQ(work_of(*asked(R"({"input_audio":{"data":"eA=="},"url":null})")).file_ids, 0);
+}
+
+TEST(SmallRequest, AFormNamesNoStoredFiles) {
+    for (const std::string_view name : {"file_id", "images[0][file_id]", "mask[file_id]"})
+        for (const Endpoint endpoint : {Endpoint::kTranscriptions, Endpoint::kImageEdits}) {
+            const auto named =
+                decode(endpoint, form({{"prompt", "a"}, {name, "file-1"}}, "file", 10), kForm);
+            ASSERT_FALSE(named) << name;
+            EXPECT_EQ(named.error().code, ErrorCode::kUnsupported) << name;
+        }
+}
+
 TEST(SmallRequest, OpenAisOwnModerationModelIsTakenWhereNoneIsNamed) {
     EXPECT_EQ(decode(Endpoint::kModerations, R"({"input":"a"})")->model, "omni-moderation-latest");
     EXPECT_EQ(decode(Endpoint::kModerations, R"({"input":"a","model":"m"})")->model, "m");
