@@ -391,6 +391,35 @@ TEST(Tasks, AConversationIsCountedInEachMakersWords) {
     EXPECT_NE(back.find(R"("messages":[)"), std::string::npos) << back;
 }
 
+std::int64_t searches(std::string_view dialect, std::string_view more, std::size_t bytes) {
+    std::string documents;
+    for (int i = 0; i < 100; ++i)
+        documents += fmt::format("{}\"{}\"", i == 0 ? "" : ",", std::string(bytes, 'x'));
+    const auto document = json::Document::parse(
+        fmt::format(R"({{"model":"m","query":"q","documents":[{}]{}}})", documents, more));
+    const auto request = find_dialect(dialect)->decode_request(*document, {});
+    return request ? std::get<canon::Piecework>(request->work).searches : -1;
+}
+
+// The hold of a ranking: what asks for less may be a field of the other version, or not be read.
+TEST(Tasks, ARankingIsBoundedByTheMostThatAnyServerReadsOfADocument) {
+    for (const std::string_view dialect : {"rerank", "rerank-v2"}) {
+        EXPECT_EQ(searches(dialect, "", 100), 1);
+        const std::int64_t unasked = searches(dialect, "", 20'000);
+        EXPECT_GE(unasked, 10);
+        EXPECT_EQ(searches(dialect, R"(,"max_chunks_per_doc":1)", 20'000), unasked);
+        EXPECT_EQ(searches(dialect, R"(,"max_tokens_per_doc":9)", 20'000), unasked);
+        EXPECT_GT(searches(dialect, R"(,"max_chunks_per_doc":30)", 20'000), unasked);
+        EXPECT_GT(
+            searches(dialect, R"(,"max_tokens_per_doc":15000,"max_chunks_per_doc":1)", 20'000),
+            unasked);
+        for (const std::string_view wrong : {R"(,"max_chunks_per_doc":"9")",
+                 R"(,"max_chunks_per_doc":1.5)", R"(,"max_chunks_per_doc":0)",
+                 R"(,"max_tokens_per_doc":9,"max_tokens_per_doc":9)", R"(,"documents":["a"])"})
+            EXPECT_EQ(searches(dialect, wrong, 1), -1) << wrong;
+    }
+}
+
 TEST(Tasks, ARequestForOneTaskIsNotCarriedToADialectOfAnother) {
     const auto translated = translate(*find_dialect("openai-embeddings"),
         *find_dialect("openai-chat"), BodyKind::kRequest, R"({"model":"x","input":"a"})", {});

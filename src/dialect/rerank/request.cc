@@ -15,13 +15,13 @@ using json::Value;
 /// Marks around a query and a document, which a cross-encoder reads together.
 constexpr std::int64_t kPairOverhead = 16;
 /// Cohere bills a search for up to 100 documents, and counts each 500 tokens of query and document
-/// together as one; a document is cut after 4,096 tokens unless `max_tokens_per_doc` says
-/// otherwise.
+/// together as one; a document is cut after 4,096 tokens (version 2) or ten such pieces (version 1)
+/// unless the request says otherwise.
 constexpr std::int64_t kDocumentsPerSearch = 100;
 constexpr std::int64_t kChunkTokens = 500;
 constexpr std::int64_t kChunkTokensMin = 50;
-constexpr std::int64_t kDocumentTokens = 4096;
-constexpr std::int64_t kDocumentTokensMax = 1'000'000;
+constexpr std::int64_t kDocumentTokens = 10 * kChunkTokens;
+constexpr std::int64_t kPerDocMax = 1'000'000;
 
 std::unexpected<Error> wrong(std::string_view field, const Value& seen, std::string_view accepted) {
     return fail_field(ErrorCode::kInvalidField, std::string(field),
@@ -31,6 +31,34 @@ std::unexpected<Error> wrong(std::string_view field, const Value& seen, std::str
 }
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// How much of a document is read at most. One version's field says nothing to the other, where the
+/// request may be carried, so asking for less than they read unasked bounds nothing.
+Result<std::int64_t> read_document_tokens(const Value& root) {
+    std::int64_t tokens = kDocumentTokens;
+    const auto read = [&](std::string_view field, std::int64_t tokens_each) -> Status {
+        const Value& most = root[field];
+        if (most.is_null()) return {};
+        const auto count = most.as_int();
+        if (!count || *count < 1 || *count > kPerDocMax)
+            return wrong(field, most, fmt::format("a whole number from 1 to {}", kPerDocMax));
+        tokens = std::max(tokens, *count * tokens_each);
+        return {};
+    };
+    ENTREPOT_TRY_DO(read("max_tokens_per_doc", 1));
+    ENTREPOT_TRY_DO(read("max_chunks_per_doc", kChunkTokens));
+    return tokens;
+}
+
+/// What decides on money: given twice, the supplier might read the other one.
+Status read_once(const Value& root) {
+    for (const std::string_view name :
+        {"query", "documents", "max_tokens_per_doc", "max_chunks_per_doc"})
+        if (std::ranges::count(root.members(), name, &json::Member::key) > 1)
+            return fail_field(ErrorCode::kBadRequest, std::string(name),
+                fmt::format("'{}' is given twice; give it once", name));
+    return {};
+}
 
 /// A document is a text, or an object of fields with texts.
 std::int64_t bytes_of(const Value& document) {
@@ -58,17 +86,8 @@ Result<canon::Request> decode_request(const json::Document& body, std::string_vi
     const Value& documents = root["documents"];
     if (documents.items().empty())
         return wrong("documents", documents, "a list of at least one document");
-    std::int64_t document_tokens = kDocumentTokens;
-    if (const Value& most = root["max_tokens_per_doc"]; !most.is_null()) {
-        const auto tokens = most.as_int();
-        if (!tokens || *tokens < 1 || *tokens > kDocumentTokensMax)
-            return wrong("max_tokens_per_doc", most, "a whole number from 1");
-        document_tokens = *tokens;
-    }
-    if (const Value& most = root["max_chunks_per_doc"]; !most.is_null())
-        document_tokens = std::clamp<std::int64_t>(
-                              most.as_int().value_or(1), 1, kDocumentTokensMax / kChunkTokens) *
-            kChunkTokens;
+    ENTREPOT_TRY_DO(read_once(root));
+    ENTREPOT_TRY(const std::int64_t document_tokens, read_document_tokens(root));
     canon::Piecework work;
     const std::int64_t asked = bytes_of(query);
     const std::int64_t chunk = std::clamp(kChunkTokens - asked, kChunkTokensMin, kChunkTokens);
