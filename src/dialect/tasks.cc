@@ -45,6 +45,8 @@ const Dialect& small() {
         endpoint == Endpoint::kTranscriptions || endpoint == Endpoint::kTranslations;
     constexpr bool kMayAnswerOther = endpoint == Endpoint::kSpeech ||
         endpoint == Endpoint::kTranscriptions || endpoint == Endpoint::kTranslations;
+    constexpr bool kMakesImages =
+        endpoint == Endpoint::kImages || endpoint == Endpoint::kImageEdits;
     static const Dialect kSmall{
         .name = openai_small::name_of(endpoint),
         .tasks = canon::task_bit(openai_small::task_of(endpoint)),
@@ -63,6 +65,7 @@ const Dialect& small() {
                 return openai_small::encode_request(endpoint, request, target);
             },
         .rename_model = kTakesForms ? openai_small::rename_model : nullptr,
+        .usage_of_tail = kMakesImages ? openai_small::usage_of_images_tail : nullptr,
         .reply_decoder =
             [](ReplyForm form) { return openai_small::reply_decoder(endpoint, form, openai()); },
         .reply_encoder =

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,29 @@
 // For tasks whose answer is one JSON object and is never streamed.
 namespace entrepot::dialect {
 
-/// Bytes of one reply, of a few thousand vectors.
+/// Bytes of one reply: of a few thousand vectors, of ten images in base64.
 inline constexpr std::size_t kWholeBytesMax = std::size_t{64} << 20;
+
+[[nodiscard]] inline std::unexpected<Error> malformed(std::string_view what) {
+    return fail(ErrorCode::kUpstreamProtocol, fmt::format("the supplier's reply {}", what));
+}
+
+/// The last `usage` that the end of a reply states, as `{"usage":{...}}`; nothing where it is cut.
+[[nodiscard]] inline std::optional<json::Document> last_usage(std::string_view tail) {
+    const std::size_t key = tail.rfind("\"usage\"");
+    const std::size_t open = tail.find('{', key);
+    if (key == std::string_view::npos || open == std::string_view::npos) return std::nullopt;
+    // Down to the brace that closes it; no text in it holds one.
+    std::size_t depth = 0, end = open;
+    for (; end < tail.size(); ++end) {
+        depth += tail[end] == '{' ? 1 : 0;
+        if (tail[end] == '}' && --depth == 0) break;
+    }
+    if (end == tail.size()) return std::nullopt;
+    auto stated = json::Document::parse(fmt::format("{{{}}}", tail.substr(key, end + 1 - key)));
+    if (!stated) return std::nullopt;
+    return std::move(*stated);
+}
 
 class WholeDecoder : public ReplyDecoder {
 public:
@@ -37,10 +59,6 @@ protected:
     /// Appends at least one event; the end is the base's. Errors: kUpstreamProtocol.
     [[nodiscard]] virtual Status read(
         const json::Value& root, std::vector<canon::Event>& events) = 0;
-
-    static std::unexpected<Error> malformed(std::string_view what) {
-        return fail(ErrorCode::kUpstreamProtocol, fmt::format("the supplier's reply {}", what));
-    }
 
 private:
     std::string body_;

@@ -96,6 +96,28 @@ TEST_F(MediaTest, AHoldThatTheBudgetCannotBearIsRefused) {
     expect_books_in_order();
 }
 
+// Ten images in base64 are more than is kept of a reply; what they took stands behind them.
+TEST_F(MediaTest, ImagesTooLargeToBeKeptAreBookedByWhatTheEndOfTheReplyStates) {
+    const auto reply_of = [](std::size_t bytes) {
+        return R"({"created":1,"data":[{"b64_json":")" + std::string(bytes, 'A') +
+            R"("}],"usage":{"input_tokens":10,"output_tokens":1000,"total_tokens":1010,)"
+            R"("input_tokens_details":{"text_tokens":10,"image_tokens":0}}})";
+    };
+    serve(R"(input: "1.00", image_out: "10.00")", ", max_output_tokens: 100000");
+    constexpr std::size_t kKept = 16 * 1024 * 1024;
+    // Far behind what is kept, and with its beginning in it.
+    for (const std::size_t bytes : {kKept + 100'000, kKept - 60}) {
+        first.plan(answer("application/json", reply_of(bytes)));
+        const Reply reply = post("/v1/images/generations", R"({"model":"tiny","prompt":"a"})");
+        EXPECT_EQ(reply.status, 200);
+        EXPECT_EQ(reply.body.size(), reply_of(bytes).size());
+        EXPECT_EQ(used(reply)[Meter::kImageOut], 1000);
+        EXPECT_EQ(report_of(reply).cost.to_decimal(), "0.01001");
+        EXPECT_FALSE(is_estimated(reply));
+    }
+    expect_books_in_order();
+}
+
 TEST_F(MediaTest, ImagesThatDidNotComeAreNotPaid) {
     serve(R"(images: "20000")");
     first.plan(answer("application/json", R"({"created":1,"data":[{"url":"u"}]})"));

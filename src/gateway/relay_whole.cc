@@ -173,10 +173,13 @@ Co<Failed> Worker::relay_large(
         if (tail.empty()) {
             WholeReply reply = carry(x, upstream, head);
             if (reply.status) x.consumed = std::move(reply.consumed);
-        } else if (const auto usage =
-                       usage_of_tail != nullptr ? usage_of_tail(tail) : std::nullopt) {
-            x.consumed.usage = *usage;
-            x.consumed.is_reported = true;
+        } else if (usage_of_tail != nullptr) {
+            if (tail.size() < kTailBytes)  // what it states may have begun before it
+                tail.insert(0, head, head.size() - (kTailBytes - tail.size()));
+            if (const auto usage = usage_of_tail(tail)) {
+                x.consumed.usage = *usage;
+                x.consumed.is_reported = true;
+            }
         }
     }
     x.consumed.is_client_gone = is_client_gone;

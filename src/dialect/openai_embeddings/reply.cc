@@ -122,19 +122,8 @@ std::unique_ptr<ReplyEncoder> reply_encoder(const Dialect& errors, const ReplyCo
 }
 
 std::optional<canon::Usage> usage_of_tail(std::string_view tail) {
-    const std::size_t key = tail.rfind("\"usage\"");
-    const std::size_t open = tail.find('{', key);
-    if (key == std::string_view::npos || open == std::string_view::npos) return std::nullopt;
-    // Down to the brace that closes it; no text in it holds one.
-    std::size_t depth = 0, end = open;
-    for (; end < tail.size(); ++end) {
-        depth += tail[end] == '{' ? 1 : 0;
-        if (tail[end] == '}' && --depth == 0) break;
-    }
-    if (end == tail.size()) return std::nullopt;
-    const auto usage = json::Document::parse(std::string(tail.substr(open, end + 1 - open)));
     std::vector<canon::Event> events;
-    if (usage) read_usage(usage->root(), events);
+    if (const auto stated = last_usage(tail)) read_usage(stated->root()["usage"], events);
     if (events.empty()) return std::nullopt;
     return std::get<canon::UsageReported>(events.front()).usage;
 }

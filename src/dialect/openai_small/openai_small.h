@@ -38,6 +38,9 @@ inline constexpr unsigned kEndpointCount = 7;
 [[nodiscard]] Result<EncodedRequest> encode_request(
     Endpoint endpoint, const canon::Request& request, const EncodeTarget& target);
 
+/// Dialect::usage_of_tail, of images: their tokens. How many there are stands before it.
+[[nodiscard]] std::optional<canon::Usage> usage_of_images_tail(std::string_view tail);
+
 /// A form with the field `model` set. Errors: kBadRequest.
 [[nodiscard]] Result<std::string> rename_model(
     std::string_view body, std::string_view content_type, std::string_view model);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dialect/openai_small/openai_small.h"
 #include "dialect/openai_small/usage.h"
+#include "dialect/whole.h"
 #include "framing/sse.h"
 #include "json/writer.h"
 
@@ -13,13 +14,7 @@ namespace {
 
 using json::Value;
 
-/// Bytes of one whole reply that are read: ten images in base64.
-constexpr std::size_t kWholeBytesMax = std::size_t{64} << 20;
 constexpr std::int64_t kCountMax = std::int64_t{1} << 50;  // sums of it stay in 64 bits
-
-std::unexpected<Error> malformed(std::string_view what) {
-    return fail(ErrorCode::kUpstreamProtocol, fmt::format("the supplier's reply {}", what));
-}
 
 class Decoder : public ReplyDecoder {
 public:
@@ -224,6 +219,11 @@ private:
 };
 
 }  // namespace
+
+std::optional<canon::Usage> usage_of_images_tail(std::string_view tail) {
+    const auto stated = last_usage(tail);
+    return stated ? usage_of(Endpoint::kImages, stated->root()) : std::nullopt;
+}
 
 std::unique_ptr<ReplyDecoder> reply_decoder(
     Endpoint endpoint, ReplyForm form, const Dialect& errors) {
