@@ -391,6 +391,32 @@ TEST(Tasks, AConversationIsCountedInEachMakersWords) {
     EXPECT_NE(back.find(R"("messages":[)"), std::string::npos) << back;
 }
 
+// What was paid for is shown, whatever its model usually answers.
+TEST(Tasks, VectorsOfEveryFormReachAClientOfBedrock) {
+    ReplyContext context;
+    context.model = "cohere.embed-english-v3";
+    context.family = "cohere-embed";
+    const auto shown = [&](std::vector<canon::Vector> vectors) {
+        const auto encoder =
+            find_dialect("bedrock-invoke")->reply_encoder(ReplyForm::kWhole, context);
+        std::string out;
+        encoder->add(canon::Started{.id = "i"}, out);
+        for (canon::Vector& vector : vectors) encoder->add(canon::Outcome{std::move(vector)}, out);
+        encoder->add(canon::Ended{}, out);
+        const auto document = json::Document::parse(out);
+        return document ? std::string(document->root()["embeddings"].raw()) : out;
+    };
+    using canon::VectorForm;
+    const canon::Vector floats{0, VectorForm::kFloat, "[0.5,-0.25]"};
+    const canon::Vector base64{0, VectorForm::kBase64, "AAAAPwAAgL4="};
+    const canon::Vector int8{0, VectorForm::kInt8, "[64,-32]"};
+    EXPECT_EQ(shown({floats}), "[[0.5,-0.25]]");
+    EXPECT_EQ(shown({base64}), "[[0.5,-0.25]]");
+    EXPECT_EQ(shown({floats, base64}), "[[0.5,-0.25]]");
+    EXPECT_EQ(shown({int8}), R"({"int8":[[64,-32]]})");
+    EXPECT_EQ(shown({floats, base64, int8}), R"({"float":[[0.5,-0.25]],"int8":[[64,-32]]})");
+}
+
 std::int64_t searches(std::string_view dialect, std::string_view more, std::size_t bytes) {
     std::string documents;
     for (int i = 0; i < 100; ++i)

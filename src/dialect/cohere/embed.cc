@@ -359,13 +359,19 @@ public:
 private:
     void write(const canon::Reply& reply, std::string& out) override {
         const auto vectors = vectors_of(reply);
-        const bool is_list = context_.family == "floats";
+        // A list has no word for what its vectors are, so it holds floats or none.
+        const bool is_list = context_.family == "floats" &&
+            std::ranges::all_of(vectors, [](const canon::Vector* vector) {
+                return vector->form == VectorForm::kFloat || vector->form == VectorForm::kBase64;
+            });
         Writer writer(out);
         writer.begin_object();
         writer.member("id", reply.started.id.empty() ? context_.id : reply.started.id);
         writer.key("embeddings");
         if (is_list)
-            write_list(vectors, VectorForm::kFloat, writer);
+            write_list(vectors,
+                has(vectors, VectorForm::kFloat) ? VectorForm::kFloat : VectorForm::kBase64,
+                writer);
         else
             write_by_type(vectors, writer);
         if (!context_.echo.empty()) writer.member_raw("texts", context_.echo);
@@ -380,13 +386,17 @@ private:
         writer.end_object();
     }
 
+    static bool has(const std::vector<const canon::Vector*>& vectors, VectorForm form) {
+        return std::ranges::find(vectors, form, &canon::Vector::form) != vectors.end();
+    }
+
     static void write_by_type(const std::vector<const canon::Vector*>& vectors, Writer& writer) {
         writer.begin_object();
         for (const FormWord& named : kForms) {
-            const bool has_some = std::ranges::any_of(
-                vectors, [&](const canon::Vector* vector) { return vector->form == named.form; });
-            if (!has_some) continue;
-            writer.key(named.form == VectorForm::kBase64 ? "float" : named.word);
+            if (!has(vectors, named.form)) continue;
+            const bool is_base64 = named.form == VectorForm::kBase64;
+            if (is_base64 && has(vectors, VectorForm::kFloat)) continue;  // the same numbers
+            writer.key(is_base64 ? "float" : named.word);
             write_list(vectors, named.form, writer);
         }
         writer.end_object();
@@ -396,9 +406,7 @@ private:
         const std::vector<const canon::Vector*>& vectors, VectorForm form, Writer& writer) {
         writer.begin_array();
         for (const canon::Vector* vector : vectors) {
-            const bool is_one = vector->form == form ||
-                (form == VectorForm::kFloat && vector->form == VectorForm::kBase64);
-            if (!is_one) continue;
+            if (vector->form != form) continue;
             const auto numbers = canon::as_numbers(*vector);
             writer.raw(numbers ? *numbers : "[]");
         }
