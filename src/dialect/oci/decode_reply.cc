@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -23,6 +24,12 @@ constexpr std::size_t kCallsMax = 1024;
 
 std::unexpected<Error> malformed(std::string_view what) {
     return fail(ErrorCode::kUpstreamProtocol, fmt::format("the supplier's reply {}", what));
+}
+
+/// Of a choice, which may leave out where it stands.
+std::uint32_t index_of(const Value& choice, std::uint32_t position) {
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(choice["index"].as_int().value_or(position), 0, kChoicesMax - 1));
 }
 
 /// FNV-1a, for ids that have to differ and prove nothing.
@@ -64,10 +71,11 @@ public:
         return !choices_.empty() &&
             std::ranges::all_of(choices_, [](const auto& c) { return c.second.is_finished; });
     }
-    /// Cohere's formats have no end but the finish reason, and usage may still follow it. Of
-    /// GENERIC's usage nothing follows but [DONE], unless choices come one by one and count each.
+    /// Cohere's formats have no end but the finish reason, and usage may still follow it. What
+    /// GENERIC says that all of a reply used is followed by [DONE] alone; a count beside one choice
+    /// may be followed by another choice.
     [[nodiscard]] bool may_end_here() const {
-        return !is_over_ && is_answered() && (is_cohere_ || has_usage_);
+        return !is_over_ && is_answered() && (is_cohere_ || has_total_);
     }
 
 private:
@@ -102,6 +110,8 @@ private:
         std::optional<std::uint32_t> part);
     void report_usage(const Value& usage, const Value& tier);
     void report_usage_of_choices(const Value& event);
+    void report_usage_of_choice(const Value& event);
+    void report_sum(const Value& tier);
     [[nodiscard]] std::string made_id(std::uint32_t index, std::uint32_t part) const {
         Mix mix = seed_;
         mix.add(fmt::format("{}/{}", index, part));
@@ -112,11 +122,13 @@ private:
     bool is_cohere_;
     bool is_started_ = false;
     bool has_usage_ = false;
+    bool has_total_ = false;  ///< of the whole reply
     bool is_over_ = false;
     Events* events_ = nullptr;
     std::string request_id_;
     Mix seed_;  // of what has come
     std::map<std::uint32_t, Choice> choices_;
+    std::map<std::uint32_t, canon::Usage> usage_of_choices_;
 };
 
 void Reader::start(const Value& event, const Value& envelope) {
@@ -130,26 +142,46 @@ void Reader::start(const Value& event, const Value& envelope) {
     events_->emplace_back(std::move(started));
 }
 
-/// Choices may count by themselves where the reply does not: of one prompt.
+/// What choices say of themselves, each by itself: of one prompt.
 void Reader::report_usage_of_choices(const Value& event) {
-    canon::Usage sum;
-    const Value* first = nullptr;
+    std::uint32_t position = 0;
     for (const Value& choice : event["choices"].items()) {
+        const std::uint32_t index = index_of(choice, position++);
         const Value& usage = choice["usage"];
-        if (!usage.is_object() || usage.members().empty()) continue;
-        const canon::Usage one = usage_of(usage);
-        if (first == nullptr) {
-            first = &usage;
-            sum = one;
-            continue;
-        }
+        if (usage.is_object() && !usage.members().empty())
+            usage_of_choices_[index] = usage_of(usage);
+    }
+    report_sum(event["serviceTier"]);
+}
+
+/// Likewise, of an event that is one choice. What stands beside none is of the whole reply.
+void Reader::report_usage_of_choice(const Value& event) {
+    const Value& usage = event["usage"];
+    if (usage.members().empty() || has_total_) return;
+    const bool is_beside_one = !is_cohere_ && !event["choices"].is_array() &&
+        (event["message"].is_object() || event["finishReason"].is_string() ||
+            event["index"].is_number());
+    if (!is_beside_one) {
+        has_total_ = !is_cohere_;
+        report_usage(usage, event["serviceTier"]);
+        return;
+    }
+    const std::uint32_t index = index_of(event, 0);
+    usage_of_choices_[index] = usage_of(usage);
+    if (usage_of_choices_.size() == 1)
+        report_usage(usage, event["serviceTier"]);
+    else
+        report_sum(event["serviceTier"]);
+}
+
+void Reader::report_sum(const Value& tier) {
+    if (usage_of_choices_.empty()) return;
+    canon::Usage sum = usage_of_choices_.begin()->second;
+    for (const auto& [index, one] : usage_of_choices_ | std::views::drop(1))
         for (const auto meter : {canon::Meter::kOutput, canon::Meter::kReasoning})
             sum[meter] += one[meter];
-    }
-    if (first == nullptr) return;
     has_usage_ = true;
-    events_->emplace_back(
-        canon::UsageReported{sum, to_lower(event["serviceTier"].string()), std::nullopt});
+    events_->emplace_back(canon::UsageReported{sum, to_lower(tier.string()), std::nullopt});
 }
 
 void Reader::report_usage(const Value& usage, const Value& tier) {
@@ -182,7 +214,7 @@ void Reader::read(const Value& event, const Value& envelope) {
     }
     if (is_over_) return;
     if (event["usage"].is_object())
-        report_usage(event["usage"], event["serviceTier"]);
+        report_usage_of_choice(event);
     else if (is_whole_)
         report_usage_of_choices(event);
     // Nothing else is waited for.
@@ -193,8 +225,7 @@ void Reader::read_choice(const Value& value, std::uint32_t position) {
     const Value& message = value["message"];
     const std::string_view word = value["finishReason"].string();
     if (!message.is_object() && word.empty()) return;  // usage alone
-    const auto index = static_cast<std::uint32_t>(
-        std::clamp<std::int64_t>(value["index"].as_int().value_or(position), 0, kChoicesMax - 1));
+    const std::uint32_t index = index_of(value, position);
     Choice& choice = choices_[index];
     if (choice.is_finished) return;
     if (message.is_object()) read_message(index, choice, message);

@@ -219,6 +219,25 @@ TEST(OciReply, AGenericStreamThatHasCountedMayEndWithoutItsDone) {
     EXPECT_TRUE(folded(out.events).has_ended);
 }
 
+// Two answers to one prompt are two answers' tokens.
+TEST(OciReply, ChoicesThatCountEachAreCountedTogether) {
+    const auto choice = [](int index, int tokens) {
+        return fmt::format(R"({{"index":{},"message":{{"content":[{{"type":"TEXT","text":"a"}}]}},)"
+                           R"("finishReason":"stop","usage":{{"promptTokens":7,)"
+                           R"("completionTokens":{},"totalTokens":{}}}}})",
+            index, tokens, tokens + 7);
+    };
+    const std::string one = stream_of({choice(0, 20)}, false);
+    EXPECT_FALSE(read(generic(), ReplyForm::kStream, one, one.size()).may_end_here)
+        << "the other has not begun";
+    const canon::Reply both = streamed(generic(), stream_of({choice(0, 20), choice(1, 30)}));
+    EXPECT_EQ(both.usage.answer_tokens(), 50);
+    EXPECT_EQ(both.usage.prompt_tokens(), 7);
+    const canon::Reply total = streamed(
+        generic(), stream_of({choice(0, 20), choice(1, 30), fmt::format("{{{}}}", kUsage)}));
+    EXPECT_EQ(total.usage.answer_tokens(), 8) << "what all of it took is said last";
+}
+
 TEST(OciReply, ACohereStreamOfTheSecondVersionHasTextsThoughtsAndCalls) {
     const canon::Reply reply = streamed(cohere_v2(),
         stream_of(
