@@ -12,6 +12,7 @@
 #include "canon/reply.h"
 #include "canon/request.h"
 #include "dialect/dialect.h"
+#include "dialect/dropped.h"
 #include "json/value.h"
 
 namespace entrepot::dialect {
@@ -36,18 +37,18 @@ public:
         return fail_field(ErrorCode::kUnsupported, std::string(field),
             fmt::format("'{}' cannot be carried to {}: {}", field, to_, why));
     }
-    [[nodiscard]] std::vector<std::string> take() { return std::move(dropped_); }
+    [[nodiscard]] std::vector<std::string> take() { return dropped_.take(); }
 
 private:
     Status lose(std::string_view field, std::string_view why, bool is_refused) {
         if (is_refused) return refuse(field, why);
-        if (std::ranges::find(dropped_, field) == dropped_.end()) dropped_.emplace_back(field);
+        dropped_.add(field);
         return {};
     }
 
     OnLossy on_lossy_;
     std::string_view to_;
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
 };
 
 /// Of the fields that only their own dialect knows, these ask for another answer, or continue a

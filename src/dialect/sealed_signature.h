@@ -39,6 +39,9 @@ inline constexpr std::string_view kMadeIdMark = "_epot_";
 /// the client's dialect signed, who take back nothing else.
 inline constexpr std::string_view kNobody = "none";
 
+/// How many parts are looked at for the one that a proof signs.
+inline constexpr std::size_t kProofNearMax = 64;
+
 [[nodiscard]] inline std::string seal(const Sealed& sealed) {
     return fmt::format("{}{}:{}:{}:{}{}", kSealMark, sealed.signature.origin,
         "trpe"[static_cast<std::size_t>(sealed.of)], sealed.call_id.size(), sealed.call_id,
@@ -88,7 +91,9 @@ inline constexpr std::string_view kNobody = "none";
 
 /// What another maker signed and the client's dialect has no place for was shown to the client as a
 /// block of its own: the signature returns to the call of the turn that it names, or to what stands
-/// before it. What it signed may have been left out by the client: then it proves nothing.
+/// before it. What it signed may have been left out by the client: then it proves nothing. A proof
+/// is shown behind what it signs, with calls made beside each other between them at most, so that
+/// it is looked for there and not in all of a turn.
 inline void put_back(Sealed sealed, std::uint32_t turn, std::vector<canon::Item>& items) {
     if (sealed.of != Sealed::Of::kPart) {
         canon::Item item{.role = canon::Role::kAssistant, .turn = turn};
@@ -100,7 +105,8 @@ inline void put_back(Sealed sealed, std::uint32_t turn, std::vector<canon::Item>
         items.push_back(std::move(item));
         return;
     }
-    for (std::size_t i = items.size(); i-- > 0 && items[i].turn == turn;) {
+    const std::size_t first = items.size() - std::min(items.size(), kProofNearMax);
+    for (std::size_t i = items.size(); i-- > first && items[i].turn == turn;) {
         const auto* call = std::get_if<canon::ToolCall>(&items[i].body);
         const bool is_it = sealed.call_id.empty() ? call == nullptr
                                                   : call != nullptr && call->id == sealed.call_id;

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "dialect/dropped.h"
 #include "dialect/google_file.h"
 #include "dialect/overflow.h"
 #include "dialect/registry.h"
@@ -40,6 +41,28 @@ TEST(SealedSignature, ComesBackAsItWasWhateverIsInIt) {
                 const Sealed sealed{{"anthropic-messages", data}, of, call};
                 EXPECT_EQ(unseal(seal(sealed)), sealed) << seal(sealed);
             }
+}
+
+// A turn of a million parts is looked through once, not once for each proof of a call that is none.
+TEST(SealedSignature, AProofIsLookedForNearWhereItStands) {
+    const auto is_signed = [](std::size_t between) {
+        std::vector<canon::Item> items{{.turn = 1, .body = canon::ToolCall{"c1", "f", "{}"}}};
+        for (std::size_t i = 0; i < between; ++i)
+            items.push_back({.turn = 1, .body = canon::Text{"a"}});
+        put_back({{"gemini", "s"}, Sealed::Of::kPart, "c1"}, 1, items);
+        return items.front().signature.has_value();
+    };
+    EXPECT_TRUE(is_signed(0));
+    EXPECT_TRUE(is_signed(60));
+    EXPECT_FALSE(is_signed(100));
+}
+
+TEST(Dropped, NamesEachOnceAndSaysThatThereWereMore) {
+    Dropped dropped;
+    for (int i = 0; i < 300; ++i) dropped.add(fmt::format("messages[{}].name", i / 2));
+    EXPECT_EQ(dropped.names().size(), Dropped::kNamesMax + 1);
+    EXPECT_EQ(dropped.names()[1], "messages[1].name");
+    EXPECT_EQ(dropped.names().back(), Dropped::kMore);
 }
 
 TEST(SealedSignature, WhatWasNotSealedHereIsNot) {

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/text.h"
+#include "dialect/dropped.h"
 #include "dialect/sealed_signature.h"
 #include "dialect/tools.h"
 #include "gateway/kept.h"
@@ -58,18 +60,22 @@ bool can_do_without(const Workbench& bench) {
         });
 }
 
-std::string name_of_left(const canon::Tool& tool) {
-    return fmt::format("tools ({})", tool.server->kind);
+/// Names the open-ended tools, which are left.
+void note_left(const canon::Request& request, std::vector<std::string>& out) {
+    dialect::Dropped names;
+    for (const canon::Tool& tool : request.tools)
+        if (canon::is_open_ended(tool)) names.add(fmt::format("tools ({})", tool.server->kind));
+    std::ranges::move(names.take(), std::back_inserter(out));
 }
 
 /// The body's `tools` without those of the request that are open-ended, each as it was.
 std::string bounded_tools(const json::Value& tools, const canon::Request& request) {
+    std::unordered_set<std::string_view> open_ended;
+    for (const canon::Tool& known : request.tools)
+        if (canon::is_open_ended(known)) open_ended.insert(known.server->json);
     std::string out = "[";
     for (const json::Value& tool : tools.items()) {
-        const bool stays = std::ranges::none_of(request.tools, [&](const canon::Tool& known) {
-            return canon::is_open_ended(known) && known.server->json == tool.raw();
-        });
-        if (!stays) continue;
+        if (open_ended.contains(tool.raw())) continue;
         if (out.size() > 1) out += ',';
         out += tool.raw();
     }
@@ -223,8 +229,7 @@ Status Worker::encode_passing(Exchange& x) {
     if (x.leaves_open_ended) {
         edits.push_back(
             {"tools", root["tools"].raw(), bounded_tools(root["tools"], *bench.canonical)});
-        for (const canon::Tool& tool : bench.canonical->tools)
-            if (canon::is_open_ended(tool)) x.dropped.push_back(name_of_left(tool));
+        note_left(*bench.canonical, x.dropped);
     }
     if (edits.empty()) return {};
     std::ranges::sort(edits, {}, [](const Edit& edit) { return edit.was.data(); });
@@ -300,8 +305,7 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
             bench.dialect_headers.push_back({std::string(own.name), std::string(own.fallback)});
     }
     x.dropped = std::move(encoded.dropped);
-    for (const canon::Tool& tool : bench.canonical->tools)
-        if (bounded && canon::is_open_ended(tool)) x.dropped.push_back(name_of_left(tool));
+    if (bounded) note_left(*bench.canonical, x.dropped);
     return {};
 }
 

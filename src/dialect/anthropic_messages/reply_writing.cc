@@ -52,10 +52,6 @@ std::string legal_call_id(std::string_view id, std::string_view fallback) {
     return fmt::format("toolu_{:016x}", hash);
 }
 
-void ReplyWriting::drop(std::string name) {
-    if (std::ranges::find(dropped_, name) == dropped_.end()) dropped_.push_back(std::move(name));
-}
-
 bool ReplyWriting::is_of_other_choice(const canon::Event& event) {
     const bool is_other = std::visit(
         [](const auto& e) {
@@ -114,7 +110,7 @@ void ReplyWriting::write_call_head(json::Writer& writer, const canon::PartStarte
 
 void ReplyWriting::write_riders(json::Writer& writer, const canon::PartStarted& part) {
     if (!is_own(part)) {
-        name_riders(part, [&](std::string_view name) { drop(std::string(name)); });
+        name_riders(part, [&](std::string_view name) { drop(name); });
         return;
     }
     if (const auto riders = json::Document::parse(part.opaque->json))

@@ -8,6 +8,7 @@
 
 #include "canon/reply.h"
 #include "dialect/dialect.h"
+#include "dialect/dropped.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::anthropic_messages {
@@ -17,10 +18,10 @@ namespace entrepot::dialect::anthropic_messages {
 class ReplyWriting : public ReplyEncoder {
 public:
     explicit ReplyWriting(const ReplyContext& context) : context_(context) {}
-    const std::vector<std::string>& dropped() const override { return dropped_; }
+    const std::vector<std::string>& dropped() const override { return dropped_.names(); }
 
 protected:
-    void drop(std::string name);
+    void drop(std::string_view name) { dropped_.add(name); }
     /// There is one answer here; what belongs to further ones is named.
     [[nodiscard]] bool is_of_other_choice(const canon::Event& event);
 
@@ -52,7 +53,7 @@ protected:
     ReplyContext context_;
     std::string id_;  ///< of the message, once it is known
     std::vector<std::pair<std::string, std::string>> envelope_;  ///< asides of the message
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
 };
 
 /// The text of a refusal is a text here, and so is that of a part without a kind of its own.

@@ -48,7 +48,7 @@ Status Loss::lose(std::string_view field, Meaning meaning, std::string_view why)
         (policy_ == OnLossy::kMeaning && meaning == Meaning::kChanged))
         return fail_field(ErrorCode::kUnsupported, std::string(field),
             fmt::format("{} cannot be carried to this offer: {}", field, why));
-    if (std::ranges::find(dropped_, field) == dropped_.end()) dropped_.emplace_back(field);
+    dropped_.add(field);
     return {};
 }
 

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "canon/request.h"
 #include "dialect/dialect.h"
+#include "dialect/dropped.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::bedrock_converse {
@@ -24,11 +25,11 @@ public:
     explicit Loss(OnLossy policy) : policy_(policy) {}
     /// Errors: kUnsupported, naming the field.
     [[nodiscard]] Status lose(std::string_view field, Meaning meaning, std::string_view why);
-    [[nodiscard]] std::vector<std::string> take() { return std::move(dropped_); }
+    [[nodiscard]] std::vector<std::string> take() { return dropped_.take(); }
 
 private:
     OnLossy policy_;
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
 };
 
 /// Errors: kUnsupported when Bedrock would refuse the name; no policy can drop a name.

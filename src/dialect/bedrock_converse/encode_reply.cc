@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "dialect/bedrock_converse/bedrock_converse.h"
 #include "dialect/bedrock_converse/parts.h"
+#include "dialect/dropped.h"
 #include "dialect/losses.h"
 #include "dialect/sealed_signature.h"
 #include "framing/event_stream.h"
@@ -15,18 +16,6 @@ namespace {
 
 using canon::PartKind;
 using json::Writer;
-
-/// What of a reply has no place here, by name and once each.
-class Dropped {
-public:
-    void add(std::string_view name) {
-        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
-    }
-    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-
-private:
-    std::vector<std::string> names_;
-};
 
 /// Arguments as the model wrote them. What was cut and is no object goes as a string, so that
 /// nothing is lost.

@@ -8,6 +8,7 @@
 
 #include "canon/reply.h"
 #include "dialect/bedrock_invoke/family.h"
+#include "dialect/dropped.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -70,7 +71,7 @@ public:
     void add_to_stream(const canon::Event& event, std::vector<std::string>& documents);
     /// An event of a whole reply, which is written at its end.
     void add_to_whole(const canon::Event& event, std::vector<std::string>& documents);
-    [[nodiscard]] const std::vector<std::string>& dropped() const { return dropped_; }
+    [[nodiscard]] const std::vector<std::string>& dropped() const { return dropped_.names(); }
     /// The words for the end are to be the supplier's own: a guardrail stands beside them.
     void keep_words() { keeps_words_ = true; }
 
@@ -97,7 +98,7 @@ private:
     Family family_;
     std::string id_;
     canon::Reply reply_;
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
     bool keeps_words_ = false;
 };
 

@@ -34,9 +34,7 @@ bool TextWriter::has_choices() const {
         family_ == Family::kDeepseekText;
 }
 
-void TextWriter::drop(std::string_view name) {
-    if (std::ranges::find(dropped_, name) == dropped_.end()) dropped_.emplace_back(name);
-}
+void TextWriter::drop(std::string_view name) { dropped_.add(name); }
 
 void TextWriter::keep(const canon::Event& event) {
     reply_.add(event);

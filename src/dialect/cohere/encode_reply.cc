@@ -4,6 +4,7 @@
 #include <map>
 
 #include "dialect/cohere/parts.h"
+#include "dialect/dropped.h"
 #include "framing/sse.h"
 
 namespace entrepot::dialect::cohere {
@@ -11,18 +12,6 @@ namespace {
 
 using canon::PartKind;
 using json::Writer;
-
-/// What of a reply has no place here, by name and once each.
-class Dropped {
-public:
-    void add(std::string_view name) {
-        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
-    }
-    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-
-private:
-    std::vector<std::string> names_;
-};
 
 bool is_text(PartKind kind) { return kind == PartKind::kText || kind == PartKind::kRefusal; }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/time.h"
+#include "dialect/dropped.h"
 #include "dialect/gemini/gemini.h"
 #include "dialect/gemini/parts.h"
 #include "dialect/logprobs.h"
@@ -15,18 +16,6 @@ namespace {
 
 using canon::PartKind;
 using json::Writer;
-
-/// What of a reply has no place here, by name and once each.
-class Dropped {
-public:
-    void add(std::string_view name) {
-        if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
-    }
-    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-
-private:
-    std::vector<std::string> names_;
-};
 
 /// Who the reply says it is: the supplier's id and time where it gave them, the client's model.
 struct Identity {

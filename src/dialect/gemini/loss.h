@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "dialect/dialect.h"
+#include "dialect/dropped.h"
 
 namespace entrepot::dialect::gemini {
 
@@ -24,7 +24,7 @@ public:
         if (policy_ == OnLossy::kRefuse ||
             (policy_ == OnLossy::kMeaning && meaning == Meaning::kChanged))
             return refuse(field, why);
-        if (std::ranges::find(dropped_, field) == dropped_.end()) dropped_.emplace_back(field);
+        dropped_.add(field);
         return {};
     }
     /// What no policy can save, since the request would not stand without it.
@@ -33,11 +33,11 @@ public:
         return fail_field(ErrorCode::kUnsupported, std::string(field),
             fmt::format("{} cannot be carried to this offer: {}", field, why));
     }
-    [[nodiscard]] std::vector<std::string> take() { return std::move(dropped_); }
+    [[nodiscard]] std::vector<std::string> take() { return dropped_.take(); }
 
 private:
     OnLossy policy_;
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
 };
 
 }  // namespace entrepot::dialect::gemini

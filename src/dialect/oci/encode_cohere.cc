@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/text.h"
 #include "dialect/oci/parts.h"
@@ -188,14 +190,13 @@ private:
             ENTREPOT_TRY_DO(losses_.of_hint(
                 path_of(item) + ".signature", "there is no place for a call's signature"));
         entry_for("CHATBOT", item.turn).calls.push_back(call_of(call));
-        calls_.emplace_back(call.id, call_of(call));
+        calls_.try_emplace(call.id, call_of(call));
         return {};
     }
 
     Status add_result(const Item& item, const canon::ToolResult& result) {
         const std::string field = path_of(item) + ".content";
-        const auto call =
-            std::ranges::find(calls_, result.call_id, &std::pair<std::string, std::string>::first);
+        const auto call = calls_.find(result.call_id);
         if (call == calls_.end())
             return losses_.refuse(path_of(item) + ".tool_call_id",
                 "a result stands beside its call there, and no such call came before it");
@@ -253,7 +254,8 @@ private:
     Status write_parameters(json::Writer& writer, const canon::Tool& tool) {
         const auto schema = json::Document::parse(tool.parameters.empty() ? "{}" : tool.parameters);
         if (!schema || schema->root()["properties"].members().empty()) return {};
-        const Value& required = schema->root()["required"];
+        std::unordered_set<std::string_view> required;
+        for (const Value& name : schema->root()["required"].items()) required.insert(name.string());
         writer.key("parameterDefinitions").begin_object();
         for (const json::Member& property : schema->root()["properties"].members()) {
             if (!is_told(property.value))
@@ -265,9 +267,7 @@ private:
                 !about.empty())
                 writer.member("description", about);
             writer.member("type", type_of(property.value));
-            writer.member_bool("isRequired",
-                std::ranges::any_of(required.items(),
-                    [&](const Value& name) { return name.string() == property.key; }));
+            writer.member_bool("isRequired", required.contains(property.key));
             writer.end_object();
         }
         writer.end_object();
@@ -324,7 +324,7 @@ private:
     Losses losses_;
     std::string preamble_;
     std::vector<Entry> entries_;
-    std::vector<std::pair<std::string, std::string>> calls_;  // id, call as it was
+    std::unordered_map<std::string, std::string> calls_;  // by id, as they were
 };
 
 }  // namespace

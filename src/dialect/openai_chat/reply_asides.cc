@@ -74,10 +74,6 @@ std::string overlaid(const json::Value& first, const json::Value& second) {
 
 }  // namespace
 
-void Dropped::add(std::string_view name) {
-    if (std::ranges::find(names_, name) == names_.end()) names_.emplace_back(name);
-}
-
 void merge_aside(Asides& asides, std::string_view name, const std::string& json) {
     const auto found = std::ranges::find(asides, name, &Asides::value_type::first);
     if (found == asides.end()) {

@@ -7,21 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "dialect/dropped.h"
 #include "json/writer.h"
 
 // What stands beside the answer in a reply of chat completions, brought to what OpenAI's own types
 // accept: a client that checks its replies refuses the whole of one over a single word.
 namespace entrepot::dialect::openai_chat {
-
-/// Names for `x-entrepot-dropped`, each once.
-class Dropped {
-public:
-    void add(std::string_view name);
-    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-
-private:
-    std::vector<std::string> names_;
-};
 
 /// Asides of one place, to be written beside its own members.
 using Asides = std::vector<std::pair<std::string, std::string>>;  // name, JSON

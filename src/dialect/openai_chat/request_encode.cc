@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "dialect/dropped.h"
 #include "dialect/losses.h"
 #include "dialect/openai_chat/request.h"
 #include "dialect/tools.h"
@@ -29,14 +30,14 @@ public:
                 fmt::format("'{}' cannot be carried to a supplier that speaks chat completions; "
                             "leave it out, or let the key's policy 'on_lossy' be 'name'",
                     what));
-        if (std::ranges::find(names_, what) == names_.end()) names_.emplace_back(what);
+        dropped_.add(what);
         return {};
     }
-    std::vector<std::string> take() { return std::move(names_); }
+    std::vector<std::string> take() { return dropped_.take(); }
 
 private:
     OnLossy policy_;
-    std::vector<std::string> names_;
+    Dropped dropped_;
 };
 
 using Weight = Losses::Weight;

@@ -287,9 +287,11 @@ private:
             if (!sealed.call_id.empty()) return call != nullptr && call->id == sealed.call_id;
             return item.role == Role::kAssistant;
         };
-        const auto found =
-            std::ranges::find_if(request_.items.rbegin(), request_.items.rend(), signs);
-        if (found != request_.items.rend()) found->signature = sealed.signature;
+        for (Item& item : request_.items | std::views::reverse | std::views::take(kProofNearMax)) {
+            if (!signs(item)) continue;
+            item.signature = sealed.signature;
+            return;
+        }
     }
 
     canon::Request& request_;

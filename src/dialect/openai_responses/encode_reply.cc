@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "dialect/dropped.h"
 #include "dialect/logprobs.h"
 #include "dialect/openai_responses/failure.h"
 #include "dialect/openai_responses/names.h"
@@ -91,7 +92,9 @@ public:
         out_ = nullptr;
         return out;
     }
-    [[nodiscard]] const std::vector<std::string>& dropped() const override { return dropped_; }
+    [[nodiscard]] const std::vector<std::string>& dropped() const override {
+        return dropped_.names();
+    }
 
 private:
     /// A part of the events, and where it stands in the reply.
@@ -106,9 +109,7 @@ private:
         bool has_ended = false;
     };
 
-    void drop(std::string_view name) {
-        if (std::ranges::find(dropped_, name) == dropped_.end()) dropped_.emplace_back(name);
-    }
+    void drop(std::string_view name) { dropped_.add(name); }
 
     template <typename Write>
     void event(std::string_view type, Write write) {
@@ -466,7 +467,7 @@ private:
     std::map<std::uint32_t, std::size_t> item_of_;  // the origin's items -> ours
     std::map<std::uint32_t, Place> places_;         // by part
     std::vector<canon::Aside> early_;               // before Started
-    std::vector<std::string> dropped_;
+    Dropped dropped_;
     bool is_open_ = false;
     std::string waiting_logprobs_;  // of the choice, for the text that they belong to
     bool is_over_ = false;
