@@ -195,6 +195,34 @@ TEST_F(MediaTest, AStreamThatTheModelDoesNotKnowIsAnsweredWhole) {
     expect_books_in_order();
 }
 
+// It counts seconds beside tokens, and ends a stream in its own words.
+TEST_F(MediaTest, ATranscriptionOfMistralIsBookedByWhatItStates) {
+    serve(R"(audio_seconds: "100")");
+    const std::string usage = R"("usage":{"prompt_audio_seconds":3,"prompt_tokens":4,)"
+                              R"("completion_tokens":20,"total_tokens":70})";
+    first.plan(answer("application/json", R"({"model":"x","text":"hi",)" + usage + "}"));
+    const Reply reply = post("/v1/audio/transcriptions", kSound, kFormType);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(used(reply)[Meter::kAudioSeconds], 3);
+    EXPECT_EQ(used(reply)[Meter::kOutput], 20);
+    EXPECT_FALSE(is_estimated(reply));
+    std::string form = kSound;
+    form.insert(0, "--XX\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n");
+    const std::string done =
+        "event: transcription.done\ndata: {\"type\":\"transcription.done\","
+        "\"text\":\"hi\"," +
+        usage + "}\n\n";
+    first.plan(
+        stream_of({"event: transcription.text.delta\ndata: "
+                   "{\"type\":\"transcription.text.delta\",\"text\":\"hi\"}\n\n",
+            done}));
+    const Reply streamed = post("/v1/audio/transcriptions", form, kFormType);
+    EXPECT_TRUE(streamed.body.ends_with(done)) << streamed.body;
+    EXPECT_EQ(used(streamed)[Meter::kAudioSeconds], 3);
+    EXPECT_FALSE(is_estimated(streamed));
+    expect_books_in_order();
+}
+
 TEST_F(MediaTest, AStreamedCompletionIsAskedForItsUsageAndTheClientDoesNotSeeIt) {
     serve(R"(input: "1.00", output: "2.00")", ", max_output_tokens: 50");
     const std::string chunk =

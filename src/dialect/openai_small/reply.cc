@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "dialect/openai_small/openai_small.h"
@@ -149,7 +150,9 @@ private:
                 if (choice["finish_reason"].is_string()) is_complete_ = true;
             return;
         }
-        if (type != "speech.audio.done" && type != "transcript.text.done") return;
+        constexpr std::array<std::string_view, 3> kLast{
+            "speech.audio.done", "transcript.text.done", "transcription.done"};  // Mistral's
+        if (std::ranges::find(kLast, type) == kLast.end()) return;
         has_ended_ = true;
         events.emplace_back(canon::Ended{});
     }

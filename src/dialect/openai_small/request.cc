@@ -159,6 +159,18 @@ Status read_transcription(const Fields& fields, Piecework& work, Request& reques
     return {};
 }
 
+/// The client's own, with the wish for usage.
+void write_stream_options(const Request& request, json::Writer& writer) {
+    writer.key("stream_options").begin_object();
+    const auto own = std::ranges::find(request.extras, "stream_options", &canon::Extra::path);
+    if (own != request.extras.end())
+        if (const auto options = json::Document::parse(own->json))
+            for (const json::Member& member : options->root().members())
+                if (member.key != "include_usage")
+                    writer.member_raw(member.key, member.value.raw());
+    writer.member_bool("include_usage", true).end_object();
+}
+
 /// `omni-moderation-latest` is what OpenAI takes when nobody says; elsewhere the model is named.
 constexpr std::string_view kModerationModel = "omni-moderation-latest";
 
@@ -221,8 +233,7 @@ Result<EncodedRequest> encode_request(
     if (target.states_output_cap)
         writer.member(
             "max_tokens", request.output_tokens_max.value_or(target.output_tokens_default));
-    if (asks_usage)
-        writer.key("stream_options").begin_object().member_bool("include_usage", true).end_object();
+    if (asks_usage) write_stream_options(request, writer);
     writer.end_object();
     return encoded;
 }

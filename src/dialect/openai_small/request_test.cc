@@ -151,7 +151,8 @@ TEST(SmallRequest, OpenAisOwnModerationModelIsTakenWhereNoneIsNamed) {
 
 TEST(SmallRequest, WrittenAgainItSaysTheSameAndAsksForUsage) {
     const auto request = decode(Endpoint::kCompletions,
-        R"({"model":"m","prompt":"a","stream":true,"stream_options":{"include_usage":false},)"
+        R"({"model":"m","prompt":"a","stream":true,"stream_options":{"include_usage":false,)"
+        R"("include_obfuscation":false},)"
         R"("temperature":0.50,"unknown":[1, 2]})");
     EncodeTarget target;
     target.model_id = "own";
@@ -161,7 +162,7 @@ TEST(SmallRequest, WrittenAgainItSaysTheSameAndAsksForUsage) {
     ASSERT_TRUE(encoded);
     EXPECT_EQ(encoded->body,
         R"({"model":"own","prompt":"a","stream":true,"temperature":0.50,"unknown":[1, 2],)"
-        R"("max_tokens":99,"stream_options":{"include_usage":true}})");
+        R"("max_tokens":99,"stream_options":{"include_obfuscation":false,"include_usage":true}})");
 }
 
 TEST(SmallRequest, NothingIsCarriedToAnotherEndpoint) {
