@@ -183,8 +183,10 @@ public:
                 if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
             writer_.member("truncate", word);
         }
-        if (embed_.normalize)
-            ENTREPOT_TRY_DO(losses_.of_answer("normalize", "it is not asked for that"));
+        if (embed_.normalize)  // what is asked by default is no other answer
+            ENTREPOT_TRY_DO(*embed_.normalize
+                    ? losses_.of_hint("normalize", "it is not asked for that")
+                    : losses_.of_answer("normalize", "it is not asked for that"));
         if (!request_.user.empty())
             ENTREPOT_TRY_DO(losses_.of_hint("user", "it has no place for users"));
         if (is_home()) {

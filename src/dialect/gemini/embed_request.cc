@@ -282,8 +282,10 @@ private:
             ENTREPOT_TRY_DO(losses_.of_hint("user", "it has no place for users"));
         if (!embed_.truncate.empty() && !truncates_)
             ENTREPOT_TRY_DO(losses_.of_hint("truncate", "it is not asked what to do there"));
-        if (embed_.normalize)
-            ENTREPOT_TRY_DO(losses_.of_answer("normalize", "it is not asked for that"));
+        if (embed_.normalize)  // what is asked by default is no other answer
+            ENTREPOT_TRY_DO(*embed_.normalize
+                    ? losses_.of_hint("normalize", "it is not asked for that")
+                    : losses_.of_answer("normalize", "it is not asked for that"));
         ENTREPOT_TRY_DO(lose_extras(request_, losses_));
         encoded_.dropped = losses_.take();
         return std::move(encoded_);
