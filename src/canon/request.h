@@ -235,6 +235,9 @@ struct Request {
     bool wants_signatures = false;
     bool is_stream = false;
     bool wants_usage = false;  ///< the client asked for usage in the stream
+    /// Something in it was made here for its client's sake: another maker's proof, sealed, or the
+    /// id of an item that had none. It is not for a supplier of the client's dialect as it came.
+    bool holds_sealed = false;
     bool uses_functions =
         false;  ///< the client speaks OpenAI's old `functions` and wants `function_call` back
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 #include <ranges>
@@ -71,20 +70,14 @@ inline constexpr std::size_t kProofNearMax = 64;
     return sealed;
 }
 
-/// Whether a request holds what was sealed here, as it is or in base64, or an item that was named
-/// here: it is not one that may pass to a supplier of its own dialect as it came.
-[[nodiscard]] inline bool holds_sealed(std::string_view body) {
-    constexpr std::array<std::string_view, 3> kMarks{kSealMark, "ZXBvdDE6", kMadeIdMark};
-    return std::ranges::any_of(
-        kMarks, [&](std::string_view mark) { return body.find(mark) != body.npos; });
-}
-
-/// The proof that a client hands back: sealed here, or its own dialect's (`own`). Nothing for the
-/// seal of a thought that nobody signed.
+/// The proof that a client hands back: sealed here, which `holds_sealed` is told
+/// (canon::Request::holds_sealed), or its own dialect's (`own`). Nothing for the seal of a thought
+/// that nobody signed.
 [[nodiscard]] inline std::optional<canon::Signature> proof_in(
-    std::string_view data, std::string_view own) {
+    std::string_view data, std::string_view own, bool& holds_sealed) {
     auto sealed = unseal(data);
     if (!sealed) return canon::Signature{std::string(own), std::string(data)};
+    holds_sealed = true;
     if (sealed->signature.origin == kNobody) return std::nullopt;
     return std::move(sealed->signature);
 }

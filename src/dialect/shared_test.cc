@@ -113,7 +113,7 @@ TEST(SealedSignature, ThoughtsAndCallsComeBackWithTheirMakersProofFromOtherDiale
             : document->root();
         const canon::Request request = read_back(client,
             R"({"role":"assistant","content":)" + std::string(message["content"].raw()) + "}");
-        EXPECT_TRUE(holds_sealed(reply));
+        EXPECT_TRUE(request.holds_sealed);
         std::map<std::string, std::string> proofs;  // by what they are of
         for (const canon::Item& item : request.items) {
             std::string of = "text";

@@ -520,6 +520,19 @@ TEST_F(ClientsTest, AnotherMakersThoughtsStayBehindAlsoWhereBytesWouldPass) {
     EXPECT_NE(reply.headers.at("x-entrepot-dropped").find("reasoning"), std::string::npos);
 }
 
+// Only what was decoded as one is a seal: words of the client's are not.
+TEST_F(ClientsTest, TextThatLooksSealedPassesAsItCame) {
+    serve_anthropic();
+    first.plan(whole(kMessage));
+    const std::string body = R"({ "model" : "tiny-2026","max_tokens":1,"own":[1, 2],"messages":)"
+                             R"([{"role":"user","content":"what is rs_epot_1 or epot1:gemini?"}]})";
+    std::string ask = body;
+    ask.replace(ask.find("tiny-2026"), 9, "tiny");
+    const Reply reply = post("/v1/messages", ask);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(first.last_body(), body);
+}
+
 TEST_F(ClientsTest, AServerToolAloneIsRefusedWhereNobodyRunsItAndBesideOthersNamed) {
     const Reply alone = post("/v1/messages", kAskSearch);
     EXPECT_EQ(alone.status, 400);

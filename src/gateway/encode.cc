@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "dialect/dropped.h"
-#include "dialect/sealed_signature.h"
 #include "dialect/tools.h"
 #include "gateway/kept.h"
 #include "gateway/worker.h"
@@ -149,7 +148,7 @@ Status Worker::encode(Exchange& x, const routing::Attempt& step) {
     // asked for events, never for an array; and what another maker signed is not for this one.
     if (x.lane == Lane::kPassing &&
         (x.wants_json_array || (must_state && step.inject_output_cap > 0) ||
-            (x.bench->document && dialect::holds_sealed(x.bench->body)) ||
+            (x.bench->canonical && x.bench->canonical->holds_sealed) ||
             (x.client->asks_stream_usage && x.is_stream && !x.wants_usage &&
                 x.voice->quirks.can_ask_stream_usage)))
         x.lane = Lane::kTranslated;

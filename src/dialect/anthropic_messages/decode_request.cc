@@ -174,12 +174,13 @@ private:
             ENTREPOT_TRY(std::string text, text_of(block, "thinking", path));
             ENTREPOT_TRY(std::string data, optional_text(block, "signature", path));
             item.body = canon::Thought{.text = std::move(text)};
-            if (!data.empty()) item.signature = proof_in(data, kName);
+            if (!data.empty()) item.signature = proof_in(data, kName, request_.holds_sealed);
             keep_rest(block, {"type", "thinking", "signature", "cache_control"}, path, item.extras);
         } else if (type == "redacted_thinking") {
             ENTREPOT_TRY(std::string data, text_of(block, "data", path));
             if (auto sealed = unseal(data)) {
                 put_back(*std::move(sealed), turn, items);
+                request_.holds_sealed = true;
                 return {};
             }
             item.body = canon::Thought{.is_redacted = true};

@@ -97,7 +97,8 @@ Result<bool> decode_media(
     return true;
 }
 
-Result<bool> decode_tool_result(const Value& value, const std::string& path, Item& item);
+Result<bool> decode_tool_result(
+    const Value& value, const std::string& path, Item& item, bool& holds_sealed);
 
 /// Of a client that was shown another maker's: blobs are base64.
 std::optional<Sealed> sealed_in(std::string_view blob) {
@@ -106,8 +107,8 @@ std::optional<Sealed> sealed_in(std::string_view blob) {
 }
 
 /// The block's content into `item`. False when only Converse itself has a place for it.
-Result<bool> decode_block(
-    std::string_view key, const Value& value, const std::string& path, Item& item) {
+Result<bool> decode_block(std::string_view key, const Value& value, const std::string& path,
+    Item& item, bool& holds_sealed) {
     const std::string where = fmt::format("{}.{}", path, key);
     if (key == "text") {
         if (!value.is_string()) return wrong(where, value, "a string");
@@ -130,7 +131,7 @@ Result<bool> decode_block(
         keep_rest(value, where, {"toolUseId", "name", "input"}, item.extras);
         return true;
     }
-    if (key == "toolResult") return decode_tool_result(value, where, item);
+    if (key == "toolResult") return decode_tool_result(value, where, item, holds_sealed);
     if (key == "reasoningContent") {
         if (const Value& redacted = value["redactedContent"]; redacted.is_string()) {
             item.body = canon::Thought{"", true, false};
@@ -141,7 +142,7 @@ Result<bool> decode_block(
         if (!text.is_object()) return wrong(where + ".reasoningText", text, "an object");
         item.body = canon::Thought{std::string(text["text"].string()), false, false};
         if (text["signature"].is_string())
-            item.signature = proof_in(text["signature"].string(), kName);
+            item.signature = proof_in(text["signature"].string(), kName, holds_sealed);
         return true;
     }
     if (key == "citationsContent") {
@@ -155,7 +156,8 @@ Result<bool> decode_block(
     return false;
 }
 
-Result<bool> decode_tool_result(const Value& value, const std::string& path, Item& item) {
+Result<bool> decode_tool_result(
+    const Value& value, const std::string& path, Item& item, bool& holds_sealed) {
     if (!value.is_object()) return wrong(path, value, "an object");
     if (value.find("type") != nullptr) return false;  // of a tool that the supplier ran itself
     ENTREPOT_TRY(const Value* id, require(value, path, "toolUseId", Kind::kString));
@@ -175,7 +177,8 @@ Result<bool> decode_tool_result(const Value& value, const std::string& path, Ite
             part.body = canon::Text{.text = std::string(member->value.raw()), .is_json = true};
             is_known = true;
         } else {
-            ENTREPOT_TRY(is_known, decode_block(member->key, member->value, where, part));
+            ENTREPOT_TRY(
+                is_known, decode_block(member->key, member->value, where, part, holds_sealed));
         }
         if (!is_known) part.body = opaque(member->key, block);
         result.content.push_back(std::move(part));
@@ -199,12 +202,14 @@ Status decode_blocks(const Value& blocks, const std::string& path, Role role, st
         }
         if (auto sealed = sealed_in(member->value["redactedContent"].string())) {
             put_back(*std::move(sealed), turn, request.items);
+            request.holds_sealed = true;
             continue;
         }
         Item item;
         item.role = role;
         item.turn = turn;
-        ENTREPOT_TRY(const bool is_known, decode_block(member->key, member->value, where, item));
+        ENTREPOT_TRY(const bool is_known,
+            decode_block(member->key, member->value, where, item, request.holds_sealed));
         if (!is_known) {
             item.extras.clear();
             item.body = opaque(member->key, block);

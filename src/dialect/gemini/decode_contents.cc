@@ -167,6 +167,7 @@ private:
         Sealed sealed;
         if (const Value& signature = get(part, "thoughtSignature"); !signature.string().empty()) {
             sealed = read_signature(signature.string());
+            if (sealed.signature.origin != kOrigin) request_.holds_sealed = true;
             if (sealed.signature.origin == kNobody)
                 item.marks.push_back(
                     {std::string(kMadeElsewhereMark), "true", std::string(kOrigin)});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 
 #include "base/text.h"
 #include "dialect/openai_responses/names.h"
@@ -54,6 +55,7 @@ public:
 private:
     Status read_item(const Value& value) {
         if (!value.is_object()) return wrong(path_, value, "an item (an object)");
+        if (is_made_item_id(value["id"].string())) request_.holds_sealed = true;
         const Value& stated = value["type"];
         if (!stated.is_null() && !stated.is_string())
             return wrong(path_ + ".type", stated, "a string");
@@ -240,6 +242,7 @@ private:
     Status read_reasoning(const Value& value) {
         const Value& cipher = value["encrypted_content"];
         const auto sealed = unseal(cipher.string());
+        if (sealed) request_.holds_sealed = true;
         if (sealed && sealed->of != Sealed::Of::kThought && sealed->of != Sealed::Of::kRedacted) {
             unseal_part(*sealed);
             return {};

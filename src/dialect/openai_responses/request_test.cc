@@ -117,6 +117,7 @@ TEST(ResponsesRequest, ThoughtsGoBackToWhoHasTheirKey) {
     EXPECT_FALSE(request.items[0].signature);
     ASSERT_TRUE(request.items[1].signature);
     EXPECT_EQ(request.items[1].signature->origin, "openai-responses");
+    EXPECT_FALSE(request.holds_sealed);
     EXPECT_EQ(member(encode(request), "input"), own);
 
     // Of another maker: it is that maker's again, and a Responses supplier never sees it.
@@ -125,6 +126,7 @@ TEST(ResponsesRequest, ThoughtsGoBackToWhoHasTheirKey) {
                          R"({"type":"summary_text","text":"hm"}],"encrypted_content":")" +
         sealed + R"("},{"role":"user","content":"q"}])");
     ASSERT_EQ(request.items.size(), 2u);
+    EXPECT_TRUE(request.holds_sealed);
     EXPECT_EQ(request.items[0].signature->origin, "anthropic-messages");
     EXPECT_EQ(request.items[0].signature->data, "Eq==");
     EXPECT_FALSE(std::get<canon::Thought>(request.items[0].body).is_summary);
@@ -132,6 +134,17 @@ TEST(ResponsesRequest, ThoughtsGoBackToWhoHasTheirKey) {
     const EncodedRequest encoded = encode(request);
     EXPECT_EQ(encoded.dropped, Names{"thinking"});
     EXPECT_EQ(member(encoded, "input"), R"([{"type":"message","role":"user","content":"q"}])");
+}
+
+TEST(ResponsesRequest, AnItemThatWasNamedHereIsNotForASupplierAsItCame) {
+    const auto holds = [](std::string_view id) {
+        return request_of(fmt::format(R"("input":[{{"type":"message","role":"assistant","id":"{}",)"
+                                      R"("content":"a"}},{{"role":"user","content":"q_epot_1"}}])",
+                              id))
+            .holds_sealed;
+    };
+    EXPECT_TRUE(holds("msg_epot_a_0"));
+    EXPECT_FALSE(holds("msg_68af"));
 }
 
 TEST(ResponsesRequest, ASealedSignatureOfACallFindsItsCallAgain) {
