@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "gateway/failure.h"
+#include "gateway/kept.h"
 #include "gateway/worker.h"
 #include "json/writer.h"
 
@@ -141,7 +142,14 @@ Co<void> Worker::end_failed(
     if (may_be_billed) {
         x.consumed = consumed;
         x.consumed.is_client_gone = failure.error.code == ErrorCode::kClientGone;
-        if (!settle_here(x)) co_await settle(x);
+        // What works in the background needs nobody who listens.
+        const bool goes_on = is_background(x) && is_kept_there(x) && failure.status < 300;
+        if (goes_on && decision.step == routing::Step::kGiveUp)
+            co_await leave_open(x);
+        else if (goes_on)
+            co_await settle_lost(x);  // the exchange goes on as well, and is left open once
+        else if (!settle_here(x))
+            co_await settle(x);
     } else {
         co_await release(x, failure.error.code);
     }

@@ -421,6 +421,11 @@ Co<bool> Worker::defer(Exchange& x) {
     co_return co_await defer_as(x, thing, x.client->name);
 }
 
+Co<void> Worker::leave_open(Exchange& x) {
+    const bool is_deferred = co_await defer(x);
+    if (!is_deferred) co_await settle_lost(x);
+}
+
 Co<bool> Worker::defer_as(Exchange& x, Kept& thing, std::string_view dialect) {
     const OfferState& offer = x.state->offers[x.attempt.offer];
     Deferred deferred;

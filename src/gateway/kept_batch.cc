@@ -328,17 +328,21 @@ Task<void> Worker::create_batch(
 }
 
 Co<void> Worker::settle_lost(Exchange& x) {
+    if (!x.attempt.is_open) co_return;
     const ledger::Phase phase = std::exchange(x.phase, ledger::Phase::kSettle);
     x.attempt.is_open = false;
     ledger::SettleRequest request;
     request.at = wall_now();
     request.upstream_status = x.attempt.upstream_status;
+    request.usage = x.consumed.usage;
     request.flags = ledger::settle_flag::kEstimated;
+    if (x.consumed.is_client_gone) request.flags |= ledger::settle_flag::kClientGone;
     if (x.attempt.is_bounded)
         request.cost = request.list_cost = x.attempt.hold;
     else
         request.flags |= ledger::settle_flag::kUnpriced;
     x.is_estimated = true;
+    x.is_cost_known = false;
     x.cost += request.cost;
     const auto work = [&](store::Books& books) {
         return books.settle(x.id, x.attempt.number, request);

@@ -5,6 +5,7 @@
 
 #include "gateway/kept_door.h"
 #include "gateway/testing.h"
+#include "store/sqlite.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -73,6 +74,33 @@ models:
     }
     Reply post(std::string_view body, std::string_view key = "sk-clamp") {
         return at("POST", "/v1/responses", body, key);
+    }
+    /// A client that waits no longer than that.
+    void leave_after(milliseconds patience, std::string_view body) {
+        Core core;
+        net::HttpClient client(core);
+        net::OriginPool* pool =
+            *client.origin(net::Origin{false, "127.0.0.1", gateway_->port(), "", ""});
+        const auto run = [&]() -> Co<void> {
+            net::ClientRequest request;
+            request.method = "POST";
+            request.target = "/v1/responses";
+            request.header_lines = "authorization: Bearer sk-clamp\r\n";
+            request.body = body;
+            net::ExchangeLimits limits;
+            limits.deadline = core.after(patience);
+            const Result<net::ClientExchange> none =
+                co_await client.exchange(*pool, request, limits);
+            EXPECT_FALSE(none);
+        };
+        core.run_until_done(run());
+    }
+    /// Does something to the index beside the gateway.
+    void index(const char* sql) {
+        auto database = store::Database::open(data_ / "kept.db", store::Database::Mode::kReadWrite);
+        ASSERT_TRUE(database);
+        const Status done = database->execute(sql);
+        EXPECT_TRUE(done) << done.error().message;
     }
     std::uint64_t open_attempts() {
         std::uint64_t open = 0;
@@ -477,6 +505,102 @@ TEST_F(KeptTest, AStreamMadeInTheBackgroundGoesOnWhenItsClientHangsUp) {
     const Reply resumed = at("GET", "/v1/responses/resp_b?stream=true&starting_after=1");
     EXPECT_EQ(resumed.headers.at("content-type"), "text/event-stream");
     EXPECT_EQ(resumed.body, "event: response.completed\ndata: {}\n\n");
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+constexpr std::string_view kAskBackground =
+    R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":1000})";
+
+// Silence after a submission: it may be worked on, and nobody knows its name.
+TEST_F(KeptTest, ABackgroundAnswerWhoseNameNeverCameCostsItsHold) {
+    Script broken = whole(R"({"id":"resp_b","object":)");
+    broken.breaks_off = true;
+    Script silent =
+        stream_of({fmt::format("event: response.created\ndata: {{\"type\":"
+                               "\"response.created\",\"response\":{}}}\n\n",
+            response("resp_b", "in_progress", false))});
+    silent.breaks_off = true;
+    for (const auto& [script, more] :
+        {std::pair{broken, ""}, std::pair{silent, R"("stream":true,)"}}) {
+        first.plan(script);
+        second.plan(*more == '\0' ? whole(response("resp_2", "completed"))
+                                  : stream_of({fmt::format("event: response.completed\ndata: {{"
+                                                           "\"type\":\"response.completed\","
+                                                           "\"response\":{}}}\n\n",
+                                        response("resp_2", "completed"))}));
+        const Reply asked = post(fmt::format("{{{}{}", more, kAskBackground.substr(1)));
+        ASSERT_EQ(asked.status, 200) << asked.body;
+        const store::ExchangeReport report = report_of(asked);
+        ASSERT_EQ(report.attempts.size(), 2u);
+        EXPECT_EQ(report.attempts[0].cost, report.attempts[0].held);
+        EXPECT_GT(report.attempts[0].held.to_decimal(), "0.002");
+        EXPECT_EQ(report.attempts[0].flags, ledger::settle_flag::kEstimated);
+        EXPECT_EQ(report.attempts[1].cost.to_decimal(), "0.00006");
+    }
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ABackgroundAnswerWhoseClientHangsUpBeforeItsNameCostsItsHold) {
+    const auto id = std::make_shared<std::string>();
+    first.by_request = [id](const net::ServerRequest& request) {
+        *id = request.headers.find("x-entrepot-exchange").value_or("");
+        Script script = whole(response("resp_b", "queued", false));
+        script.before = 5s;
+        return script;
+    };
+    leave_after(150ms, kAskBackground);
+    Reply asked;
+    asked.headers["x-entrepot-exchange"] = *id;
+    const store::ExchangeReport report = report_of(asked);
+    EXPECT_EQ(report.cost, report.attempts.at(0).held);
+    EXPECT_EQ(report.attempts.at(0).flags,
+        ledger::settle_flag::kEstimated | ledger::settle_flag::kClientGone);
+    expect_books_in_order();
+}
+
+// Its name has come, though nothing that the client would have got.
+TEST_F(KeptTest, ABackgroundStreamWhoseClientHangsUpBeforeItBeginsIsLookedFor) {
+    const auto id = std::make_shared<std::string>();
+    first.by_request = [id](const net::ServerRequest& request) {
+        if (request.method == "GET") return whole(response("resp_b", "completed"));
+        *id = request.headers.find("x-entrepot-exchange").value_or("");
+        Script script = stream_of({fmt::format("event: response.created\ndata: {{\"type\":"
+                                               "\"response.created\",\"response\":{}}}\n\n",
+                                       response("resp_b", "in_progress", false)),
+            ": nothing\n\n"});
+        script.between = 5s;
+        return script;
+    };
+    leave_after(150ms, fmt::format(R"({{"stream":true,{})", kAskBackground.substr(1)));
+    Reply asked;
+    asked.headers["x-entrepot-exchange"] = *id;
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ABackgroundAnswerThatCannotBeNotedCostsItsHold) {
+    first.plan(whole(response("resp_b", "queued", false)));
+    index("CREATE TRIGGER full BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'full'); END");
+    const Reply asked = post(kAskBackground);
+    EXPECT_EQ(asked.status, 200);
+    const store::ExchangeReport report = report_of(asked);
+    EXPECT_EQ(report.cost, report.attempts.at(0).held);
+    EXPECT_EQ(asked.headers.count("x-entrepot-cost"), 0u) << "it is not known";
+    expect_books_in_order();
+}
+
+// A reply repeats the request's instructions, which may be long.
+TEST_F(KeptTest, ALargeReplyThatIsNoAnswerYetIsDeferredToo) {
+    std::string large = response("resp_b", "queued", false);
+    large.insert(1, fmt::format(R"("instructions":"{}",)", std::string(1'200'000, 'x')));
+    Script script = whole(large.substr(0, 600'000));
+    script.pieces.push_back(large.substr(600'000));
+    first.by_request = [script](const net::ServerRequest& request) {
+        return request.method == "POST" ? script : whole(response("resp_b", "completed"));
+    };
+    const Reply asked = post(kAskBackground);
+    EXPECT_EQ(asked.body, large);
     EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
     expect_books_in_order();
 }

@@ -147,9 +147,12 @@ Co<void> Worker::end_stream(Exchange& x, net::ResponseWriter& response) {
         x.consumed.is_client_gone = is_client_gone;
         note_kept(x);
         // What works in the background goes on when nobody listens; its end will be looked for.
-        const bool goes_on = !is_complete && lane.failure() == nullptr && is_background(x);
-        if (!(goes_on && co_await defer(x)))
-            if (!settle_here(x)) co_await settle(x);
+        const bool goes_on =
+            !is_complete && lane.failure() == nullptr && is_background(x) && is_kept_there(x);
+        if (goes_on)
+            co_await leave_open(x);
+        else if (!settle_here(x))
+            co_await settle(x);
     }
     end_attempt(x,
         is_complete && lane.failure() == nullptr ? routing::Outcome::kServed

@@ -118,8 +118,10 @@ Co<Failed> Worker::relay_whole(
     }
     x.consumed = std::move(reply.consumed);
     note_kept(x);
-    if (!(is_pending(x) && co_await defer(x)))
-        if (!settle_here(x)) co_await settle(x);
+    if (is_pending(x))
+        co_await leave_open(x);
+    else if (!settle_here(x))
+        co_await settle(x);
     const std::string lines =
         begin_whole(x, reply, content_type_line(x, upstream, reply.content_type));
     const Status sent = co_await response.send(200, lines, reply.body());
@@ -183,7 +185,13 @@ Co<Failed> Worker::relay_large(
         }
     }
     x.consumed.is_client_gone = is_client_gone;
-    if (!settle_here(x)) co_await settle(x);
+    // What repeats a long prompt may be large and no answer yet.
+    const bool goes_on = is_kept_there(x) && is_background(x) &&
+        (x.consumed.names == nullptr || x.consumed.names->is_pending);
+    if (goes_on)
+        co_await leave_open(x);
+    else if (!settle_here(x))
+        co_await settle(x);
     end_attempt(x,
         is_client_gone || is_drained ? routing::Outcome::kAbandoned
             : read                   ? routing::Outcome::kServed

@@ -149,7 +149,9 @@ private:
     /// Leaves the attempt open, to be ended when its supplier has worked it off. False: it cannot
     /// be, and has to be settled now.
     [[nodiscard]] Co<bool> defer(Exchange& x);
-    /// The same under a name; `dialect`: of what will say what it took. Completes `thing`.
+    /// What its supplier goes on with is deferred; where that cannot be, booked as lost.
+    [[nodiscard]] Co<void> leave_open(Exchange& x);
+    /// Defers under a name; `dialect`: of what will say what it took. Completes `thing`.
     [[nodiscard]] Co<bool> defer_as(Exchange& x, store::Kept& thing, std::string_view dialect);
 
     // kept_serve.cc: what is asked about them
