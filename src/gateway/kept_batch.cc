@@ -405,8 +405,7 @@ Co<bool> Worker::take_batch(
     Consumption consumed;
     consumed.usage = tally.usage;
     consumed.is_reported = true;
-    co_await end_deferred(thing, &consumed, &tally);
-    co_return true;
+    co_return co_await end_deferred(thing, &consumed, &tally);
 }
 
 Task<BatchTally> Worker::count_results(

@@ -242,11 +242,12 @@ Task<void> Worker::answer_kept(
     }
     if (door.action == KeptAction::kRemove) {
         // Nobody will ever say what it took: the hold stands in for it.
-        if (is_held) co_await end_deferred(*thing, nullptr);
+        if (is_held) is_held = !co_await end_deferred(*thing, nullptr);
         const auto remove = [&thing](store::KeptStore& store) {
             return store.remove(thing->id, thing->cloud);
         };
-        ENTREPOT_CO_TRY_DO(co_await kept_.call(core_, remove));
+        // With its row a hold that could not be ended yet would be forgotten.
+        if (!is_held) ENTREPOT_CO_TRY_DO(co_await kept_.call(core_, remove));
     }
     co_return co_await relay_raw(x, upstream, response, body);
 }

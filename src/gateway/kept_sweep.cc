@@ -30,14 +30,21 @@ void Worker::watch(const Kept& thing) {
     watched_.push_back({thing, core_.after(kFirstLook), kFirstLook});
 }
 
-Co<void> Worker::keep_watch(Cancel& stop) {
+Co<bool> Worker::watch_left() {
     const auto held = [](store::KeptStore& store) { return store.held(); };
     const Result<std::vector<Kept>> left = co_await kept_.call(core_, held);
     if (!left) metrics_.alarm("kept.db", left.error().message);
-    if (left)
-        for (const Kept& thing : *left) watch(thing);
+    if (!left) co_return false;
+    // What was begun meanwhile is there twice: who looks second finds it over.
+    for (const Kept& thing : *left) watch(thing);
+    co_return true;
+}
+
+Co<void> Worker::keep_watch(Cancel& stop) {
+    bool knows_left = false;
     Deadline prune_at = core_.after(kPrune);
     for (;;) {
+        if (!knows_left) knows_left = co_await watch_left();
         const Until until{core_.after(kFirstLook), &stop};
         const Status slept = co_await core_.sleep(until);
         if (!slept) co_return;
@@ -72,23 +79,22 @@ Co<void> Worker::look_after_due(Cancel& stop) {
     }
 }
 
-Co<bool> Worker::look_after(const Kept& thing, Cancel* cancel) {
+Co<bool> Worker::look_after(const Kept& watched, Cancel* cancel) {
     // Somebody who asked for it may have seen its end.
-    const auto look = [&thing](store::KeptStore& store) { return store.find(thing.id); };
+    const auto look = [&watched](store::KeptStore& store) { return store.find(watched.id); };
     const Result<std::vector<Kept>> found = co_await kept_.call(core_, look);
     if (!found) co_return false;
-    const bool is_open = std::ranges::any_of(*found, [&](const Kept& now) {
-        return now.cloud == thing.cloud && now.exchange == thing.exchange;
-    });
-    if (!is_open) co_return true;
+    const auto is_it = [&watched](const Kept& one) {
+        return one.cloud == watched.cloud && one.exchange == watched.exchange;
+    };
+    const auto row = std::ranges::find_if(*found, is_it);
+    if (row == found->end()) co_return true;
+    const Kept& thing = *row;  // as it stands there now
     const bool has_expired = thing.expires.ns != 0 && thing.expires < core_.wall();
     Exchange x = begin_exchange(responses_dialect());
     const std::optional<std::uint32_t> cloud = cloud_index(*x.state, thing.cloud);
     if (!cloud && !has_expired) co_return false;
-    if (has_expired) {
-        co_await end_deferred(thing, nullptr);
-        co_return true;
-    }
+    if (has_expired) co_return co_await end_deferred(thing, nullptr);
     const bool is_batch = thing.kind == KeptKind::kBatch;
     const bool is_anthropic =
         x.state->clouds[*cloud].supplier->keeping().style == upstream::KeepingStyle::kAnthropic;
@@ -102,10 +108,8 @@ Co<bool> Worker::look_after(const Kept& thing, Cancel* cancel) {
     const CloudCall call = plain_call(x, *cloud, dialect, path);
     Result<net::ClientExchange> answered = co_await call_cloud(x, call, cancel);
     if (!answered) co_return false;
-    if (answered->status() == 404) {  // deleted behind our back
-        co_await end_deferred(thing, nullptr);
-        co_return true;
-    }
+    if (answered->status() == 404)  // deleted behind our back
+        co_return co_await end_deferred(thing, nullptr);
     if (answered->status() != 200) co_return false;
     const Result<std::string> body = co_await answered->read_whole_body(kKeptBytesMax);
     if (!body) co_return false;
@@ -130,17 +134,16 @@ Co<bool> Worker::take_look(const Kept& thing, std::string_view body) {
     for (const std::string& id : reply.consumed.names->containers) note(KeptKind::kContainer, id);
     if (!items.empty() && !kept_.note(std::move(items)))
         metrics_.alarm("kept.db", "too much waits to be written; an answer's items are lost");
-    co_await end_deferred(thing, &reply.consumed);
-    co_return true;
+    co_return co_await end_deferred(thing, &reply.consumed);
 }
 
-Co<void> Worker::end_deferred(
+Co<bool> Worker::end_deferred(
     const Kept& thing, const Consumption* consumed, const BatchTally* tally) {
     const Result<ExchangeId> id = ExchangeId::parse(thing.exchange);
     const Result<Deferred> deferred = read_deferred(thing.detail);
     if (!id || !deferred) {
         metrics_.alarm("kept.db", "a hold cannot be ended: its row is damaged: " + thing.id);
-        co_return;
+        co_return false;
     }
     Exchange x = begin_exchange(responses_dialect());
     x.id = *id;
@@ -148,7 +151,10 @@ Co<void> Worker::end_deferred(
     x.status = 200;
     x.ended_by = ledger::EndedBy::kSupplier;
     x.phase = ledger::Phase::kSettle;
-    x.attempts_made = deferred->attempt;
+    const auto offer = std::ranges::find(x.state->offers, deferred->offer, &OfferState::name);
+    const bool is_offered = offer != x.state->offers.end();
+    // An offer that has left the configuration has no number there.
+    x.attempts_made = is_offered ? deferred->attempt : 0;
     AttemptState& attempt = x.attempt;
     attempt.number = deferred->attempt;
     attempt.is_open = true;
@@ -159,9 +165,7 @@ Co<void> Worker::end_deferred(
     attempt.prompt_tokens_estimate = deferred->prompt_tokens_estimate;
     attempt.upstream_status = deferred->status;
     if (consumed != nullptr) x.consumed = *consumed;
-    const auto offer = std::ranges::find(x.state->offers, deferred->offer, &OfferState::name);
     ledger::SettleRequest request;
-    const bool is_offered = offer != x.state->offers.end();
     if (is_offered) attempt.offer = static_cast<std::uint32_t>(offer - x.state->offers.begin());
     // Answers are priced one by one: their sum would reach rates that none of them did.
     const bool is_counted = tally != nullptr && tally->is_priced && tally->is_reported;
@@ -184,7 +188,7 @@ Co<void> Worker::end_deferred(
             request.flags |= ledger::settle_flag::kUnpriced;
     }
     ledger::ExchangeClose facts = close_of(x);
-    if (!is_offered) facts.route = {};
+    facts.attempts = deferred->attempt;
     const auto end = [&](store::Books& books) {
         Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request);
         (void)books.close(facts);
@@ -197,13 +201,14 @@ Co<void> Worker::end_deferred(
     if (posting && is_offered) settled(x, posting);
     if (!is_over) {
         metrics_.alarm(thing.cloud, "a settlement was refused: " + posting.error().message);
-        co_return;
+        co_return false;
     }
     const auto forget = [&thing](store::KeptStore& store) {
         return store.end_hold(thing.id, thing.cloud);
     };
     const Status forgotten = co_await kept_.call(core_, forget);
     if (!forgotten) metrics_.alarm("kept.db", forgotten.error().message);
+    co_return forgotten.has_value();
 }
 
 }  // namespace entrepot::gateway

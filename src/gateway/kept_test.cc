@@ -110,6 +110,8 @@ models:
 };
 
 constexpr std::string_view kAskStored = R"({"model":"tiny","input":"hi","max_output_tokens":100})";
+constexpr std::string_view kAskBackground =
+    R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":1000})";
 
 TEST_F(KeptTest, AStoredAnswerIsReadAndRemovedByWhoMadeItAndByNobodyElse) {
     std::vector<std::string> asked;
@@ -462,6 +464,64 @@ TEST_F(KeptTest, ABackgroundHoldOutlivesARestartAndIsSettledAfterIt) {
     expect_books_in_order();
 }
 
+// Its hold must not be forgotten with it.
+TEST_F(KeptTest, AHoldThatCannotBeEndedYetIsTriedAgain) {
+    std::atomic<int> looks{0};
+    first.by_request = [&](const net::ServerRequest& request) {
+        looks += request.method == "GET" ? 1 : 0;
+        return whole(request.method == "POST" ? response("resp_b", "queued", false)
+                                              : response("resp_b", "completed"));
+    };
+    const Reply asked = post(kAskBackground);
+    gateway_.reset();
+    index("UPDATE kept SET detail = 'x' || detail WHERE id = 'resp_b'");
+    const int before = looks;
+    serve();
+    for (int i = 0; i < 300 && looks == before; ++i) std::this_thread::sleep_for(10ms);
+    EXPECT_EQ(open_attempts(), 1u);
+    index("UPDATE kept SET detail = substr(detail, 2) WHERE id = 'resp_b'");
+    EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ARemovedAnswerIsForgottenOnlyWithItsHold) {
+    std::atomic<bool> is_gone{false};
+    first.by_request = [&](const net::ServerRequest& request) {
+        if (is_gone) return whole(R"({"error":{"message":"gone"}})", 404);
+        if (request.method == "DELETE") {
+            is_gone = true;
+            return whole(R"({"id":"resp_b","object":"response","deleted":true})");
+        }
+        return whole(response("resp_b", "in_progress", false));
+    };
+    const Reply asked = post(kAskBackground);
+    index("UPDATE kept SET detail = 'x' || detail WHERE id = 'resp_b'");
+    EXPECT_EQ(at("DELETE", "/v1/responses/resp_b").status, 200);
+    EXPECT_EQ(open_attempts(), 1u);
+    index("UPDATE kept SET detail = substr(detail, 2) WHERE id = 'resp_b'");
+    const store::ExchangeReport report = report_of(asked);
+    EXPECT_EQ(report.cost, report.attempts.at(0).held);
+    expect_books_in_order();
+}
+
+TEST_F(KeptTest, ABackgroundAnswerOfAnOfferThatIsGoneCostsItsHold) {
+    first.by_request = [](const net::ServerRequest& request) {
+        return whole(request.method == "POST" ? response("resp_b", "queued", false)
+                                              : response("resp_b", "completed"));
+    };
+    const Reply asked = post(kAskBackground);
+    start_with(fmt::format(R"(clouds:
+  first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first}}
+models: {{}}
+)",
+                   first.port),
+        "100.00", kClamping);
+    const store::ExchangeReport report = report_of(asked);
+    EXPECT_EQ(report.cost, report.attempts.at(0).held);
+    EXPECT_EQ(report.attempts.at(0).offer, "tiny/first");
+    expect_books_in_order();
+}
+
 // Nobody will ever say what it took.
 TEST_F(KeptTest, ABackgroundAnswerThatIsRemovedUnderWayCostsItsHold) {
     first.by_request = [&](const net::ServerRequest& request) {
@@ -508,9 +568,6 @@ TEST_F(KeptTest, AStreamMadeInTheBackgroundGoesOnWhenItsClientHangsUp) {
     EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
     expect_books_in_order();
 }
-
-constexpr std::string_view kAskBackground =
-    R"({"model":"tiny","input":"hi","background":true,"max_output_tokens":1000})";
 
 // Silence after a submission: it may be worked on, and nobody knows its name.
 TEST_F(KeptTest, ABackgroundAnswerWhoseNameNeverCameCostsItsHold) {

@@ -237,13 +237,15 @@ private:
         Deadline at;
         seconds pause{0};
     };
+    /// What a run before this one left open. False: it cannot be read at present.
+    [[nodiscard]] Co<bool> watch_left();
     [[nodiscard]] Co<void> look_after_due(Cancel& stop);
     /// Asks how far it is. True: it is over, and settled.
-    [[nodiscard]] Co<bool> look_after(const store::Kept& thing, Cancel* cancel);
+    [[nodiscard]] Co<bool> look_after(const store::Kept& watched, Cancel* cancel);
     [[nodiscard]] Co<bool> take_look(const store::Kept& thing, std::string_view body);
     /// Ends its hold; null: nobody can say what it took, and the hold stands in for it.
-    /// `tally`: of a batch, priced.
-    [[nodiscard]] Co<void> end_deferred(
+    /// `tally`: of a batch, priced. False: it is still open, and has to be tried again.
+    [[nodiscard]] Co<bool> end_deferred(
         const store::Kept& thing, const Consumption* consumed, const BatchTally* tally = nullptr);
 
     // plan.cc: where it may go, cheapest first
