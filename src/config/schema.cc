@@ -206,7 +206,8 @@ constexpr Field<Settings> kFields[] = {
         "Open client connections per core. A change needs a restart.",
         read_bound<&Settings::connections_max, 1, 1'000'000>},
     {"access_log", "path, or stderr", "off",
-        "One line of JSON per request; SIGHUP opens the path anew. A change needs a restart.",
+        "One line of JSON per request, a second where the cost is known later; SIGHUP opens the "
+        "path anew. A change needs a restart.",
         read_access_log},
     {"log_level", "debug, info, warning, error or off", "info", "The process's own log, on stderr.",
         read_log_level},

@@ -450,6 +450,7 @@ Co<bool> Worker::defer_as(Exchange& x, Kept& thing, std::string_view dialect) {
     }
     x.attempt.is_open = false;
     x.is_deferred = true;
+    x.is_cost_known = false;
     watch_everywhere_(thing);
     co_return true;
 }

@@ -145,7 +145,8 @@ Co<bool> Worker::end_deferred(
         metrics_.alarm("kept.db", "a hold cannot be ended: its row is damaged: " + thing.id);
         co_return false;
     }
-    Exchange x = begin_exchange(responses_dialect());
+    const dialect::Dialect* spoken = dialect::find_dialect(deferred->dialect);
+    Exchange x = begin_exchange(spoken != nullptr ? *spoken : responses_dialect());
     x.id = *id;
     x.model = thing.model;
     x.status = 200;
@@ -173,7 +174,7 @@ Co<bool> Worker::end_deferred(
         request.at = wall_now();
         request.usage = tally->usage;
         request.upstream_status = deferred->status;
-        request.cost = request.list_cost = tally->cost;
+        request.cost = request.list_cost = x.cost = tally->cost;
         if (is_offered) request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
     } else if (is_offered && consumed != nullptr && tally == nullptr) {
         request = settlement_of(x);
@@ -182,6 +183,8 @@ Co<bool> Worker::end_deferred(
         request.usage = x.consumed.usage;
         request.upstream_status = deferred->status;
         request.flags = ledger::settle_flag::kEstimated;
+        x.is_estimated = true;
+        x.is_cost_known = false;
         if (deferred->is_bounded)
             request.cost = request.list_cost = deferred->hold;
         else
@@ -189,6 +192,8 @@ Co<bool> Worker::end_deferred(
     }
     ledger::ExchangeClose facts = close_of(x);
     facts.attempts = deferred->attempt;
+    facts.duration_us = static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, (core_.wall() - thing.made).count() / 1000));
     const auto end = [&](store::Books& books) {
         Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request);
         (void)books.close(facts);
@@ -199,6 +204,7 @@ Co<bool> Worker::end_deferred(
     const bool is_over = posting || posting.error().code == ErrorCode::kSettleConflict ||
         posting.error().code == ErrorCode::kUnknownHold;
     if (posting && is_offered) settled(x, posting);
+    if (posting && !posting->repeated) recorded_late(x, facts, thing);
     if (!is_over) {
         metrics_.alarm(thing.cloud, "a settlement was refused: " + posting.error().message);
         co_return false;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "gateway/kept_door.h"
 #include "gateway/testing.h"
 #include "store/sqlite.h"
@@ -38,8 +40,9 @@ protected:
         serve();
     }
 
-    void serve() {
-        start_with(fmt::format(R"(clouds:
+    /// `more`: sections of the configuration.
+    void serve(std::string_view more = "") {
+        start_with(fmt::format(R"({}clouds:
   first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first}}
   second: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-second}}
   other: {{kind: openai_compatible, endpoint: "http://127.0.0.1:{}/v1"}}
@@ -55,7 +58,7 @@ models:
       other: {{cloud: other, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
               price: {{input: "1.00", output: "2.00", currency: USD}}}}
 )",
-                       first.port, second.port, second.port),
+                       more, first.port, second.port, second.port),
             "100.00", kClamping);
     }
 
@@ -462,6 +465,35 @@ TEST_F(KeptTest, ABackgroundHoldOutlivesARestartAndIsSettledAfterIt) {
     is_done = true;
     EXPECT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
     expect_books_in_order();
+}
+
+// A cost that is not known is a state, never zero.
+TEST_F(KeptTest, WhatABackgroundAnswerUsedIsLoggedAndCountedWhenItIsKnown) {
+    const std::filesystem::path log = data_ / "access.log";
+    serve(fmt::format("access_log: {}\n", log.string()));
+    first.by_request = [](const net::ServerRequest& request) {
+        return whole(request.method == "POST" ? response("resp_b", "queued", false)
+                                              : response("resp_b", "completed"));
+    };
+    const Reply asked = post(kAskBackground);
+    EXPECT_EQ(asked.headers.count("x-entrepot-cost"), 0u);
+    ASSERT_EQ(report_of(asked).cost.to_decimal(), "0.00002");
+    const std::string metrics = gateway_->metrics();
+    EXPECT_NE(metrics.find("entrepot_usage_total{meter=\"output\"} 5\n"), metrics.npos) << metrics;
+    EXPECT_NE(metrics.find("entrepot_exchanges_total{class=\"2xx\"} 1\n"), metrics.npos) << metrics;
+    gateway_.reset();
+    std::ifstream file(log);
+    std::string begun, ended, none;
+    std::getline(file, begun);
+    std::getline(file, ended);
+    EXPECT_FALSE(std::getline(file, none)) << none;
+    EXPECT_EQ(begun.find("\"cost\""), begun.npos) << begun;
+    for (const std::string_view part : {"\"cost\":\"0.00002\"", "\"key\":\"clamp\"",
+             "\"offer\":\"tiny/first\"", "\"phase\":\"settle\""})
+        EXPECT_NE(ended.find(part), ended.npos) << ended;
+    const std::string& id = asked.headers.at("x-entrepot-exchange");
+    EXPECT_NE(begun.find(id), begun.npos);
+    EXPECT_NE(ended.find(id), ended.npos);
 }
 
 // Its hold must not be forgotten with it.

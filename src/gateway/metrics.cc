@@ -48,14 +48,20 @@ Metrics::Metrics() {
 
 void Metrics::exchange_ended(const Exchange& x, const ledger::ExchangeClose& facts) {
     exchanges_[std::min<std::size_t>(facts.status / 100, kClasses - 1)]->add();
+    if (!x.is_deferred) add_usage(x);
+    if (facts.streamed) streams_->add();
+    if (facts.ended_by == ledger::EndedBy::kClient) client_gone_->add();
+    duration_->observe(std::chrono::microseconds(facts.duration_us));
+    if (facts.ttft_us != 0) ttft_->observe(std::chrono::microseconds(facts.ttft_us));
+}
+
+void Metrics::deferred_ended(const Exchange& x) { add_usage(x); }
+
+void Metrics::add_usage(const Exchange& x) {
     for (std::size_t m = 0; m < canon::kMeterCount; ++m)
         if (x.consumed.usage.counts[m] > 0)
             usage_[m]->add(static_cast<std::uint64_t>(x.consumed.usage.counts[m]));
-    if (facts.streamed) streams_->add();
-    if (facts.ended_by == ledger::EndedBy::kClient) client_gone_->add();
     if (x.is_estimated) estimated_->add();
-    duration_->observe(std::chrono::microseconds(facts.duration_us));
-    if (facts.ttft_us != 0) ttft_->observe(std::chrono::microseconds(facts.ttft_us));
 }
 
 void Metrics::attempt_ended(

@@ -22,6 +22,8 @@ public:
     Metrics();
 
     void exchange_ended(const Exchange& x, const ledger::ExchangeClose& facts);
+    /// What an exchange used whose attempt went on after it.
+    void deferred_ended(const Exchange& x);
     /// `offer_key` is the offer's stable key.
     void attempt_ended(std::uint64_t offer_key, std::string_view offer, routing::Outcome outcome);
     /// Something an operator must see: our credentials refused, a settlement that could not be
@@ -35,6 +37,8 @@ public:
     [[nodiscard]] const telemetry::CoreMetrics& series() const { return core_; }
 
 private:
+    void add_usage(const Exchange& x);
+
     static constexpr std::size_t kClasses = 6;   // by hundreds of the status; 0: none was sent
     static constexpr std::size_t kOutcomes = 4;  // of routing::Outcome
 

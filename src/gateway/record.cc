@@ -102,15 +102,37 @@ void Worker::recorded(const Exchange& x, const ledger::ExchangeClose& facts, con
             x.model, "the end of an exchange could not be recorded: " + closed.error().message);
     metrics_.exchange_ended(x, facts);
     if (access_log_ == nullptr) return;
-    telemetry::AccessRecord line;
-    line.at = x.began_wall;
-    line.exchange = x.id;
+    telemetry::AccessRecord line = line_of(x, facts);
     line.peer = peer;
     if (x.principal != nullptr) {
         line.key = x.principal->key.view();
         line.team = x.principal->team.view();
         line.org = x.principal->org.view();
     }
+    const std::string cost = x.cost.to_decimal();
+    if (x.is_cost_known) line.cost = cost;
+    access_log_->write(core_.index(), line);
+}
+
+// The line of the request itself had no cost: it was not known then.
+void Worker::recorded_late(
+    const Exchange& x, const ledger::ExchangeClose& facts, const store::Kept& thing) {
+    metrics_.deferred_ended(x);
+    if (access_log_ == nullptr) return;
+    telemetry::AccessRecord line = line_of(x, facts);
+    line.key = thing.key;
+    line.team = thing.team;
+    line.org = thing.org;
+    line.attempts = facts.attempts;
+    const std::string cost = x.cost.to_decimal();
+    if (x.is_cost_known) line.cost = cost;
+    access_log_->write(core_.index(), line);
+}
+
+telemetry::AccessRecord Worker::line_of(const Exchange& x, const ledger::ExchangeClose& facts) {
+    telemetry::AccessRecord line;
+    line.at = x.began_wall;
+    line.exchange = x.id;
     line.dialect = x.client->name;
     line.model = x.model;
     if (x.attempts_made > 0) line.offer = x.state->offers[x.attempt.offer].name;
@@ -122,15 +144,13 @@ void Worker::recorded(const Exchange& x, const ledger::ExchangeClose& facts, con
     line.duration =
         std::chrono::duration_cast<milliseconds>(std::chrono::microseconds(facts.duration_us));
     line.usage = x.consumed.usage;
-    const std::string cost = x.cost.to_decimal();
-    if (x.is_cost_known) line.cost = cost;
     line.currency = x.state->settings.currency.code();
     line.is_estimated = x.is_estimated;
     line.ended_by = ledger::ended_by_name(x.ended_by);
     line.phase = ledger::phase_name(x.phase);
     if (x.error) line.error = error_code_name(*x.error);
     line.cause = x.error_cause;
-    access_log_->write(core_.index(), line);
+    return line;
 }
 
 }  // namespace entrepot::gateway

@@ -333,6 +333,12 @@ private:
     [[nodiscard]] ledger::ExchangeClose close_of(const Exchange& x) const;
     void recorded(const Exchange& x, const ledger::ExchangeClose& facts, const Status& closed,
         std::string_view peer);
+    /// The end of a deferred attempt: what it used, and a second line of its exchange.
+    void recorded_late(
+        const Exchange& x, const ledger::ExchangeClose& facts, const store::Kept& thing);
+    /// Views `x`; who asked and the cost are the caller's to add.
+    [[nodiscard]] static telemetry::AccessRecord line_of(
+        const Exchange& x, const ledger::ExchangeClose& facts);
 
     Core& core_;
     Snapshot<State>::Reader states_;
