@@ -31,6 +31,26 @@ const dialect::Dialect& dialect_of_cloud(const Cloud& cloud) {
     return voices.empty() ? *dialect::find_dialect("openai-chat") : *voices.front().dialect;
 }
 
+/// That tool costs what any call does: the client runs it.
+bool is_clients(const json::Value& tool) {
+    const std::string_view type = tool["type"].string();
+    if (type == "function") return true;
+    if (!type.empty()) {
+        canon::Tool known;
+        known.server = canon::Opaque{{}, std::string(type), {}};
+        return !canon::is_open_ended(known);
+    }
+    return tool["name"].is_string() || std::ranges::all_of(tool.members(), [](const auto& member) {
+        return member.key == "functionDeclarations" || member.key == "function_declarations";
+    });
+}
+
+/// The supplier may do what is billed apart, and that its usage need not count.
+bool is_open_ended(const json::Value& asked) {
+    return !asked["web_search_options"].is_null() || !asked["mcp_servers"].items().empty() ||
+        !std::ranges::all_of(asked["tools"].items(), is_clients);
+}
+
 Error closed(const net::ServerRequest& request) {
     return Error{ErrorCode::kNotFound,
         fmt::format("no rule of this key lets {} {} pass; its `passthrough` lists what does",
@@ -121,7 +141,8 @@ Task<void> Worker::pass_through(
         co_return co_await relay_raw(x, *upstream, response, "");
     }
     const Result<std::string> body = co_await upstream->read_whole_body(kReadBytesMax);
-    const std::optional<Money> stated = body ? stated_cost(x, *index, *body) : std::nullopt;
+    const std::optional<Money> stated =
+        body ? stated_cost(x, *index, request.body, *body) : std::nullopt;
     held.is_stated = stated.has_value();
     const Money cost = stated.value_or(rule->ceiling);
     co_await end_pass(x, held, cost, status);
@@ -130,9 +151,17 @@ Task<void> Worker::pass_through(
     co_return co_await relay_raw(x, *upstream, response, scrubbed);
 }
 
-std::optional<Money> Worker::stated_cost(Exchange& x, std::uint32_t cloud, std::string_view body) {
+std::optional<Money> Worker::stated_cost(
+    Exchange& x, std::uint32_t cloud, std::string_view asked, std::string_view body) {
     const auto document = json::Document::parse(std::string(body));
     if (!document || !document->root()["usage"].is_object()) return std::nullopt;
+    pricing::PriceOptions asked_for;
+    if (const auto request = json::Document::parse(std::string(asked))) {
+        if (is_open_ended(request->root())) return std::nullopt;
+        // What the reply says of its tier decides; asking for a cheaper one is no proof of it.
+        if (request->root()["service_tier"].string() == "priority")
+            asked_for.tier = catalog::Tier::kPriority;
+    }
     const std::string_view model = document->root()["model"].string();
     for (std::uint32_t i = 0; i < x.state->table.size(); ++i) {
         const routing::Offer& offer = x.state->table.offer(i);
@@ -142,8 +171,11 @@ std::optional<Money> Worker::stated_cost(Exchange& x, std::uint32_t cloud, std::
         for (const upstream::Voice& voice : x.state->offers[i].voices) {
             const WholeReply reply = carry_passing(*voice.dialect, {}, body);
             if (!reply.status || !reply.consumed.is_reported) continue;
+            pricing::PriceOptions options = asked_for;
+            if (const auto said = catalog::parse_tier(reply.consumed.service_tier))
+                options.tier = *said;
             const Result<pricing::Charge> charge =
-                pricing::price(reply.consumed.usage, *offer.card, {}, wall_now());
+                pricing::price(reply.consumed.usage, *offer.card, options, wall_now());
             if (!charge || !charge->is_known) continue;
             x.consumed = reply.consumed;
             return charge->total;

@@ -59,6 +59,11 @@ class PassthroughTest : public GatewayTest {
 protected:
     void SetUp() override {
         GatewayTest::SetUp();
+        serve();
+    }
+
+    /// `more`: models.
+    void serve(std::string_view more = "") {
         start_with(fmt::format(R"(clouds:
   first: {{kind: openai, endpoint: "http://127.0.0.1:{}/v1", api_key: sk-up-first}}
   second: {{kind: anthropic, endpoint: "http://127.0.0.1:{}", api_key: sk-up-second}}
@@ -67,8 +72,8 @@ models:
     offers:
       first: {{cloud: first, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
               price: {{input: "1.00", output: "2.00", currency: USD}}}}
-)",
-                       first.port, second.port),
+{})",
+                       first.port, second.port, more),
             "1.00", kPassing);
     }
 
@@ -78,7 +83,7 @@ models:
     passthrough:
       - {cloud: first, methods: [GET, POST], path: /vector_stores/**, ceiling: "0.10"}
       - {cloud: first, methods: POST, path: /vector_stores, ceiling: "0.10"}
-      - {cloud: first, methods: POST, path: /chat/completions, ceiling: "0.60"}
+      - {cloud: first, methods: POST, path: /chat/completions, ceiling: "0.20"}
       - {cloud: first, methods: [GET], path: /files/**, ceiling: "0"}
       - {cloud: second, methods: [GET], path: /v1/organizations/me, ceiling: "0"}
 )";
@@ -142,6 +147,48 @@ TEST_F(PassthroughTest, CostsWhatTheAnswerStatesWhereThatIsPriced) {
     EXPECT_EQ(report.cost.to_decimal(), "0.00002");
     EXPECT_FALSE(report.attempts.at(0).flags & ledger::settle_flag::kEstimated);
     EXPECT_EQ(report.attempts.at(0).usage[canon::Meter::kOutput], 5);
+    expect_books_in_order();
+}
+
+TEST_F(PassthroughTest, CostsWhatItsTierDoes) {
+    serve(R"(  mini: {offers: {first: {cloud: first, id: gpt-4o-mini}}}
+)");
+    const auto reply = [](std::string_view tier) {
+        return whole(fmt::format(
+            R"({{"id":"c","object":"chat.completion","model":"gpt-4o-mini","choices":[{{"index":0,)"
+            R"("message":{{"role":"assistant","content":"hi"}},"finish_reason":"stop"}}],{}"usage":)"
+            R"({{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}}})",
+            tier.empty() ? "" : fmt::format(R"("service_tier":"{}",)", tier)));
+    };
+    constexpr std::string_view kStandard = "0.0000045", kPriority = "0.0000075";
+    for (const auto& [asked, said, cost] : {std::tuple{"{}", "priority", kPriority},
+             std::tuple{R"({"service_tier":"priority"})", "", kPriority},
+             std::tuple{R"({"service_tier":"priority"})", "default", kStandard},
+             std::tuple{R"({"service_tier":"flex"})", "", kStandard}}) {
+        first.plan(reply(said));
+        const Reply passed = pass("POST", "/passthrough/first/chat/completions", asked);
+        EXPECT_EQ(report_of(passed).cost.to_decimal(), cost) << asked << said;
+    }
+    expect_books_in_order();
+}
+
+// Its usage does not count them.
+TEST_F(PassthroughTest, WhatMayBeBilledApartCostsTheCeiling) {
+    first.plan(whole(R"({"id":"c","object":"chat.completion","model":"tiny-2026","choices":[)"
+                     R"({"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":)"
+                     R"("stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5,)"
+                     R"("total_tokens":15}})"));
+    for (const auto& [asked, cost] : {std::pair{R"({"web_search_options":{}})", "0.20"},
+             std::pair{R"({"tools":[{"type":)"
+                       R"("web_search"}]})",
+                 "0.20"},
+             std::pair{R"({"tools":[{"googleSearch":{}}]})", "0.20"},
+             std::pair{R"({"web_search_options":null,"tools":[{"type":"function"},{"type":)"
+                       R"("custom"},{"name":"a","input_schema":{}},{"functionDeclarations":[]}]})",
+                 "0.00002"}}) {
+        const Reply passed = pass("POST", "/passthrough/first/chat/completions", asked);
+        EXPECT_EQ(report_of(passed).cost.to_decimal(), cost) << asked;
+    }
     expect_books_in_order();
 }
 

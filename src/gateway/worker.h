@@ -223,9 +223,10 @@ private:
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Task<void> pass_through(Exchange& x, const PassPath& path,
         net::ServerRequest& request, net::ResponseWriter& response);
-    /// What the answer says it used, where it is an offer's and has a price.
+    /// What the answer says it used, where it is an offer's, has a price, and nothing asked for is
+    /// billed apart.
     [[nodiscard]] static std::optional<Money> stated_cost(
-        Exchange& x, std::uint32_t cloud, std::string_view body);
+        Exchange& x, std::uint32_t cloud, std::string_view asked, std::string_view body);
     [[nodiscard]] Task<void> hold_pass(Exchange& x, PassHold& held);
     /// Settles at `cost`; nothing: releases, because nothing was or could have been billed.
     [[nodiscard]] Co<void> end_pass(
