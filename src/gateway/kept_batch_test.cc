@@ -5,6 +5,7 @@
 
 #include "gateway/batch.h"
 #include "gateway/testing.h"
+#include "store/kept.h"
 
 namespace entrepot::gateway {
 namespace {
