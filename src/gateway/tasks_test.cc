@@ -129,7 +129,7 @@ TEST_F(TasksTest, APartThatLacksAVectorIsRefusedAndBooked) {
     std::string inputs;
     for (int i = 0; i < 97; ++i) inputs += fmt::format(R"({}"t{}")", i == 0 ? "" : ",", i);
     const std::string ask = fmt::format(R"({{"model":"vectors","input":[{}]}})", inputs);
-    serve("cohere", "api_key: k", "embed-v4.0", "embed_purpose: document");
+    serve("cohere", "api_key: k", "embed-v4.0", "input_type: document");
     for (const int count : {95, 97}) {
         first.plan_next({reply_of(count), reply_of(1)});
         const Reply reply = post("/v1/embeddings", ask);

@@ -58,6 +58,16 @@ constexpr bool is_descriptive(Meter meter) {
         meter == Meter::kCharacters || meter == Meter::kToolCalls;
 }
 
+/// Whether the usage is of a card that sells by the piece alone and names such pieces.
+bool is_paid_by_piece(const Usage& usage, const RateCard::Band& band) {
+    const auto price = [&](std::size_t m) { return band.used[m]; };
+    for (std::size_t m = 0; m <= index_of(Meter::kReasoning); ++m)
+        if (price(m) != RateCard::kUnknownPrice) return false;
+    for (const Meter m : {Meter::kImages, Meter::kAudioSeconds, Meter::kCharacters})
+        if (price(index_of(m)) > 0 && usage[m] > 0) return true;
+    return false;
+}
+
 /// Calls `line(meter, quantity, pico, source)` for everything that is billed; `pico` is
 /// kUnknownPrice where the price is not known. `band` may be null: then every price is unknown.
 template <typename Line>
@@ -79,6 +89,10 @@ void for_each_line(const Usage& usage, const RateCard::Band* band, Line&& line) 
         // An image or a minute that came with tokens is paid through them.
         if (pico == RateCard::kUnknownPrice && is_descriptive(meter) &&
             (has_tokens || meter == Meter::kRequests))
+            continue;
+        // And tokens that came with them through those, where no token has a price.
+        if (pico == RateCard::kUnknownPrice && m <= index_of(Meter::kReasoning) &&
+            band != nullptr && is_paid_by_piece(usage, *band)) [[unlikely]]
             continue;
         line(meter, quantity, pico, band == nullptr ? meter : band->source[m]);
     }

@@ -107,6 +107,14 @@ TEST(Price, CountsBesideTokensCostOnlyWhereAPriceSaysSo) {
     EXPECT_EQ(total(usage({{Meter::kInput, 1}, {Meter::kSearches, 1}}), card), "unknown");
     const RateCard searches = card_from({{"input", "1"}, {"searches", "10000"}});
     EXPECT_EQ(total(usage({{Meter::kSearches, 3}}), searches), "0.03");
+    // Mistral states the tokens of a transcription that it sells by the second.
+    const RateCard seconds = card_from({{"audio_seconds", "100"}});
+    EXPECT_EQ(total(usage({{Meter::kAudioSeconds, 3}, {Meter::kInput, 4}, {Meter::kOutput, 20}}),
+                  seconds),
+        "0.0003");
+    EXPECT_EQ(total(usage({{Meter::kInput, 4}}), seconds), "unknown");
+    const RateCard both = card_from({{"audio_seconds", "100"}, {"input", "1"}});
+    EXPECT_EQ(total(usage({{Meter::kAudioSeconds, 3}, {Meter::kOutput, 20}}), both), "unknown");
 }
 
 TEST(Price, BatchAndPriorityHaveTheirOwnRates) {
