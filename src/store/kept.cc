@@ -110,16 +110,38 @@ struct KeptStore::Impl {
     Status write(const std::vector<Kept>& things) {
         const std::lock_guard lock(database_mutex);
         ENTREPOT_TRY_DO(database.execute("BEGIN IMMEDIATE"));
+        const std::uint64_t before = rows;
         Status done = [&]() -> Status {
+            ENTREPOT_TRY(Statement removal, unasked_removal());
             ENTREPOT_TRY(Statement statement,
                 database.prepare("INSERT OR REPLACE INTO kept VALUES(?,?,?,?,?,?,?,?,?,?,?)"));
-            for (const Kept& thing : things) ENTREPOT_TRY_DO(insert(statement, thing));
+            for (const Kept& thing : things) {
+                // What is replaced must not count twice: it would push others out.
+                ENTREPOT_TRY_DO(remove_unasked(removal, thing.id, thing.cloud));
+                ENTREPOT_TRY_DO(insert(statement, thing));
+                if (is_unasked(thing)) ++rows;
+            }
             return {};
         }();
         if (done) done = database.execute("COMMIT");
-        if (!done) (void)database.execute("ROLLBACK");
-        if (done) rows += static_cast<std::uint64_t>(std::ranges::count_if(things, is_unasked));
+        if (!done) {
+            (void)database.execute("ROLLBACK");
+            rows = before;
+        }
         return done;
+    }
+
+    Result<Statement> unasked_removal() {
+        return database.prepare(
+            fmt::format("DELETE FROM kept WHERE id=? AND cloud=? AND {}", kUnasked));
+    }
+
+    /// Under the lock. Whether it was there.
+    Result<bool> remove_unasked(Statement& removal, std::string_view id, std::string_view cloud) {
+        ENTREPOT_TRY_DO(removal.bind(id).bind(cloud).run());
+        const bool was_there = database.changes() > 0;
+        rows -= was_there && rows > 0 ? 1 : 0;
+        return was_there;
     }
 
     std::uint64_t too_many() {
@@ -157,7 +179,7 @@ struct KeptStore::Impl {
     std::mutex database_mutex;
     Database database;
     const KeptOptions options;
-    std::uint64_t rows = 0;  // unasked; about: replaced ones count twice until the next start
+    std::uint64_t rows = 0;  // unasked
 
     std::mutex waiting_mutex;
     std::condition_variable arrived, flushed;
@@ -234,6 +256,9 @@ Result<std::vector<Kept>> KeptStore::find(std::string_view id) {
 Result<bool> KeptStore::remove(std::string_view id, std::string_view cloud) {
     ENTREPOT_TRY_DO(flush());
     const std::lock_guard lock(impl_->database_mutex);
+    ENTREPOT_TRY(Statement unasked, impl_->unasked_removal());
+    ENTREPOT_TRY(const bool was_there, impl_->remove_unasked(unasked, id, cloud));
+    if (was_there) return true;
     ENTREPOT_TRY(
         Statement remove, impl_->database.prepare("DELETE FROM kept WHERE id=? AND cloud=?"));
     ENTREPOT_TRY_DO(remove.bind(id).bind(cloud).run());

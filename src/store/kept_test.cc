@@ -134,6 +134,21 @@ TEST(Kept, FilesAndConversationsPushNoAnswersOut) {
     EXPECT_EQ(store.find("conv_0")->size(), 1u);
 }
 
+TEST(Kept, WhatIsReplacedOrRemovedCountsOnce) {
+    const test::Folder folder("kept-once");
+    const auto opened = KeptStore::open({.data = folder.path(), .rows_max = 3});
+    KeptStore& store = **opened;
+    ASSERT_TRUE(store.put(response("resp_1")));
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(store.put(response("resp_2")));
+        ASSERT_TRUE(store.put(response("resp_3")));
+        ASSERT_TRUE(store.remove("resp_3", "openai").value());
+    }
+    ASSERT_TRUE(store.prune(kNow));
+    EXPECT_EQ(store.find("resp_1")->size(), 1u);
+    EXPECT_EQ(store.find("resp_2")->size(), 1u);
+}
+
 TEST(Kept, WhatOneKeyHasIsCounted) {
     const test::Folder folder("kept-counted");
     const auto opened = KeptStore::open({.data = folder.path()});
