@@ -266,6 +266,13 @@ TEST_F(Credentials, OfOracleComeFromAProfileOrFromAKeyOfTheFile) {
         HasSubstr("its 'security_token_file': cannot read '/keys/token'"));
     files["/keys/token"] = "a.b.c";
     EXPECT_EQ(problems(oci + "credentials: {from: profile, profile: session}"), "");
+    // What is not absolute lies beside the profile, wherever the gateway was started.
+    files["/home/x/.oci/config"] += "[near]\nkey_file=keys/near.pem\n";
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: near}"),
+        HasSubstr("its 'key_file': cannot read '/home/x/.oci/keys/near.pem'"));
+    files["/home/x/.oci/config"] += "[home]\nkey_file=~/home.pem\n";
+    EXPECT_THAT(problems(oci + "credentials: {from: profile, profile: home}"),
+        HasSubstr("its 'key_file': cannot read '/home/x/home.pem'"));
 }
 
 TEST_F(Credentials, OfOraclesSigningKeyAreJudgedWhenTheFileIsRead) {

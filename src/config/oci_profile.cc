@@ -1,5 +1,7 @@
 #include "config/oci_profile.h"
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -54,6 +56,11 @@ bool is_fingerprint(std::string_view text) {
 std::string expand_home(std::string_view name, std::string_view home) {
     if (!name.starts_with("~/")) return std::string(name);
     return fmt::format("{}{}", home, name.substr(1));
+}
+
+std::string file_of_profile(const CredentialSettings& settings, std::string_view name) {
+    const std::filesystem::path folder = std::filesystem::path(settings.config_file).parent_path();
+    return (folder / expand_home(name, settings.home)).lexically_normal().string();
 }
 
 Result<OciProfile> parse_oci_profile(std::string_view text, std::string_view profile) {

@@ -446,14 +446,13 @@ private:
         };
         const auto profile = parse_oci_profile(*text, out_.profile);
         if (!profile) return wrong(profile.error().message);
-        const std::string key_file = expand_home(profile->key_file, out_.home);
-        const auto pem = reader_.environment().file(key_file);
+        const auto pem = reader_.environment().file(file_of_profile(out_, profile->key_file));
         if (!pem) return wrong(fmt::format("its 'key_file': {}", pem.error().message));
         const auto key = crypto::RsaPrivateKey::parse(*pem, profile->pass_phrase.reveal());
         if (!key) return wrong(fmt::format("its 'key_file': {}", key.error().message));
         if (!profile->security_token_file.empty()) {
             const auto token =
-                reader_.environment().file(expand_home(profile->security_token_file, out_.home));
+                reader_.environment().file(file_of_profile(out_, profile->security_token_file));
             if (!token) wrong(fmt::format("its 'security_token_file': {}", token.error().message));
             return;
         }

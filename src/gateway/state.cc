@@ -223,10 +223,9 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         compiled.model_at_cloud = offer.provider_model_id;
         compiled.voices = state->clouds[compiled.cloud].supplier->voices_in(
             offer.provider_model_id, api_format_of(settings, offer));
-        // Who asks for nothing may be sent anything; what is compressed cannot be metered.
+        compiled.voices.shrink_to_fit();
         canon::Tasks tasks = 0;
         for (upstream::Voice& voice : compiled.voices) {
-            voice.header_lines += "accept-encoding: identity\r\n";
             if (voice.model_id.empty()) voice.model_id = offer.provider_model_id;
             tasks |= static_cast<canon::Tasks>(voice.dialect->tasks & voice.tasks);
         }

@@ -13,8 +13,8 @@ namespace entrepot::upstream {
 
 /// OpenAI's endpoints beside conversations and embeddings; `at` says where a call of that path is.
 template <typename At>
-void add_small_voices(std::vector<Voice>& voices, const std::string& header_lines,
-    const Quirks& quirks, const At& at) {
+void add_small_voices(
+    std::vector<Voice>& voices, std::string_view header_lines, const Quirks& quirks, const At& at) {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kCalls{{
         {"openai-completions", "completions"},
         {"openai-moderations", "moderations"},

@@ -67,6 +67,14 @@ Result<Endpoint> endpoint_of(const config::CloudSettings& cloud, std::string_vie
     return endpoint;
 }
 
+std::string Supplier::header_lines_of(const net::HeaderLines& access) {
+    net::HeaderLines lines;
+    lines.add("content-type", "application/json");
+    // Who asks for nothing may be sent anything; what is compressed cannot be metered.
+    lines.add("accept-encoding", "identity");
+    return std::string(lines.text()).append(access.text());
+}
+
 std::unique_ptr<Signer> Supplier::make_signer(
     const std::shared_ptr<const CredentialCell>& credentials) const {
     if (credentials == nullptr) return nullptr;

@@ -52,7 +52,8 @@ struct Voice {
     const dialect::Dialect* dialect = nullptr;
     std::string target_whole;   ///< path and query as sent, for an answer in one body
     std::string target_stream;  ///< likewise, for a stream
-    std::string header_lines;   ///< content type, accept and static credentials
+    /// Content type, accepted encoding and static credentials: the supplier's, which outlives it.
+    std::string_view header_lines;
     std::string account = {};   ///< dialect::EncodeTarget::account
     std::string model_id = {};  ///< as bodies name the model; empty: by the offer's own id
     Quirks quirks = {};
@@ -116,7 +117,11 @@ protected:
         : origin_(std::move(endpoint.origin)),
           base_path_(std::move(endpoint.base_path)),
           access_lines_(access.text()),
-          header_lines_("content-type: application/json\r\n" + access_lines_) {}
+          header_lines_(header_lines_of(access)) {}
+
+    /// With what a voice sends beside `access`.
+    static std::string header_lines_of(const net::HeaderLines& access);
+
     net::Origin origin_;
     std::string base_path_;  ///< without a trailing slash
     std::string access_lines_;

@@ -16,6 +16,7 @@ namespace entrepot::upstream {
 namespace {
 
 using config::CloudKind;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -88,6 +89,22 @@ TEST_F(Suppliers, AllShowTheirKeyWithoutABody) {
         const std::string& lines = (*supplier)->access_lines();
         EXPECT_THAT(lines, HasSubstr("sk-up\r\n")) << config::cloud_kind_name(kind);
         EXPECT_THAT(lines, Not(HasSubstr("content-type"))) << config::cloud_kind_name(kind);
+    }
+}
+
+// Ten thousand offers have a dozen voices each: their headers, with the key, exist once.
+TEST_F(Suppliers, AllVoicesBorrowTheirHeadersFromTheCloud) {
+    for (const CloudKind kind : kKinds) {
+        const auto supplier = make_supplier(cloud_of(kind));
+        ASSERT_TRUE(supplier) << supplier.error().message;
+        const char* const first = (*supplier)->voices("a").front().header_lines.data();
+        for (const char* const model : {"a", "b"})
+            for (const Voice& voice : (*supplier)->voices(model)) {
+                EXPECT_EQ(voice.header_lines.data(), first) << config::cloud_kind_name(kind);
+                EXPECT_THAT(std::string(voice.header_lines),
+                    AllOf(HasSubstr("content-type: application/json\r\n"),
+                        HasSubstr("accept-encoding: identity\r\n")));
+            }
     }
 }
 

@@ -124,7 +124,8 @@ TEST(Vertex, AKeyWithoutAProjectIsExpressMode) {
     cloud.credentials = {};
     cloud.api_key = Secret("AQ.key");
     EXPECT_EQ(made(cloud)->origin().host, "aiplatform.googleapis.com");
-    const Voice voice = voice_of(cloud, "gemini-3-flash-preview");
+    const auto supplier = made(cloud);
+    const Voice voice = supplier->voices("gemini-3-flash-preview").front();
     EXPECT_EQ(voice.target_whole,
         "/v1beta1/publishers/google/models/gemini-3-flash-preview:generateContent");
     EXPECT_NE(voice.header_lines.find("x-goog-api-key: AQ.key"), std::string::npos);

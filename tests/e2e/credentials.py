@@ -66,7 +66,7 @@ class Sim:
         oci_token = self.file("oci-token", oci["session_token"])
         oci_config = self.file("oci-config", f"[DEFAULT]\ntenancy={oci['tenancy']}\n"
                                f"user={oci['user']}\nfingerprint={oci['fingerprint']}\n"
-                               f"key_file={oci_pem}\nregion=eu-frankfurt-1\n"
+                               f"key_file={oci_pem.name}\nregion=eu-frankfurt-1\n"
                                f"[session]\nsecurity_token_file={oci_token}\n")
         compartment = f", compartment: {self.cloudsim.clouds['oci']['compartment']}"
         app = f"tenant: {entra['tenant']}, client_id: {entra['client_id']}"

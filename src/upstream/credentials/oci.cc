@@ -51,7 +51,7 @@ public:
         ENTREPOT_CO_TRY(const std::string text, co_await with.read_file(settings_.config_file));
         ENTREPOT_CO_TRY(
             const config::OciProfile profile, config::parse_oci_profile(text, settings_.profile));
-        std::string key_file = config::expand_home(profile.key_file, settings_.home);
+        std::string key_file = config::file_of_profile(settings_, profile.key_file);
         ENTREPOT_CO_TRY(const std::string pem, co_await with.read_file(std::move(key_file)));
         Credential credential;
         ENTREPOT_CO_TRY(credential.signing_key,
@@ -60,7 +60,7 @@ public:
             credential.key_id = profile.key_id();
             co_return credential;
         }
-        std::string token_file = config::expand_home(profile.security_token_file, settings_.home);
+        std::string token_file = config::file_of_profile(settings_, profile.security_token_file);
         ENTREPOT_CO_TRY(const std::string token, co_await with.read_file(std::move(token_file)));
         with.guard(token);
         ENTREPOT_CO_TRY(credential.expires, end_of_session(token));

@@ -368,6 +368,11 @@ TEST_F(Sources, AProfileOfOraclesToolsGivesItsKeyOrItsSession) {
     EXPECT_EQ(session->key_id, "ST$" + token);
     EXPECT_EQ(session->expires, Instant{(now_s + 600) * 1'000'000'000});
 
+    // The same file, as the configuration's check finds it: beside the profile.
+    text.replace(text.find(key), key.size(), "key.pem");
+    file("config", text);
+    EXPECT_EQ(trouble(fetch_once(cloud)), "a credential");
+
     file("token", session_of(now_s - 5));
     EXPECT_THAT(trouble(fetch_once(cloud)), HasSubstr("the session's token expired at"));
     file("token", "hush");

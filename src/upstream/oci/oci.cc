@@ -11,7 +11,6 @@ namespace {
 namespace http_signature = crypto::http_signature;
 using config::ApiFormat;
 
-constexpr std::string_view kContentType = "application/json";
 constexpr std::string_view kOpenaiPath = "/openai/v1";
 constexpr std::string_view kOldOpenaiPath = "/20231130/actions/v1";
 
@@ -76,10 +75,9 @@ public:
                 openai_path_ = path;
                 base_path_.resize(base_path_.size() - path.size());
             }
-        net::HeaderLines lines;
-        lines.add("content-type", kContentType);
-        add_key(cloud, lines);
-        native_lines_ = lines.text();  // the body names the compartment
+        net::HeaderLines key;
+        add_key(cloud, key);
+        native_lines_ = header_lines_of(key);  // the body names the compartment
     }
 
     std::vector<Voice> voices(std::string_view model_at_cloud) const override {
