@@ -9,6 +9,7 @@
 #include "canon/vectors.h"
 #include "dialect/embed.h"
 #include "dialect/whole.h"
+#include "dialect/wrong.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::bedrock_invoke {
@@ -17,13 +18,6 @@ namespace {
 using canon::VectorForm;
 using json::Value;
 using json::Writer;
-
-std::unexpected<Error> wrong(std::string_view field, const Value& seen, std::string_view accepted) {
-    return fail_field(ErrorCode::kInvalidField, std::string(field),
-        seen.is_null()
-            ? fmt::format("'{}' is missing; it must be {}", field, accepted)
-            : fmt::format("'{}' must be {}, not {}", field, accepted, excerpt(seen.raw(), 60)));
-}
 
 canon::Outcome outcome_of(VectorForm form, const Value& numbers) {
     return canon::Outcome{canon::Vector{0, form, std::string(numbers.raw())}};

@@ -9,6 +9,7 @@
 #include "dialect/cohere/parts.h"
 #include "dialect/embed.h"
 #include "dialect/whole.h"
+#include "dialect/wrong.h"
 
 namespace entrepot::dialect::cohere {
 namespace {
@@ -41,13 +42,6 @@ constexpr std::array kPurposes{PurposeWord{EmbedPurpose::kQuery, "search_query"}
     PurposeWord{EmbedPurpose::kClustering, "clustering"}};
 
 constexpr std::string_view kImage = "image";
-
-std::unexpected<Error> wrong(std::string field, const Value& seen, std::string_view accepted) {
-    std::string message = seen.is_null()
-        ? fmt::format("'{}' is missing; it must be {}", field, accepted)
-        : fmt::format("'{}' must be {}, not {}", field, accepted, excerpt(seen.raw(), 60));
-    return fail_field(ErrorCode::kInvalidField, std::move(field), std::move(message));
-}
 
 canon::Media image_of(std::string_view url) {
     canon::Media media;

@@ -1,9 +1,9 @@
 #include <array>
-#include <charconv>
 
 #include "base/text.h"
 #include "dialect/cohere/parts.h"
 #include "dialect/overflow.h"
+#include "dialect/retry_after.h"
 
 namespace entrepot::dialect::cohere {
 namespace {
@@ -39,15 +39,7 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
     if (failure.message.empty())
         failure.message = body.empty() ? "the supplier gave no reason" : excerpt(body, 200);
     failure.kind = kind_of(status, failure.message);
-    for (const Header& header : headers) {
-        constexpr std::int64_t kSecondsMax = 86'400;  // who asks for longer is out of use anyway
-        if (!equals_ignoring_case(header.name, "retry-after")) continue;
-        std::int64_t seconds = 0;
-        const std::string_view text = trim(header.value);
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-        if (error == std::errc() && seconds >= 0)
-            failure.retry_after = std::chrono::milliseconds(std::min(seconds, kSecondsMax) * 1000);
-    }
+    failure.retry_after = retry_after_seconds(headers);
     return failure;
 }
 

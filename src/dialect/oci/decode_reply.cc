@@ -502,7 +502,7 @@ private:
                 reader_.end();
                 continue;
             }
-            const auto document = json::Document::parse(std::string(event.data));
+            const auto document = json::Document::parse_in_place(event.data);
             if (!document || !document->root().is_object()) {
                 is_broken_ = true;
                 return malformed(event.is_complete ? "holds an event that is no JSON object"

@@ -2,7 +2,6 @@
 // have no ids, and a tool's parameters are names with types.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -46,12 +45,6 @@ bool is_told(const Value& schema) {
         return (member.key == "type" && member.value.is_string()) || member.key == "description" ||
             member.key == "title";
     });
-}
-
-double number(const canon::NumberText& text) {
-    double value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
 }
 
 class Encoder {
@@ -275,14 +268,7 @@ private:
     }
 
     Status check_answer() {
-        const auto check = [&](std::string_view field,
-                               const std::optional<canon::NumberText>& penalty) -> Status {
-            if (!penalty || (number(*penalty) >= 0 && number(*penalty) <= 1)) return {};
-            return losses_.refuse(
-                field, fmt::format("it goes from 0 to 1 there, and is {}", *penalty));
-        };
-        ENTREPOT_TRY_DO(check("frequency_penalty", request_.frequency_penalty));
-        ENTREPOT_TRY_DO(check("presence_penalty", request_.presence_penalty));
+        ENTREPOT_TRY_DO(check_penalties(request_, losses_));
         constexpr std::string_view kWhy = "there is no such field there";
         if (request_.logprobs.value_or(false) || request_.top_logprobs.value_or(0) > 0)
             ENTREPOT_TRY_DO(losses_.of_answer("logprobs", kWhy));

@@ -1,6 +1,5 @@
 // COHEREV2: near the second version of Cohere's Chat.
 #include <algorithm>
-#include <charconv>
 
 #include "base/text.h"
 #include "dialect/oci/parts.h"
@@ -11,17 +10,6 @@ namespace {
 using canon::Item;
 using canon::Media;
 using canon::Role;
-
-std::string text_part(std::string_view text) {
-    return "{\"type\":\"TEXT\",\"text\":" + json::quoted(text) + "}";
-}
-
-// Sampling numbers are compared, never computed with; their spelling is what goes out.
-double number(const canon::NumberText& text) {
-    double value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-}
 
 class Encoder {
 public:
@@ -238,14 +226,7 @@ private:
     }
 
     Status check_cohere_sampling() {
-        const auto check = [&](std::string_view field,
-                               const std::optional<canon::NumberText>& penalty) -> Status {
-            if (!penalty || (number(*penalty) >= 0 && number(*penalty) <= 1)) return {};
-            return losses_.refuse(
-                field, fmt::format("it goes from 0 to 1 there, and is {}", *penalty));
-        };
-        ENTREPOT_TRY_DO(check("frequency_penalty", request_.frequency_penalty));
-        ENTREPOT_TRY_DO(check("presence_penalty", request_.presence_penalty));
+        ENTREPOT_TRY_DO(check_penalties(request_, losses_));
         if (request_.top_logprobs.value_or(0) > 0)
             ENTREPOT_TRY_DO(losses_.of_answer(
                 "top_logprobs", "it tells the probabilities of what was written alone"));

@@ -1,4 +1,6 @@
 // What all three formats share: the envelope, tools, sampling, and what has no place in any.
+#include <charconv>
+
 #include "base/text.h"
 #include "dialect/losses.h"
 #include "dialect/oci/parts.h"
@@ -84,6 +86,24 @@ std::optional<std::int64_t> cap_of(const canon::Request& request, const EncodeTa
     if (request.output_tokens_max) return request.output_tokens_max;
     if (target.states_output_cap) return target.output_tokens_default;
     return std::nullopt;
+}
+
+Status check_penalties(const canon::Request& request, const Losses& losses) {
+    for (const auto& [field, penalty] : {std::pair("frequency_penalty", &request.frequency_penalty),
+             std::pair("presence_penalty", &request.presence_penalty)}) {
+        if (!*penalty) continue;
+        // Numbers are compared, never computed with; their spelling is what goes out.
+        double value = 0;
+        std::from_chars((*penalty)->data(), (*penalty)->data() + (*penalty)->size(), value);
+        if (value < 0 || value > 1)
+            return losses.refuse(
+                field, fmt::format("it goes from 0 to 1 there, and is {}", **penalty));
+    }
+    return {};
+}
+
+std::string text_part(std::string_view text) {
+    return "{\"type\":\"TEXT\",\"text\":" + json::quoted(text) + "}";
 }
 
 void write_sampling(json::Writer& writer, const canon::Request& request) {

@@ -18,10 +18,6 @@ std::string upper(std::string_view text) {
     return out;
 }
 
-std::string text_part(std::string_view text) {
-    return "{\"type\":\"TEXT\",\"text\":" + json::quoted(text) + "}";
-}
-
 class Encoder {
 public:
     Encoder(const canon::Request& request, const EncodeTarget& target)

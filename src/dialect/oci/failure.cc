@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dialect/oci/parts.h"
 #include "dialect/overflow.h"
+#include "dialect/retry_after.h"
 
 namespace entrepot::dialect::oci {
 namespace {
@@ -81,16 +82,9 @@ canon::Failure decode_failure(int status, std::span<const Header> headers, std::
         failure.kind = kind_of_refusal(failure.message);
     if (failure.message.empty())
         failure.message = body.empty() ? "the supplier gave no reason" : excerpt(body, 200);
-    for (const Header& header : headers) {
-        constexpr std::int64_t kSecondsMax = 86'400;  // who asks for longer is out of use anyway
+    for (const Header& header : headers)
         if (equals_ignoring_case(header.name, "opc-request-id")) failure.request_id = header.value;
-        if (!equals_ignoring_case(header.name, "retry-after")) continue;
-        std::int64_t seconds = 0;
-        const std::string_view text = trim(header.value);
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-        if (error == std::errc() && seconds >= 0)
-            failure.retry_after = std::chrono::milliseconds(std::min(seconds, kSecondsMax) * 1000);
-    }
+    failure.retry_after = retry_after_seconds(headers);
     return failure;
 }
 

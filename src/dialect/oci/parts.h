@@ -57,6 +57,10 @@ inline constexpr std::string_view kName = "oci";
     const canon::Request& request, const EncodeTarget& target);
 /// Temperature, `topP`, `topK`, seed and penalties, which all formats have under one name.
 void write_sampling(json::Writer& writer, const canon::Request& request);
+/// Errors: kUnsupported for a penalty that Cohere's models do not know, which is from 0 to 1.
+[[nodiscard]] Status check_penalties(const canon::Request& request, const Losses& losses);
+/// A text as a part of a message.
+[[nodiscard]] std::string text_part(std::string_view text);
 /// `data:image/png;base64,...`, or the URL itself.
 [[nodiscard]] std::string url_of(const canon::Media& media, std::string_view fallback_type);
 /// `AUTO`, `LOW` or `HIGH`; empty for others.

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dialect/embed.h"
 #include "dialect/openai_embeddings/openai_embeddings.h"
+#include "dialect/wrong.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::openai_embeddings {
@@ -13,13 +14,6 @@ namespace {
 using canon::EmbedInput;
 using canon::EmbedPurpose;
 using json::Value;
-
-std::unexpected<Error> wrong(std::string field, const Value& seen, std::string_view accepted) {
-    std::string message = seen.is_null()
-        ? fmt::format("'{}' is missing; it must be {}", field, accepted)
-        : fmt::format("'{}' must be {}, not {}", field, accepted, excerpt(seen.raw(), 60));
-    return fail_field(ErrorCode::kInvalidField, std::move(field), std::move(message));
-}
 
 constexpr std::string_view kInputs =
     "a text, a list of texts, a list of token ids, or a list of such lists";

@@ -29,13 +29,6 @@ Status refuse_stored_files(const framing::Form& form) {
 
 }  // namespace
 
-std::unexpected<Error> wrong(
-    std::string_view field, std::string_view seen, std::string_view accepted) {
-    return fail_field(ErrorCode::kInvalidField, std::string(field),
-        seen.empty() ? fmt::format("'{}' is missing; it must be {}", field, accepted)
-                     : fmt::format("'{}' must be {}, not {}", field, accepted, excerpt(seen, 60)));
-}
-
 std::int64_t characters_of(std::string_view text) {
     return std::ranges::count_if(
         text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });

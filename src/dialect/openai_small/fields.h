@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "dialect/dialect.h"
+#include "dialect/wrong.h"
 #include "framing/multipart.h"
 
 namespace entrepot::dialect::openai_small {
@@ -37,8 +38,5 @@ private:
 
 /// Characters, as suppliers count what is to be spoken: code points of UTF-8.
 [[nodiscard]] std::int64_t characters_of(std::string_view text);
-
-[[nodiscard]] std::unexpected<Error> wrong(
-    std::string_view field, std::string_view seen, std::string_view accepted);
 
 }  // namespace entrepot::dialect::openai_small

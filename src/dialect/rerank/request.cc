@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dialect/losses.h"
 #include "dialect/rerank/rerank.h"
+#include "dialect/wrong.h"
 #include "json/writer.h"
 
 namespace entrepot::dialect::rerank {
@@ -22,13 +23,6 @@ constexpr std::int64_t kChunkTokens = 500;
 constexpr std::int64_t kChunkTokensMin = 50;
 constexpr std::int64_t kDocumentTokens = 10 * kChunkTokens;
 constexpr std::int64_t kPerDocMax = 1'000'000;
-
-std::unexpected<Error> wrong(std::string_view field, const Value& seen, std::string_view accepted) {
-    return fail_field(ErrorCode::kInvalidField, std::string(field),
-        seen.is_null()
-            ? fmt::format("'{}' is missing; it must be {}", field, accepted)
-            : fmt::format("'{}' must be {}, not {}", field, accepted, excerpt(seen.raw(), 60)));
-}
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
