@@ -48,7 +48,12 @@ std::int64_t wav_rate(std::string_view format) {
     const std::int64_t block = little(format.substr(12, 2));
     const bool is_law = tag == kALaw || tag == kMuLaw;
     const std::int64_t bits = is_law ? 8 : little(format.substr(14, 2));
-    // What is packed otherwise has no codec that packs a sample into less than a bit.
+    // The least bits of a sample, times ten: Microsoft's and IMA's ADPCM, GSM 6.10.
+    constexpr std::array<std::pair<std::int64_t, std::int64_t>, 3> kPacked{
+        {{2, 40}, {0x11, 20}, {0x31, 16}}};
+    for (const auto& [packed, tenths] : kPacked)
+        if (tag == packed) return samples * channels * tenths / 80;
+    // No other codec packs a sample into less than a bit.
     if (!(tag == kPcm || tag == kFloat || is_law) || bits > 64)
         return std::min(kOtherSlowest, samples * channels / 8);
     // Decoders go by the samples; what the header adds up to may be another number.
@@ -136,8 +141,8 @@ std::optional<FlacFrame> flac_frame(std::string_view bytes) {
 std::int64_t flac_frames_seconds(std::string_view file, std::int64_t rate) {
     constexpr std::int64_t kRateUnsaid = 8'000;
     std::int64_t micros = 0;
-    for (std::size_t at = file.find('\xff'); at != std::string_view::npos;
-        at = file.find('\xff', at + 1)) {
+    for (std::size_t at = 0; at + 1 < file.size(); ++at) {
+        if (file[at] != '\xff' || (byte_at(file, at + 1) & 0xfe) != 0xf8) continue;
         const auto frame = flac_frame(file.substr(at));
         if (!frame) continue;
         const std::int64_t unsaid = rate > 0 ? rate : kRateUnsaid;
@@ -177,9 +182,8 @@ std::int64_t opus_units(std::string_view packet) {
 class OggLength {
 public:
     explicit OggLength(std::string_view file) : segments_left_(file.size()) {
-        for (std::size_t at = file.find("OggS"); at != std::string_view::npos;
-            at = file.find("OggS", at + 1))
-            take_page(file.substr(at));
+        for (std::size_t at = 0; at + 27 <= file.size() && segments_left_ > 0; ++at)
+            if (file[at] == 'O' && file.substr(at, 4) == "OggS") take_page(file.substr(at));
         if (flac_rate_) seconds_ += flac_frames_seconds(file, *flac_rate_);
         if (has_opus_) seconds_ += ceil_div(opus_units_, 400);
         if (vorbis_rate_ > 0)
@@ -192,7 +196,6 @@ public:
 
 private:
     void take_page(std::string_view page) {
-        if (page.size() < 27) return;
         const std::size_t segments = byte_at(page, 26);
         // A file has more bytes than segments, unless its pages were laid over each other.
         segments_left_ -= std::min(segments_left_, segments);

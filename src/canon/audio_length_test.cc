@@ -48,13 +48,14 @@ TEST(AudioLength, AWavLastsAsLongAsItsSamplesDo) {
 
 // Its rate is free text where the samples are packed.
 TEST(AudioLength, APackedWavIsBoundByItsBytes) {
-    for (const int tag : {2, 0x11, 0x31, 0xfffe}) {
+    for (const auto& [tag, seconds] : {std::pair{2, 4}, std::pair{0x11, 8}, std::pair{0x31, 10},
+             std::pair{0x22, 32}, std::pair{0xfffe, 32}}) {
         const Wav packed{
             .tag = tag, .rate = 8'000, .bytes_per_second = 1 << 30, .block = 65, .bits = 0};
-        EXPECT_EQ(audio_seconds_max(wav(packed, 16'000)), 32) << tag;
+        EXPECT_EQ(audio_seconds_max(wav(packed, 16'000)), seconds) << tag;
     }
     EXPECT_EQ(audio_seconds_max(wav({.bytes_per_second = 1 << 30, .bits = 0}, 16'000)), 32);
-    const Wav slow{.tag = 2, .rate = 80, .bytes_per_second = 1 << 30, .block = 65, .bits = 4};
+    const Wav slow{.tag = 0x22, .rate = 80, .bytes_per_second = 1 << 30, .block = 65, .bits = 4};
     EXPECT_EQ(audio_seconds_max(wav(slow, 16'000)), 1'600);
 }
 
