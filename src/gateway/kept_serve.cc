@@ -108,6 +108,8 @@ Task<net::ClientExchange> Worker::call_cloud(Exchange& x, const CloudCall& call,
     const config::UpstreamTimeouts& timeouts = cloud.settings.timeouts;
     net::ExchangeLimits limits;
     limits.deadline = core_.after(milliseconds(timeouts.total_ms));
+    if (call.total_max.count() > 0)
+        limits.deadline = limits.deadline.sooner(core_.after(call.total_max));
     limits.cancel = cancel;
     limits.connect_timeout = milliseconds(timeouts.connect_ms);
     limits.first_byte_timeout = milliseconds(timeouts.first_byte_ms);

@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "dialect/registry.h"
 #include "gateway/kept.h"
 #include "gateway/kept_door.h"
 #include "gateway/lane.h"
 #include "gateway/worker.h"
+#include "runtime/scope.h"
 
 namespace entrepot::gateway {
 namespace {
@@ -18,6 +20,9 @@ using store::KeptKind;
 constexpr seconds kFirstLook{1};
 constexpr seconds kLastLook{60};
 constexpr seconds kPrune{30};
+constexpr seconds kLookMax{30};
+/// So that neither one slow answer nor one large batch keeps the rest of its cloud waiting.
+constexpr std::size_t kLooksAtCloudMax = 4;
 
 const dialect::Dialect& responses_dialect() {
     static const dialect::Dialect& dialect = *dialect::find_dialect("openai-responses");
@@ -27,7 +32,7 @@ const dialect::Dialect& responses_dialect() {
 }  // namespace
 
 void Worker::watch(const Kept& thing) {
-    watched_.push_back({thing, core_.after(kFirstLook), kFirstLook});
+    watched_.push_back({.thing = thing, .at = core_.after(kFirstLook), .pause = kFirstLook});
 }
 
 Co<bool> Worker::watch_left() {
@@ -41,14 +46,15 @@ Co<bool> Worker::watch_left() {
 }
 
 Co<void> Worker::keep_watch(Cancel& stop) {
+    Scope looks(core_);
     bool knows_left = false;
     Deadline prune_at = core_.after(kPrune);
     for (;;) {
         if (!knows_left) knows_left = co_await watch_left();
         const Until until{core_.after(kFirstLook), &stop};
         const Status slept = co_await core_.sleep(until);
-        if (!slept) co_return;
-        co_await look_after_due(stop);
+        if (!slept) break;
+        look_after_due(looks);
         if (!prune_at.passed(core_.now())) continue;
         prune_at = core_.after(kPrune);
         const auto prune = [now = core_.wall()](
@@ -56,27 +62,35 @@ Co<void> Worker::keep_watch(Cancel& stop) {
         const Status pruned = co_await kept_.call(core_, prune);
         if (!pruned) metrics_.alarm("kept.db", pruned.error().message);
     }
+    looks.cancel(ErrorCode::kDraining);
+    co_await looks.join();
 }
 
-Co<void> Worker::look_after_due(Cancel& stop) {
-    // One after the other: what ends here has nobody waiting for it.
-    for (std::size_t i = 0; i < watched_.size();) {
-        if (stop.cancelled()) co_return;
-        if (!watched_[i].at.passed(core_.now())) {
-            ++i;
-            continue;
-        }
-        const Kept thing = watched_[i].thing;  // the list may grow while we wait
-        const bool has_ended = co_await look_after(thing, &stop);
-        Watched& entry = watched_[i];
-        if (has_ended) {
-            watched_.erase(watched_.begin() + static_cast<std::ptrdiff_t>(i));
-            continue;
-        }
-        entry.pause = std::min<seconds>(entry.pause * 2, kLastLook);
-        entry.at = core_.after(entry.pause);
-        ++i;
+void Worker::look_after_due(Scope& looks) {
+    std::erase_if(watched_, [](const Watched& entry) { return entry.is_over; });
+    std::map<std::string_view, std::size_t> under_way;  // by cloud
+    std::vector<Watched*> due;
+    for (Watched& entry : watched_) {
+        if (entry.is_looked_at)
+            ++under_way[entry.thing.cloud];
+        else if (entry.at.passed(core_.now()))
+            due.push_back(&entry);
     }
+    std::ranges::sort(due, {}, &Watched::at);  // who waits for longest
+    for (Watched* entry : due) {
+        std::size_t& count = under_way[entry->thing.cloud];
+        if (count == kLooksAtCloudMax) continue;
+        ++count;
+        entry->is_looked_at = true;
+        looks.spawn(look_once(*entry, looks.token()));
+    }
+}
+
+Co<void> Worker::look_once(Watched& entry, Cancel& stop) {
+    entry.is_over = co_await look_after(entry.thing, &stop);
+    entry.is_looked_at = false;
+    entry.pause = std::min<seconds>(entry.pause * 2, kLastLook);
+    entry.at = core_.after(entry.pause);
 }
 
 Co<bool> Worker::look_after(const Kept& watched, Cancel* cancel) {
@@ -105,7 +119,8 @@ Co<bool> Worker::look_after(const Kept& watched, Cancel* cancel) {
         thing.id);
     const dialect::Dialect& dialect =
         is_anthropic ? *dialect::find_dialect("anthropic-messages") : responses_dialect();
-    const CloudCall call = plain_call(x, *cloud, dialect, path);
+    CloudCall call = plain_call(x, *cloud, dialect, path);
+    call.total_max = kLookMax;
     Result<net::ClientExchange> answered = co_await call_cloud(x, call, cancel);
     if (!answered) co_return false;
     if (answered->status() == 404)  // deleted behind our back

@@ -53,6 +53,10 @@ models:
               price: {{input: "1.00", output: "2.00", currency: USD}}}}
       second: {{cloud: second, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
                price: {{input: "3.00", output: "6.00", currency: USD}}}}
+  dear:
+    offers:
+      second: {{cloud: second, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
+               price: {{input: "3.00", output: "6.00", currency: USD}}}}
   alone:
     offers:
       other: {{cloud: other, id: tiny-2026, context_tokens: 8000, max_output_tokens: 1000,
@@ -494,6 +498,29 @@ TEST_F(KeptTest, WhatABackgroundAnswerUsedIsLoggedAndCountedWhenItIsKnown) {
     const std::string& id = asked.headers.at("x-entrepot-exchange");
     EXPECT_NE(begun.find(id), begun.npos);
     EXPECT_NE(ended.find(id), ended.npos);
+}
+
+// Whoever waits for another's supplier waits for nothing.
+TEST_F(KeptTest, ASupplierThatDoesNotAnswerKeepsNoOtherHoldOpen) {
+    std::atomic<int> made{0};
+    const auto serves = [&](std::string_view stalls, const net::ServerRequest& request) {
+        if (request.method == "POST")
+            return whole(response(fmt::format("resp_{}", ++made), "queued", false));
+        const std::string_view id = request.path.substr(request.path.rfind('/') + 1);
+        Script script = whole(response(id, "completed"));
+        if (stalls.find(id) != std::string_view::npos) script.before = 20s;
+        return script;
+    };
+    second.by_request = [&](const net::ServerRequest& request) { return serves("", request); };
+    first.by_request = [&](const net::ServerRequest& request) {
+        return serves("resp_1 resp_2 resp_3", request);
+    };
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(post(kAskBackground).status, 200);
+    const Reply same = post(kAskBackground);
+    const Reply other = post(R"({"model":"dear","input":"hi","background":true})");
+    EXPECT_EQ(report_of(other).cost.to_decimal(), "0.00006");
+    EXPECT_EQ(report_of(same).cost.to_decimal(), "0.00002");
+    EXPECT_EQ(open_attempts(), 3u);
 }
 
 // Its hold must not be forgotten with it.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,10 @@
 #include "runtime/side_thread.h"
 #include "runtime/snapshot.h"
 #include "telemetry/access_log.h"
+
+namespace entrepot {
+class Scope;
+}
 
 namespace entrepot::gateway {
 
@@ -60,6 +65,7 @@ struct CloudCall {
     std::string_view body;
     std::string content_type = "application/json";
     std::vector<dialect::Header> headers;
+    milliseconds total_max{0};  ///< 0: the cloud's own
 };
 
 [[nodiscard]] std::optional<std::uint32_t> cloud_index(const State& state, std::string_view name);
@@ -237,10 +243,14 @@ private:
         store::Kept thing;
         Deadline at;
         seconds pause{0};
+        bool is_looked_at = false;
+        bool is_over = false;
     };
     /// What a run before this one left open. False: it cannot be read at present.
     [[nodiscard]] Co<bool> watch_left();
-    [[nodiscard]] Co<void> look_after_due(Cancel& stop);
+    /// Begins to; a few at each cloud at a time.
+    void look_after_due(Scope& looks);
+    [[nodiscard]] Co<void> look_once(Watched& entry, Cancel& stop);
     /// Asks how far it is. True: it is over, and settled.
     [[nodiscard]] Co<bool> look_after(const store::Kept& watched, Cancel* cancel);
     [[nodiscard]] Co<bool> take_look(const store::Kept& thing, std::string_view body);
@@ -353,7 +363,7 @@ private:
     Scope& chores_;  // what is left to do of exchanges that are over; joined before this goes
     TakeOut take_out_everywhere_;
     Watch watch_everywhere_;
-    std::vector<Watched> watched_;  // core 0's alone; at most what is held
+    std::list<Watched> watched_;  // core 0's alone; at most what is held
     net::HttpClient client_;
     SideThread side_;     // for signatures that would hold up the core
     SideThread batches_;  // reads them, which takes seconds that no signature may wait for
