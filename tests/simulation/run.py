@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Money under fire: a budget that many clients hit at once, and a gateway killed under load.
 
-    tests/simulation/run.py --build build/release [--full] [--seed N] [--only budget|crash|outage]
+    tests/simulation/run.py --build build/release [--full] [--seed N]
+        [--only budget|crash|kept|outage]
 
 Short by default (200 requests, 5 kills); --full is 2,000 requests at once and 200 kills. Prints the
 seed. The last line is `N passed, N failed`.
@@ -18,6 +19,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 import budget  # noqa: E402
 import crash  # noqa: E402
+import kept  # noqa: E402
 import outage  # noqa: E402
 
 
@@ -33,6 +35,7 @@ def main():
     runs = {
         "budget": lambda: budget.run(build, 2000 if options.full else 200, options.seed),
         "crash": lambda: crash.run(build, 200 if options.full else 5, options.seed),
+        "kept": lambda: kept.run(build),
         "outage": lambda: outage.run(build, 400 if options.full else 100, options.seed),
     }
     passed = failed = 0
