@@ -204,6 +204,7 @@ TEST_F(MediaTest, ATranscriptionOfMistralIsBookedByWhatItStates) {
     const Reply reply = post("/v1/audio/transcriptions", kSound, kFormType);
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_EQ(used(reply)[Meter::kAudioSeconds], 3);
+    EXPECT_EQ(used(reply)[Meter::kOutput], 20);
     EXPECT_EQ(report_of(reply).cost.to_decimal(), "0.0003");
     EXPECT_FALSE(is_estimated(reply));
     std::string form = kSound;

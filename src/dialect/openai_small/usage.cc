@@ -70,19 +70,18 @@ std::optional<Usage> of_completion(const Value& stated) {
     return usage;
 }
 
-/// OpenAI states tokens or seconds, some servers how long the sound was. Mistral bills the seconds,
-/// and states tokens beside them in the words of a conversation, which have no price.
+/// OpenAI states tokens or seconds, Mistral both and in the words of a conversation, some servers
+/// how long the sound was.
 std::optional<Usage> of_transcription(const Value& reply) {
     const Value& stated = reply["usage"];
     auto usage = of_tokens(stated, Meter::kAudioIn, Meter::kOutput);
+    if (!usage) usage = of_completion(stated);
     std::int64_t lasted = seconds(stated["seconds"]);
     if (lasted == 0) lasted = seconds(stated["prompt_audio_seconds"]);
     if (lasted == 0) lasted = seconds(reply["duration"]);
     if (lasted > 0) {
         if (!usage) usage.emplace();
         (*usage)[Meter::kAudioSeconds] = lasted;
-    } else if (!usage) {
-        usage = of_completion(stated);
     }
     return usage;
 }
