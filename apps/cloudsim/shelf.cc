@@ -13,6 +13,8 @@ namespace {
 
 using json::Value;
 
+constexpr std::size_t kResponsesMax = 4096;  // each with all its prompt: the oldest are forgotten
+
 Shelf::Reply missing(std::string_view message, std::string_view code = {}) {
     return {404,
         fmt::format(R"({{"error":{{"message":{},"type":"invalid_request_error","param":null,)"
@@ -103,13 +105,26 @@ void Shelf::keep(const Ask& ask, const Answer& answer, const Control& control,
     const auto document = json::Document::parse(kept.done);
     for (const Value& item : document->root()["output"].items()) {
         const std::string call_id(item["call_id"].string());
-        items_[std::string(item["id"].string())] = {std::string(item.raw()), call_id};
+        kept.items.emplace_back(item["id"].string());
+        items_[kept.items.back()] = {std::string(item.raw()), call_id};
         if (!call_id.empty()) kept.calls.insert(call_id);
         if (!ask.conversation.empty())
             conversations_[ask.conversation].items.emplace_back(item.raw());
     }
     if (!ask.conversation.empty()) conversations_[ask.conversation].prompt = kept.prompt;
-    responses_[std::string(document->root()["id"].string())] = std::move(kept);
+    if (in_order_.size() >= kResponsesMax) {
+        forget(in_order_.front());
+        in_order_.pop_front();
+    }
+    in_order_.emplace_back(document->root()["id"].string());
+    responses_[in_order_.back()] = std::move(kept);
+}
+
+void Shelf::forget(std::string_view id) {
+    const auto found = responses_.find(id);
+    if (found == responses_.end()) return;
+    for (const std::string& item : found->second.items) items_.erase(item);
+    responses_.erase(found);
 }
 
 std::string Shelf::queued(std::string_view id) const {
@@ -151,7 +166,7 @@ Shelf::Reply Shelf::serve_response(std::string_view method, const std::string& i
         return missing(fmt::format("Invalid URL ({} ...)", method));
     }
     if (method == "DELETE") {
-        responses_.erase(found);
+        forget(id);
         return {200, fmt::format(R"({{"id":"{}","object":"response","deleted":true}})", id),
             "application/json"};
     }

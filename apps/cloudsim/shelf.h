@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,6 +45,7 @@ private:
         std::string input;   // items, as sent
         std::string prompt;  // with all before it and the answer
         std::set<std::string, std::less<>> calls;
+        std::vector<std::string> items;  // ids, in `items_`
     };
     struct Item {
         std::string text;
@@ -59,7 +61,10 @@ private:
     [[nodiscard]] Reply serve_conversation(std::string_view method, const std::string& id,
         std::string_view rest, std::string_view body, Instant now);
 
+    void forget(std::string_view id);
+
     std::map<std::string, Response, std::less<>> responses_;
+    std::deque<std::string> in_order_;  // ids of responses, the oldest first
     std::map<std::string, Item, std::less<>> items_;
     std::map<std::string, Conversation, std::less<>> conversations_;
     std::int64_t serial_ = 0;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "framing/multipart.h"
 #include "json/value.h"
 #include "json/writer.h"
 
@@ -49,34 +50,25 @@ struct Body {
     std::optional<json::Document> document;
     std::map<std::string, std::string, std::less<>> fields;
     std::map<std::string, std::vector<std::size_t>, std::less<>> files;
+    std::string fault;  ///< of a form that is none
 
     explicit Body(const Incoming& in) {
-        const std::string type(in.headers.find("content-type").value_or(""));
-        const std::size_t at = type.find("boundary=");
-        if (at == std::string::npos) {
+        const std::string_view type = in.headers.find("content-type").value_or("");
+        if (!framing::is_form(type)) {
             if (auto parsed = json::Document::parse(std::string(in.body)))
                 document = std::move(*parsed);
             return;
         }
-        const std::string mark = "--" + std::string(trim(std::string_view(type).substr(at + 9)));
-        std::string_view rest = in.body;
-        for (std::size_t begin = rest.find(mark); begin != std::string_view::npos;
-            begin = rest.find(mark)) {
-            rest.remove_prefix(begin + mark.size());
-            const std::size_t end = rest.find("\r\n" + mark);
-            const std::size_t head = rest.find("\r\n\r\n");
-            if (end == std::string_view::npos || head == std::string_view::npos || head > end)
-                break;
-            const std::string_view lines = rest.substr(0, head);
-            std::size_t name_at = lines.find(" name=\"");
-            if (name_at == std::string_view::npos) break;
-            name_at += 7;
-            const std::string name(lines.substr(name_at, lines.find('"', name_at) - name_at));
-            const std::string_view data = rest.substr(head + 4, end - head - 4);
-            if (lines.find("filename=") != std::string_view::npos)
-                files[name].push_back(data.size());
+        const auto form = framing::read_form(in.body, type);
+        if (!form) {
+            fault = form.error().message;
+            return;
+        }
+        for (const framing::FormPart& part : form->parts) {
+            if (part.is_file)
+                files[part.name].push_back(part.data.size());
             else
-                fields[name] = data;
+                fields[part.name] = part.data;
         }
     }
     [[nodiscard]] std::string text(std::string_view name) const {
@@ -492,6 +484,7 @@ std::string small_model(const Incoming& in) { return Body(in).text("model"); }
 std::expected<void, SmallFault> read_small(
     std::string_view call, const Incoming& in, bool is_cohere, Ask& ask) {
     const Body body(in);
+    if (!body.fault.empty()) return wrong(body.fault, "");
     const bool is_form_call = call == "images/edits" || call.starts_with("audio/trans");
     if (!is_form_call && (!body.document || !body.document->root().is_object()))
         return wrong("We could not parse the JSON body of your request.", "");

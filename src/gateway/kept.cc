@@ -104,6 +104,11 @@ void read_media(const canon::Media& media, std::vector<KeptReference>& out) {
 }
 
 void read_item(const canon::Item& item, std::vector<KeptReference>& out) {
+    // An earlier answer's sound, in chat completions. Nobody notes whose it was: it is nobody's.
+    for (const canon::Extra& extra : item.extras)
+        if (extra.path.ends_with(".audio"))
+            if (std::string id = id_in(extra.json); !id.empty())
+                out.push_back({KeptKind::kItem, std::move(id), extra.path});
     if (const auto* media = std::get_if<canon::Media>(&item.body)) {
         read_media(*media, out);
     } else if (const auto* result = std::get_if<canon::ToolResult>(&item.body)) {

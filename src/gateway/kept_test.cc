@@ -378,6 +378,9 @@ TEST_F(KeptTest, FilesOfNobodyAreFoundInEveryDialect) {
         {"/v1/responses",
             R"({"model":"tiny","input":[{"role":"user","content":[{"type":"input_image",)"
             R"("file_id":"file-1"}]}]})"},
+        {"/v1/chat/completions",
+            R"({"model":"tiny","messages":[{"role":"assistant","content":"hm","audio":{"id":"audio_1"}},)"
+            R"({"role":"user","content":"And?"}]})"},
         {kEdits, edit(R"("images":[{"image_url":"u"},{"file_id":"file-1"}])")},
         {kEdits, edit(R"("images":[{"image_url":"u"}],"mask":{"file_id":"file-1"})")},
         {kTranscribe, R"({"model":"tiny","file_id":"file-1"})"},

@@ -477,8 +477,11 @@ void Inspector::read_message(std::uint32_t index) {
             if (kind != Kind::kArray && kind != Kind::kNull)
                 wrong(fmt::format("messages[{}].tool_calls", index), seen, "an array or null");
         } else if (key == "audio") {
-            // An earlier answer's sound, by its id: nothing here tells how long it is.
-            if (cursor_.peek() != Kind::kNull) ++facts_.unknown_parts;
+            // An earlier answer's sound, by its id: nothing here tells how long it is, nor whose.
+            if (cursor_.peek() != Kind::kNull) {
+                ++facts_.unknown_parts;
+                ++facts_.file_ids;
+            }
             cursor_.skip();
         } else {
             cursor_.skip();

@@ -109,22 +109,31 @@ function judge(client, kind, refusal, error) {
 }
 
 const table = new Map();
+const refusing = new Set();
 for (const refusal of Object.keys(MEANING)) {
   await sim.refuse(refusal);
   const pairs = makeClients(plan).flatMap((client) =>
     plan.targets.map((target) => ({ client, ...target })));
   const seen = await Promise.all(pairs.map(({ client, model }) =>
     client.whole({ model, text: "Hello." }).then(() => null, (error) => error)));
+  // A cloud has that refusal for everybody or for nobody.
+  const refusers = new Set(pairs.filter((_, at) => seen[at]).map(({ kind }) => kind));
+  for (const kind of refusers) refusing.add(`${kind} ${refusal}`);
   for (const [at, { client, kind }] of pairs.entries()) {
-    if (!seen[at]) continue; // this cloud has no such refusal
+    if (!refusers.has(kind)) continue;
     await cases.run(`${client.name} to ${kind}: ${refusal}`, async () => {
+      assert.ok(seen[at], "it was answered, and others were refused");
       judge(client, kind, refusal, seen[at]);
     });
     const row = table.get(`${client.name} to ${kind}`) ?? {};
-    row[refusal] = client.statusOf(seen[at]).status;
+    row[refusal] = seen[at] ? client.statusOf(seen[at]).status : "none";
     table.set(`${client.name} to ${kind}`, row);
   }
 }
+
+await cases.run("every cloud refuses in as many ways as it is simulated to", async () => {
+  assert.ok(refusing.size >= 200, `${refusing.size} pairs of cloud and refusal`);
+});
 
 // Asked again: by every client of its own accord, through a supplier of another dialect.
 for (const refusal of ["rate_limit", "overloaded", "server", "context", "invalid"]) {

@@ -132,9 +132,14 @@ for (const { kind, model } of keeping) {
 
 await cases.run("kept: where nobody keeps it, it is refused by name", async () => {
   const { model } = plan.targets.find(({ kind }) => kind === "anthropic");
-  for (const field of [{ previous_response_id: "resp_1" }, { conversation: "conv_1" }])
+  // Its own, and there, but not where this model is.
+  const there = keeping[0];
+  const { id: previous } = await owner.responses.create({ model: there.model, input: "One." });
+  const { id: conversation } = await owner.conversations.create(
+    {}, { headers: { "x-entrepot-cloud": there.kind } });
+  for (const field of [{ previous_response_id: previous }, { conversation }])
     await assert.rejects(owner.responses.create({ model, input: "?", ...field }), (error) => {
-      assert.ok([400, 404].includes(error.status), String(error));
+      assert.equal(error.status, 400, String(error));
       assert.equal(error.param, Object.keys(field)[0]);
       return true;
     });
