@@ -15,9 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using dialect::ReplyForm;
     constexpr std::array<std::string_view, 6> kEmbed{"openai-embeddings", "gemini-embed",
         "gemini-embed-batch", "vertex-predict", "cohere-embed", "bedrock-invoke"};
-    constexpr std::array<std::string_view, 5> kCount{"anthropic-count-tokens",
-        "openai-input-tokens", "gemini-count-tokens", "vertex-count-tokens",
-        "bedrock-count-tokens"};
+    constexpr std::array<std::string_view, 6> kCount{"anthropic-count-tokens",
+        "openai-input-tokens", "gemini-count-tokens", "vertex-count-tokens", "bedrock-count-tokens",
+        "vertex-anthropic-count-tokens"};
     if (size == 0) return 0;
     const std::size_t pick = data[0] % (kEmbed.size() + kCount.size());
     const bool is_count = pick >= kEmbed.size();

@@ -153,6 +153,7 @@ constexpr std::array kRows{
     Row{"/v1beta1/projects/*/locations/*/endpoints/openapi/chat/completions", kGenerate,
         "openai-chat"},
     Row{"/v1beta/openai/chat/completions", kGenerate, "openai-chat"},
+    Row{"/v1beta/openai/embeddings", kGenerate, "openai-embeddings"},
 };
 
 /// What every path of a row begins with: most rows are ruled out by it.

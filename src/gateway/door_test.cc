@@ -56,6 +56,7 @@ TEST(Door, GooglesPathsAreServedWithAndWithoutAProject) {
         EXPECT_EQ(dialect_at(place + "/endpoints/openapi/chat/completions"), "openai-chat");
     }
     EXPECT_EQ(dialect_at("/v1beta/openai/chat/completions"), "openai-chat");
+    EXPECT_EQ(dialect_at("/v1beta/openai/embeddings"), "openai-embeddings");
 }
 
 TEST(Door, ForgivesSlashesTooManyButNoOtherDifference) {
