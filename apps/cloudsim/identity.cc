@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cloudsim/cloud.h"
+#include "crypto/http_signature.h"
 #include "crypto/jwt.h"
 #include "json/value.h"
 #include "json/writer.h"
@@ -88,6 +89,8 @@ struct Identity::Material {
     std::string oci_key_id =
         fmt::format("{}/{}/{}", kOciTenancy, kOciUser, oci_public.md5_fingerprint());
     std::string oci_session;  // a token that Oracle has signed for the same key
+    std::string oci_certificate =
+        crypto::self_signed_certificate(oci, fmt::format("opc-tenant:{}", kOciTenancy));
 };
 
 Identity::Identity() = default;
@@ -109,6 +112,11 @@ bool Identity::knows_bearer(const Incoming& in, Issuer issuer) const {
 const crypto::RsaPublicKey* Identity::find_oci_key(std::string_view key_id, Instant now) const {
     if (material_ == nullptr) return nullptr;  // nobody was given one
     constexpr std::string_view kSessionPrefix = "ST$";
+    if (key_id.starts_with(kSessionPrefix)) {
+        const auto found = oci_sessions_.find(key_id.substr(kSessionPrefix.size()));
+        if (found != oci_sessions_.end())
+            return now < found->second.expires ? &found->second.key : nullptr;
+    }
     const bool is_session = key_id.starts_with(kSessionPrefix) && now < oci_session_end_ &&
         key_id.substr(kSessionPrefix.size()) == material_->oci_session;
     return is_session || key_id == material_->oci_key_id ? &material_->oci_public : nullptr;
@@ -154,6 +162,8 @@ Refusal Identity::answer(const Incoming& in) {
         {"google_metadata",
             in.path == "/computeMetadata/v1/instance/service-accounts/default/token",
             &Identity::google_metadata},
+        {"oci_metadata", in.path.starts_with("/opc/v2/"), &Identity::oci_metadata},
+        {"oci_federation", in.path == "/v1/x509", &Identity::oci_federation},
     };
     for (const Row& row : rows) {
         if (!row.is_it) continue;
@@ -340,6 +350,75 @@ Refusal Identity::google_metadata(const Incoming& in) {
         .member("expires_in", lifetime_s_)
         .member("token_type", "Bearer")
         .end_object();
+    return out;
+}
+
+Refusal Identity::oci_metadata(const Incoming& in) {
+    if (!has_header(in, "authorization", "Bearer Oracle"))
+        return plain(401, "the header of version 2 is missing");
+    Material& keys = material();
+    if (in.path == "/opc/v2/identity/cert.pem" || in.path == "/opc/v2/identity/intermediate.pem")
+        return plain(200, keys.oci_certificate);
+    if (in.path == "/opc/v2/identity/key.pem")
+        return plain(200, std::string(keys.oci.to_pem().reveal()));
+    if (in.path == "/opc/v2/instance/region") return plain(200, "eu-frankfurt-1");
+    if (in.path == "/opc/v2/instance/regionInfo")
+        return plain(200,
+            R"({"realmKey":"oc1","realmDomainComponent":"oraclecloud.com",)"
+            R"("regionKey":"FRA","regionIdentifier":"eu-frankfurt-1"})");
+    return plain(404, "there is no such fact");
+}
+
+Refusal Identity::oci_federation(const Incoming& in) {
+    namespace http_signature = crypto::http_signature;
+    const auto bad = [](int status, std::string_view why) {
+        Refusal out;
+        out.status = status;
+        Writer(out.body)
+            .begin_object()
+            .member("code", status == 400 ? "InvalidParameter" : "NotAuthenticated")
+            .member("message", why)
+            .end_object();
+        return out;
+    };
+    Material& keys = material();
+    const auto leaf = crypto::Certificate::parse(keys.oci_certificate);
+    const auto asked = json::Document::parse(std::string(in.body));
+    if (!asked) return bad(400, "the body is no JSON");
+    const json::Value& root = asked->root();
+    if (root["certificate"].string() != base64_encode(leaf->to_der()) ||
+        root["intermediateCertificates"].items().size() != 1)
+        return bad(401, "the certificate is not known");
+    const auto claim =
+        http_signature::parse_authorization(in.headers.find("authorization").value_or(""));
+    const std::string date(in.headers.find("date").value_or(""));
+    const auto at = parse_http_date(date);
+    const std::string digest = http_signature::content_sha256(in.body);
+    const http_signature::Request request{.method = in.method,
+        .target = in.path,
+        .host = {},
+        .date = date,
+        .content_type = in.headers.find("content-type").value_or(""),
+        .content_bytes = in.body.size(),
+        .content_sha256 = digest};
+    if (!claim || !at || in.headers.find("x-content-sha256") != digest ||
+        claim->key_id != fmt::format("{}/fed-x509/{}", kOciTenancy, leaf->sha1_fingerprint()) ||
+        !leaf->public_key().verify_sha256(
+            http_signature::signing_string(request), claim->signature))
+        return bad(401, "Failed to verify the HTTP(S) Signature");
+    std::string der;
+    const bool is_text = base64_decode(root["publicKey"].string(), der);
+    auto key = crypto::RsaPublicKey::parse_der(der);
+    if (!is_text || !key) return bad(400, "the public key cannot be read");
+    std::erase_if(oci_sessions_, [&](const auto& entry) { return entry.second.expires <= in.now; });
+    std::string token = crypto::sign_jwt(R"({"alg":"RS256","typ":"JWT"})",
+        fmt::format(R"({{"sub":"ocid1.instance.oc1..simulated","jti":"{}","exp":{}}})", ++serial_,
+            epoch_s(end(in.now))),
+        keys.oci);
+    oci_sessions_.insert_or_assign(token, OciSession{std::move(*key), end(in.now)});
+    Refusal out;
+    out.status = 200;
+    Writer(out.body).begin_object().member("token", token).end_object();
     return out;
 }
 

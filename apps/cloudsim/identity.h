@@ -78,6 +78,8 @@ private:
     [[nodiscard]] Refusal managed_identity(const Incoming& incoming);
     [[nodiscard]] Refusal google(const Incoming& incoming);
     [[nodiscard]] Refusal google_metadata(const Incoming& incoming);
+    [[nodiscard]] Refusal oci_metadata(const Incoming& incoming);
+    [[nodiscard]] Refusal oci_federation(const Incoming& incoming);
 
     std::string endpoint_;
     std::int64_t lifetime_s_ = 3600;
@@ -85,6 +87,11 @@ private:
     std::uint64_t serial_ = 0;
     std::map<std::string, Token, std::less<>> tokens_;
     std::map<std::string, Keys, std::less<>> keys_;
+    struct OciSession {
+        crypto::RsaPublicKey key;
+        Instant expires;
+    };
+    std::map<std::string, OciSession, std::less<>> oci_sessions_;  // by token
     std::map<std::string, std::int64_t, std::less<>> asked_;  // by endpoint, answered or refused
     std::unique_ptr<Material> material_;
     Instant oci_session_end_;

@@ -54,6 +54,11 @@ protected:
             percent_encode("https://cognitiveservices.azure.com/.default"), proof);
     }
 
+    /// Whether Oracle's federation gave a session.
+    Refusal federate(std::string_view body) {
+        return ask("POST", "/v1/x509", body, "authorization", "Signature none");
+    }
+
     Identity identity_;
     std::string text_;
     std::vector<net::Headers::Entry> entries_;
@@ -149,6 +154,24 @@ TEST_F(Issuing, IsToldHowLongAndWhetherAtAll) {
     EXPECT_FALSE(identity_.control(R"({"life":5})"));
     EXPECT_FALSE(identity_.control(R"({"status":"x"})"));
     EXPECT_EQ(facts().root()["asked"]["google"].as_int(), 1);
+}
+
+// What a right request gets is seen end to end.
+TEST_F(Issuing, OraclesMetadataWantsItsHeaderAndItsFederationTheInstancesOwnCertificate) {
+    EXPECT_EQ(ask("GET", "/opc/v2/identity/cert.pem").status, 401);
+    const Refusal pem =
+        ask("GET", "/opc/v2/identity/cert.pem", "", "authorization", "Bearer Oracle");
+    ASSERT_EQ(pem.status, 200);
+    const auto certificate = crypto::Certificate::parse(pem.body);
+    ASSERT_TRUE(certificate);
+    EXPECT_THAT(certificate->subject()[0], HasSubstr("opc-tenant:ocid1.tenancy."));
+    const std::string known = base64_encode(certificate->to_der());
+    EXPECT_THAT(federate("{}").body, HasSubstr("the certificate is not known"));
+    const Refusal unsigned_one = federate(
+        fmt::format(R"({{"certificate":"{}","publicKey":"","intermediateCertificates":["{}"]}})",
+            known, known));
+    EXPECT_EQ(unsigned_one.status, 401);
+    EXPECT_THAT(unsigned_one.body, HasSubstr("Failed to verify the HTTP(S) Signature"));
 }
 
 }  // namespace

@@ -545,5 +545,37 @@ TEST_F(ClientsTest, AServerToolAloneIsRefusedWhereNobodyRunsItAndBesideOthersNam
     EXPECT_NE(first.last_body().find("\"read\""), std::string::npos) << first.last_body();
 }
 
+// Bedrock serves OpenAI's open weights under OpenAI's own path as well.
+TEST_F(ClientsTest, AChatClientReachesBedrocksChatCompletionsAndOthersConverse) {
+    std::string target;
+    first.on_request = [&](const net::ServerRequest& request) { target = request.target; };
+    serve("bedrock",
+        fmt::format(
+            R"(endpoint: "http://127.0.0.1:{}", region: us-east-1, api_key: sk-up)", first.port),
+        "openai.gpt-oss-20b-1:0");
+    for (const bool is_stream : {false, true}) {
+        if (is_stream)
+            first.plan(stream_of({chunk("hel"), chunk("lo"), kFinish, kUsage, kDone}));
+        else
+            first.plan(whole(kAnswer));
+        const Reply own = post("/v1/chat/completions",
+            fmt::format(R"({{"model":"tiny","max_tokens":50,"stream":{},)"
+                        R"("messages":[{{"role":"user","content":"hi"}}]}})",
+                is_stream));
+        EXPECT_EQ(target, "/openai/v1/chat/completions");
+        EXPECT_EQ(own.status, 200) << own.body;
+        EXPECT_NE(first.last_body().find(R"("model":"openai.gpt-oss-20b-1:0")"), std::string::npos)
+            << first.last_body();
+        EXPECT_EQ(report_of(own).cost.to_decimal(), "0.00002");
+    }
+    first.plan(whole(R"({"output":{"message":{"role":"assistant","content":[{"text":"hello"}]}},)"
+                     R"("stopReason":"end_turn",)"
+                     R"("usage":{"inputTokens":10,"outputTokens":5,"totalTokens":15}})"));
+    const Reply other = post("/v1/messages", kAskMessage);
+    EXPECT_EQ(target, "/model/openai.gpt-oss-20b-1%3A0/converse");
+    EXPECT_EQ(other.status, 200) << other.body;
+    expect_books_in_order();
+}
+
 }  // namespace
 }  // namespace entrepot::gateway

@@ -101,6 +101,7 @@ class Sim:
             "oci-key": entry("oci", f"from: signing_key, tenancy: {oci['tenancy']}, "
                              f"user: {oci['user']}, fingerprint: \"{oci['fingerprint']}\", "
                              f"private_key: \"${{file:{oci_pem}}}\"", compartment),
+            "oci-instance": entry("oci", f"from: instance, endpoint: \"{at}\"", compartment),
             "oci-profile": entry("oci", f"from: profile, config_file: {oci_config}", compartment),
             "oci-session": entry("oci", f"from: profile, profile: session, "
                                  f"config_file: {oci_config}", compartment),
@@ -275,6 +276,11 @@ def validate_names_what_is_missing(build, sim):
     assert done.returncode == 3, done.returncode
     for name in ("role_arn", "token_file", "tenant", "client_id", "client_secret"):
         assert f"'{name}' is missing" in done.stdout, done.stdout
+
+
+@case
+def oracle_sessions_are_renewed_under_load(build, sim):
+    renewed(build, sim, "oci-instance", "oci_federation")
 
 
 def main():

@@ -138,6 +138,22 @@ def carry(entrepot, dialect, to, body):
     return "fits"
 
 
+def as_instance(sim, client, requests):
+    """The SDK's own instance principal, at the simulated metadata and federation."""
+    at = harness.get_json(sim.url + "/_sim/identity")["endpoint"]
+    os.environ["OCI_METADATA_BASE_URL"] = f"{at}/opc/v2"
+    try:
+        client.base_client.signer = oci.auth.signers.InstancePrincipalsSecurityTokenSigner(
+            federation_endpoint=f"{at}/v1/x509")
+        cloud = sim.clouds["oci"]
+        client.chat(models.ChatDetails(
+            compartment_id=cloud["compartment"], chat_request=requests["GENERIC"],
+            serving_mode=models.OnDemandServingMode(model_id="xai.grok-4")))
+    except Exception as problem:  # whatever the SDK raises is the finding
+        return repr(problem)
+    return None
+
+
 def ask_cloudsim(build, folder):
     """The SDK's client, whole, in each format; yields (name, problem or None)."""
     sim = Cloudsim(build, folder / "cloudsim.log")
@@ -169,6 +185,7 @@ def ask_cloudsim(build, folder):
                 yield f"the SDK asks cloudsim: {name}", None
             except Exception as problem:  # whatever the SDK raises is the finding
                 yield f"the SDK asks cloudsim: {name}", repr(problem)
+        yield "the SDK signs in as an instance at cloudsim", as_instance(sim, client, requests)
         client.base_client.signer = oci.signer.Signer(
             facts["tenancy"], facts["user"], "00:" * 15 + "00", str(key))
         try:
