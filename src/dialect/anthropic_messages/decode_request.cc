@@ -21,6 +21,9 @@ using canon::Role;
 using json::Value;
 
 std::unexpected<Error> wrong(std::string field, const Value& seen, std::string_view accepted) {
+    if (seen.is_null())  // in Anthropic's own words
+        return fail_field(ErrorCode::kInvalidField, std::move(field),
+            fmt::format("Field required: {}", accepted));
     return fail_field(ErrorCode::kInvalidField, std::move(field),
         fmt::format("expected {}, got {} ({})", accepted, excerpt(seen.raw(), 60),
             json::kind_name(seen.kind())));
