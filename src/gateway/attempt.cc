@@ -62,6 +62,7 @@ Task<void> Worker::attempts(
     std::optional<Error> refused;  // by a budget, or by what an offer cannot carry
     Failed failed;                 // the last word of a supplier
     std::int32_t at_offer = 0;
+    bool is_left = false;  // the client's request, for what was made of it
     for (std::size_t i = 0; i < plan.attempts.size();) {
         const routing::Attempt& step = plan.attempts[i];
         // A cloud without credentials is out until they return: nothing is held or sent for it.
@@ -77,7 +78,8 @@ Task<void> Worker::attempts(
             ENTREPOT_CO_TRY_DO(co_await core_.sleep(until));
         }
         // What this offer cannot carry, or the budgets cannot hold, another one may.
-        Status ready = encode(x, step);
+        Status ready = is_left ? Status{} : encode(x, step);
+        if (ready && i + 1 == plan.attempts.size()) is_left = is_left || leave_request(x);
         if (ready && !hold_here(x, step, ready)) ready = co_await hold(x, step, request.cancel);
         if (!ready) {
             const ErrorCode code = ready.error().code;

@@ -102,6 +102,24 @@ TEST_F(ClientsTest, AnAnthropicClientAndSupplierPassEachOthersBytes) {
     expect_books_in_order();
 }
 
+// What a long request became is all that is left of it by then.
+TEST_F(ClientsTest, ALongRequestIsSentToItsOnlyOfferAgainAsItWas) {
+    serve("openai_compatible", fmt::format(R"(endpoint: "http://127.0.0.1:{}/v1")", first.port));
+    Script down;
+    down.status = 503;
+    first.plan_next({down});
+    first.plan(whole(kAnswer));
+    const std::string text(20'000, 'x');
+    const Reply reply = post("/v1/messages",
+        R"({"model":"tiny","max_tokens":100,"messages":[{"role":"user","content":")" + text +
+            R"("}]})");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(first.served(), 2u);
+    EXPECT_TRUE(first.last_body().starts_with(R"({"model":"tiny-2026")")) << first.last_body();
+    EXPECT_NE(first.last_body().find(text), std::string::npos);
+    expect_books_in_order();
+}
+
 // Codex shortens its history on that event and on nothing else.
 TEST_F(ClientsTest, AResponsesStreamIsToldInAStreamThatTheContextIsFull) {
     serve_anthropic();

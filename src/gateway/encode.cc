@@ -81,6 +81,9 @@ std::string bounded_tools(const json::Value& tools, const canon::Request& reques
     return out + "]";
 }
 
+/// A shorter request may as well be kept.
+constexpr std::size_t kLeftBytesMin = 16 * 1024;
+
 /// Calls of one attempt, one after the other, and the vectors of all of them.
 constexpr std::size_t kPartsMax = 256;
 constexpr std::size_t kVectorsMax = 2048;
@@ -306,6 +309,18 @@ Status Worker::encode_translated(Exchange& x, const routing::Attempt& step, bool
     x.dropped = std::move(encoded.dropped);
     if (bounded) note_left(*bench.canonical, x.dropped);
     return {};
+}
+
+// While a supplier thinks, hundreds of other requests come and go: what is long and of no use any
+// more would only be pushed out of the cache by them, and their memory come cold.
+bool Worker::leave_request(Exchange& x) {
+    Workbench& bench = *x.bench;
+    const bool is_only_read = x.lane == Lane::kTranslated && x.task == canon::Task::kConverse;
+    if (!is_only_read || bench.body.size() < kLeftBytesMin) return false;
+    bench.canonical.reset();
+    bench.document.reset();
+    std::string().swap(bench.body);
+    return true;
 }
 
 }  // namespace entrepot::gateway

@@ -177,10 +177,10 @@ TEST_F(ReviewTest, APartThatStatesItsTypeTwiceIsRefused) {
     EXPECT_EQ(first.served(), 0u);
 }
 
-TEST_F(ReviewTest, AnEarlierAnswersAudioHasNoBoundThatABudgetCouldHold) {
+TEST_F(ReviewTest, AnEarlierAnswersAudioIsNobodysWhoeverNamesIt) {
     const Reply reply = ask(R"({"model":"tiny","messages":[{"role":"assistant",)"
                             R"("audio":{"id":"audio_abc"}},{"role":"user","content":"hi"}]})");
-    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.status, 404) << reply.body;
     EXPECT_EQ(first.served(), 0u);
 }
 

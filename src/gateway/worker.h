@@ -301,6 +301,9 @@ private:
 
     // encode.cc: the request in a voice of the offer
     [[nodiscard]] static Status encode(Exchange& x, const routing::Attempt& step);
+    /// Lets go of the client's long request once the body for its last offer is made. False: there
+    /// is nothing to gain.
+    [[nodiscard]] static bool leave_request(Exchange& x);
     [[nodiscard]] static Status encode_chat(
         Exchange& x, const routing::Attempt& step, bool must_state);
     [[nodiscard]] static Status encode_passing(Exchange& x);
