@@ -126,15 +126,6 @@ TEST_F(StreamEndTest, ASupplierThatDoesNotEndIsLeft) {
     expect_books_in_order();
 }
 
-TEST_F(StreamEndTest, AMethodThatAPathDoesNotTakeIsToldTheOnesItDoes) {
-    for (const std::string_view method : {"GET", "PUT", "OPTIONS"})
-        EXPECT_EQ(call(gateway_->port(), method, "/v1/messages", "").headers["allow"], "POST");
-    const Reply models = call(gateway_->port(), "POST", "/v1/models", "{}");
-    EXPECT_EQ(models.status, 405);
-    EXPECT_EQ(models.headers.at("allow"), "GET, HEAD");
-    EXPECT_EQ(call(gateway_->port(), "DELETE", "/nowhere", "").headers.count("allow"), 0u);
-}
-
 TEST_F(StreamEndTest, AStopDoesNotWaitForATail) {
     const Reply reply = ask(kAskStream);
     EXPECT_FALSE(reply.truncated);
