@@ -33,12 +33,14 @@ public:
             "meta.llama3-8b-instruct-v1:0", "mistral.mistral-7b-instruct-v0:2",
             "cohere.command-text-v14", "cohere.command-r-v1:0", "amazon.titan-embed-text-v2:0",
             "cohere.embed-english-v3"};
+        openai_ = make_openai_behind(address_);
     }
 
     const CloudAddress& address() const override { return address_; }
 
     Answered<Ask> read(const Incoming& in) override {
         if (auto known = authenticate(in); !known) return std::unexpected(std::move(known.error()));
+        if (in.path == "/openai/v1/chat/completions") return read_openai(in);
         Ask ask;
         constexpr std::string_view kBefore = "/model/";
         const std::size_t slash = in.path.rfind('/');
@@ -89,8 +91,9 @@ public:
         return ask;
     }
 
-    std::string content_type(bool is_stream) const override {
-        return is_stream ? "application/vnd.amazon.eventstream" : "application/json";
+    std::string content_type(const Ask& ask) const override {
+        if (ask.is_openai) return openai_->content_type(ask);
+        return ask.is_stream ? "application/vnd.amazon.eventstream" : "application/json";
     }
 
     void add_headers(net::HeaderLines& lines, const Answer& answer, const Quota&) const override {
@@ -103,13 +106,15 @@ public:
     }
 
     std::string whole(
-        const Ask& ask, const Answer& answer, bool has_usage, Instant) const override {
+        const Ask& ask, const Answer& answer, bool has_usage, Instant now) const override {
+        if (ask.is_openai) return openai_->whole(ask, answer, has_usage, now);
         return ask.is_invoked ? invoke::whole(ask, answer, has_usage)
                               : converse::whole(answer, has_usage);
     }
 
     std::vector<std::string> stream(const Ask& ask, const Answer& answer, const Control& control,
-        bool has_usage, Instant) const override {
+        bool has_usage, Instant now) const override {
+        if (ask.is_openai) return openai_->stream(ask, answer, control, has_usage, now);
         std::vector<std::string> out;
         const auto put = [&](std::string_view type, std::string_view members) {
             // Padding of any length means nothing.
@@ -148,7 +153,8 @@ public:
         return usage;
     }
 
-    std::string stream_error(const Ask&) const override {
+    std::string stream_error(const Ask& ask) const override {
+        if (ask.is_openai) return openai_->stream_error(ask);
         std::string out;
         framing::append_event_stream_exception(out, "modelStreamErrorException",
             R"({"message":"The model returned an error while it streamed."})");
@@ -187,6 +193,19 @@ public:
     }
 
 private:
+    /// OpenAI's format, which AWS documents for OpenAI's open weights.
+    Answered<Ask> read_openai(const Incoming& in) const {
+        Incoming behind = in;
+        behind.path.remove_prefix(std::string_view("/openai").size());
+        auto ask = openai_->read(behind);
+        if (!ask) return ask;
+        ask->is_openai = true;
+        if (ask->model.starts_with("openai.gpt-oss")) return ask;
+        Refusal refusal = openai_->refuse(
+            404, fmt::format("The model '{}' does not exist at {}", ask->model, in.path));
+        refusal.model = ask->model;
+        return std::unexpected(std::move(refusal));
+    }
     static Refusal error(int status, std::string_view type, std::string_view message) {
         Refusal out;
         out.status = status;
@@ -250,6 +269,7 @@ private:
     }
 
     CloudAddress address_;
+    std::unique_ptr<Cloud> openai_;
     sigv4::KeyCache keys_;
 };
 

@@ -27,6 +27,7 @@ struct Ask {
     std::string model;
     bool is_responses = false;  ///< OpenAI kinds: asked by Responses instead of chat completions
     bool is_invoked = false;    ///< Bedrock: asked by InvokeModel instead of Converse
+    bool is_openai = false;     ///< Bedrock: asked in OpenAI's format
     std::string api_format;     ///< OCI: of native chat; empty: asked in OpenAI's format
     bool is_stream = false;
     bool wants_usage = true;  ///< OpenAI kinds: streams report it only when asked

@@ -61,7 +61,7 @@ public:
     /// What was answered, before it is sent: for clouds that keep answers.
     virtual void keep(const Ask&, const Answer&, const Control&, bool /*has_usage*/, Instant) {}
 
-    [[nodiscard]] virtual std::string content_type(bool is_stream) const = 0;
+    [[nodiscard]] virtual std::string content_type(const Ask& ask) const = 0;
     /// Headers that every answer has.
     virtual void add_headers(
         net::HeaderLines& lines, const Answer& answer, const Quota& quota) const = 0;

@@ -86,8 +86,8 @@ public:
         return ask;
     }
 
-    std::string content_type(bool is_stream) const override {
-        return is_stream ? "text/event-stream" : "application/json";
+    std::string content_type(const Ask& ask) const override {
+        return ask.is_stream ? "text/event-stream" : "application/json";
     }
 
     void add_headers(

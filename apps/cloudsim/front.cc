@@ -148,10 +148,9 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     job.has_usage = job.fault != Fault::kNoUsage;
     cloud_->keep(job.ask, job.answer, job.control, job.has_usage, now);
     job.headers.add("content-type",
-        job.fault == Fault::kWrongContentType ? "text/html; charset=utf-8"
-            : !job.ask.reply_type.empty() && !job.ask.is_stream
-            ? job.ask.reply_type
-            : cloud_->content_type(job.ask.is_stream));
+        job.fault == Fault::kWrongContentType                   ? "text/html; charset=utf-8"
+            : !job.ask.reply_type.empty() && !job.ask.is_stream ? job.ask.reply_type
+                                                                : cloud_->content_type(job.ask));
     cloud_->add_headers(job.headers, job.answer, job.quota);
     cloud_->add_reply_headers(job.headers, job.ask, job.answer, job.has_usage);
     Served fresh = entry(request);

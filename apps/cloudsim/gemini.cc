@@ -89,8 +89,8 @@ public:
         return ask;
     }
 
-    std::string content_type(bool is_stream) const override {
-        return is_stream ? "text/event-stream" : "application/json; charset=UTF-8";
+    std::string content_type(const Ask& ask) const override {
+        return ask.is_stream ? "text/event-stream" : "application/json; charset=UTF-8";
     }
     // Google's answers have no headers of limits or ids.
     void add_headers(net::HeaderLines&, const Answer&, const Quota&) const override {}

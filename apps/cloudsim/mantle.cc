@@ -45,9 +45,7 @@ public:
         return ask;
     }
 
-    std::string content_type(bool is_stream) const override {
-        return openai_->content_type(is_stream);
-    }
+    std::string content_type(const Ask& ask) const override { return openai_->content_type(ask); }
     void add_headers(net::HeaderLines& lines, const Answer& answer, const Quota&) const override {
         lines.add(
             "x-amzn-requestid", fmt::format("00000000-0000-4000-8000-{:012x}", answer.serial));

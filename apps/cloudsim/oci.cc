@@ -68,8 +68,8 @@ public:
         return std::unexpected(not_found());
     }
 
-    std::string content_type(bool is_stream) const override {
-        return is_stream ? "text/event-stream" : "application/json";
+    std::string content_type(const Ask& ask) const override {
+        return ask.is_stream ? "text/event-stream" : "application/json";
     }
 
     void add_headers(net::HeaderLines& lines, const Answer& answer, const Quota&) const override {

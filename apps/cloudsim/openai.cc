@@ -128,8 +128,8 @@ public:
         return ask;
     }
 
-    std::string content_type(bool is_stream) const override {
-        return is_stream ? "text/event-stream; charset=utf-8" : "application/json";
+    std::string content_type(const Ask& ask) const override {
+        return ask.is_stream ? "text/event-stream; charset=utf-8" : "application/json";
     }
 
     void add_headers(

@@ -34,6 +34,8 @@ TARGETS = [
     ("e2e-vertex-mistral", "vertex", "mistral-medium-3"),
     ("e2e-vertex-express", "vertex_express", "gemini-3-flash-preview"),
 ]
+# In the OpenAI SDK's suite only: Bedrock's first service asked in OpenAI's format.
+SUITE_TARGETS = [("e2e-bedrock-openai", "bedrock", "openai.gpt-oss-120b-1:0")]
 # In the matrix only: models that take texts and no more.
 TEXT_TARGETS = [("e2e-llama", "bedrock", "meta.llama3-8b-instruct-v1:0"),
                 ("e2e-oci-cohere-1", "oci_signed", "cohere.command-r-08-2024")]
@@ -198,7 +200,7 @@ class Stage:
         self.sim = Cloudsim(self.build, self.folder / "cloudsim.log")
         clouds = self.sim.clouds_yaml()
         models = {name: {"sim": offer_yaml(kind, model_id)}
-                  for name, kind, model_id in TARGETS + TEXT_TARGETS + COUNTERS}
+                  for name, kind, model_id in TARGETS + SUITE_TARGETS + TEXT_TARGETS + COUNTERS}
         models |= {name: {"sim": vectors_yaml(kind, model_id)} for name, kind, model_id in VECTORS}
         for name, kind, model_id, prices, output_tokens in MEDIA:
             models[name] = {"sim": media_yaml(kind, model_id, prices, output_tokens)}
@@ -235,7 +237,8 @@ class Stage:
                 "sim_url": self.sim.url,
                 "vectors": [{"kind": kind, "model": name} for name, kind, _ in VECTORS],
                 "counters": [{"kind": kind, "model": name} for name, kind, _ in COUNTERS],
-                "targets": listed(TARGETS), "text_targets": listed(TEXT_TARGETS)}
+                "targets": listed(TARGETS), "suite_targets": listed(SUITE_TARGETS),
+                "text_targets": listed(TEXT_TARGETS)}
 
     def checks(self):
         """What has to hold when the suites are over, as (name, problem or None)."""

@@ -15,7 +15,7 @@ const sim = new Simulator(plan.sim_url);
 const client = new OpenAI({ baseURL: plan.base_url, apiKey: plan.api_key, maxRetries: 0 });
 const say = (content) => [{ role: "user", content }];
 
-for (const { kind, model } of plan.targets) {
+for (const { kind, model } of [...plan.targets, ...plan.suite_targets]) {
   const named = (name, body) => cases.run(`${kind}: ${name}`, async () => {
     await sim.reset();
     await body();
