@@ -88,7 +88,8 @@ std::string text_of(const DevOptions& options, const Needs& needs) {
     out += fmt::format(
         "orgs: {{dev: {{}}}}\nteams: {{dev: {{org: dev}}}}\n"
         "keys:\n  dev:\n    team: dev\n    secret: {}\n    models: [\"*\"]\n"
-        "    budgets: [{{limit: \"{}\", period: day}}]\n",
+        "    budgets: [{{limit: \"{}\", period: day}}]\n"
+        "    policy: {{on_unbounded: clamp}}  # stored answers and files are held by the window\n",
         q(options.client_key), options.budget_per_day);
     return out;
 }

@@ -54,6 +54,7 @@ routing::RequestShape shape_of(const canon::RequestFacts& facts) {
     shape.choices = facts.choices;
     shape.has_file_id = facts.file_ids != 0;
     shape.has_unknown_part = facts.unknown_parts != 0;
+    shape.has_stored_state = !facts.stateful_field.empty();
     shape.has_documents = facts.documents != 0;
     shape.may_answer_audio = facts.needs_audio_output;
     if (!facts.service_tier.empty())

@@ -71,12 +71,12 @@ Result<Bound> bound_of(const RequestShape& shape, const Limits& limits, const Ex
     if (shape.has_file_id || shape.has_unknown_part || shape.has_document_url ||
         shape.has_stored_state) {
         if (!may_clamp) {
-            const std::string_view what = shape.has_unknown_part
-                ? "it holds a content part of a type that is not known here, or the audio of an "
-                  "earlier answer by its id"
+            const std::string_view what = shape.has_stored_state
+                ? "it continues what the supplier has stored"
                 : shape.has_file_id      ? "it names a file by id"
                 : shape.has_document_url ? "it names a document by URL"
-                                         : "it continues a stored state";
+                                         : "it holds a content part of a type that is not known "
+                                           "here, or the audio of an earlier answer by its id";
             return unbounded("messages", what,
                 policy == OnUnbounded::kClamp
                     ? "State context_tokens of the offer, so that it can be bounded by that."

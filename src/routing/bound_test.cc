@@ -71,6 +71,11 @@ TEST(Bound, WhatNobodyCanSizeIsRefusedOrClampedToTheWindow) {
         EXPECT_EQ(clamped->bounds.prompt_tokens_max, 128'000);
         EXPECT_TRUE(clamped->is_clamped);
     }
+    RequestShape continued = shape_of(10, 100);
+    continued.has_stored_state = continued.has_unknown_part = true;
+    const auto refused = bound_of(continued, {128'000, 0}, {}, OnUnbounded::kRefuse);
+    EXPECT_NE(
+        refused.error().message.find("continues what the supplier has stored"), std::string::npos);
     RequestShape document = shape_of(10, 100);
     document.has_documents = true;
     EXPECT_EQ(bound_of(document, {200'000, 0}, {}, OnUnbounded::kRefuse)->bounds.prompt_tokens_max,
