@@ -121,7 +121,9 @@ std::vector<Command> books_commands() {
     return {
         {"usage", "Spend and tokens.",
             target_options({{"--by", "COLUMNS",
-                                "Group by any of day, org, team, key, model, offer, cloud."},
+                                "Group by any of day, month, org, team, project, key, end_user, "
+                                "tags, model, offer, "
+                                "cloud, contract, tier, context, rate_version."},
                 {"--since", "TIME", "From that UTC day on."},
                 {"--until", "TIME", "Up to that UTC day, without it."},
                 {"--key", "NAME", "Of this key alone."}, {"--team", "NAME", "Of this team alone."},

@@ -35,7 +35,10 @@ constexpr Route kRoutes[] = {
         list_models},
     {"GET", "/api/prices", "List prices of the catalogue", "model,seller,region,limit",
         list_prices},
-    {"GET", "/api/usage", "Spend, grouped", "by,since,until,key,team,org,model,offer,cloud",
+    {"GET", "/api/usage", "Spend, grouped",
+        "by,since,until,day,month,org,team,project,key,end_user,tags,model,offer,cloud,contract,"
+        "tier,"
+        "context,rate_version",
         get_usage},
     {"GET", "/api/budgets", "Every budget and what it stands at", "", get_budgets},
     {"GET", "/api/exchanges/{id}", "One exchange with its attempts", "", get_exchange},

@@ -25,7 +25,8 @@ void write_usage_row(
     count("unverified", row.unverified);
     writer.member("unverified_cost", row.unverified_cost.to_decimal());
     count("unpriced", row.unpriced);
-    writer.member("overdraft", row.overdraft.to_decimal()).end_object();
+    writer.member("overdraft", row.overdraft.to_decimal());
+    writer.member("adjusted", row.adjusted.to_decimal()).end_object();
 }
 
 std::string_view state_name(store::AttemptFacts::State state) {
@@ -97,11 +98,12 @@ Result<ApiAnswer> get_usage(const ApiCall& call) {
     if (const auto until = call.argument("until"); !until.empty()) {
         ENTREPOT_TRY(query.until, parse_instant(until));
     }
-    for (const char* name : {"key", "team", "org", "model", "offer", "cloud"})
-        if (call.arguments.contains(name)) {
-            ENTREPOT_TRY(const auto column, store::parse_usage_column(name));
+    for (std::size_t i = 0; i < store::kUsageColumnCount; ++i) {
+        const auto column = static_cast<store::UsageColumn>(i);
+        const std::string name(store::usage_column_name(column));
+        if (call.arguments.contains(name))
             query.filters.push_back({column, std::string(call.argument(name))});
-        }
+    }
     ENTREPOT_TRY(const auto table,
         (ask<Result<store::UsageTable>>(
             call.backend, [&](store::Books& books) { return books.usage(query); })));

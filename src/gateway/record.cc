@@ -50,11 +50,7 @@ ledger::ExchangeClose Worker::close_of(const Exchange& x) const {
     ledger::ExchangeClose facts;
     facts.exchange = x.id;
     facts.at = wall_now();
-    if (x.key != nullptr) {
-        facts.key = x.key->key;
-        facts.team = x.key->team;
-        facts.org = x.key->org;
-    }
+    if (x.key != nullptr) facts.spender = x.key->spender;
     if (x.attempts_made > 0) facts.route = x.state->offers[x.attempt.offer].route;
     if (x.own_route) facts.route = *x.own_route;
     facts.dialect = x.state->dialect_names[dialect::index_of(*x.client)];

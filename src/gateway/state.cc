@@ -244,9 +244,9 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         KeyState compiled;
         ENTREPOT_TRY(compiled.path,
             books.path(principal.key.view(), principal.team.view(), principal.org.view()));
-        ENTREPOT_TRY(compiled.key, books.name(principal.key.view()));
-        ENTREPOT_TRY(compiled.team, books.name(principal.team.view()));
-        ENTREPOT_TRY(compiled.org, books.name(principal.org.view()));
+        ENTREPOT_TRY(compiled.spender.key, books.name(principal.key.view()));
+        ENTREPOT_TRY(compiled.spender.team, books.name(principal.team.view()));
+        ENTREPOT_TRY(compiled.spender.org, books.name(principal.org.view()));
         compiled.has_limits = principal.limits != auth::Limits{};
         compiled.reach = reach_of(principal);
         state->key_states.push_back(std::move(compiled));

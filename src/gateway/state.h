@@ -38,9 +38,7 @@ struct OfferState {
 /// What belongs to one key, beside its principal (same index).
 struct KeyState {
     ledger::PathId path = ledger::PathId::kNone;
-    ledger::NameId key = ledger::NameId::kNone;
-    ledger::NameId team = ledger::NameId::kNone;
-    ledger::NameId org = ledger::NameId::kNone;
+    ledger::Spender spender;  ///< without end user and tags
     bool has_budget = false;
     bool has_limits = false;
     routing::Reach reach;

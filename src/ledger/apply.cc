@@ -10,11 +10,12 @@ namespace entrepot::ledger {
 
 namespace {
 
-constexpr std::int64_t kDayNs = 86'400LL * 1'000'000'000;
+constexpr std::int64_t kHourNs = 3'600LL * 1'000'000'000;
+constexpr std::int64_t kDayNs = 24 * kHourNs;
 
-std::int32_t day_of(Instant at) {
-    const std::int64_t day = at.ns / kDayNs - (at.ns % kDayNs < 0 ? 1 : 0);
-    return static_cast<std::int32_t>(day);
+/// Whole units since 1970, also before it.
+std::int64_t floor_to(Instant at, std::int64_t unit_ns) {
+    return at.ns / unit_ns - (at.ns % unit_ns < 0 ? 1 : 0);
 }
 
 std::unexpected<Error> does_not_follow(std::string what) {
@@ -22,34 +23,31 @@ std::unexpected<Error> does_not_follow(std::string what) {
         "a record does not follow from those before it: " + std::move(what));
 }
 
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-    return hash ^ hash >> 29;
+Dimensions dimensions_of(const HoldRecord& hold) {
+    Dimensions dimensions;
+    dimensions.spender = hold.spender;
+    dimensions.route = hold.route;
+    return dimensions;
 }
 
-std::uint64_t pair_of(NameId a, NameId b) {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(a)) << 32 |
-        static_cast<std::uint32_t>(b);
-}
-
-UsageKey usage_key(Instant at, NameId key, NameId team, NameId org, const Route& route) {
-    return {day_of(at), org, team, key, route.model, route.offer, route.cloud};
-}
-
-UsageKey usage_key(const HoldRecord& hold) {
-    return usage_key(hold.dispatch, hold.key, hold.team, hold.org, hold.route);
+Dimensions dimensions_of(const HoldRecord& hold, const SettleRequest& settled) {
+    Dimensions dimensions = dimensions_of(hold);
+    dimensions.contract = settled.contract;
+    dimensions.rate_version = settled.rate_version;
+    dimensions.tier = settled.tier;
+    dimensions.ctx_over = settled.ctx_over;
+    return dimensions;
 }
 
 }  // namespace
 
-std::size_t Ledger::UsageHash::operator()(const UsageKey& key) const {
-    std::uint64_t hash = mix(static_cast<std::uint32_t>(key.day), pair_of(key.org, key.team));
-    hash = mix(hash, pair_of(key.key, key.model));
-    return mix(hash, pair_of(key.offer, key.cloud));
-}
-
-std::size_t Ledger::TripleHash::operator()(const std::array<NameId, 3>& key) const {
-    return mix(mix(1, pair_of(key[0], key[1])), static_cast<std::uint32_t>(key[2]));
+std::size_t Ledger::DimensionsHash::operator()(const Dimensions& d) const {
+    const auto number = [](NameId id) { return static_cast<std::uint64_t>(id); };
+    const auto pair = [&](NameId a, NameId b) { return number(a) << 32 | number(b); };
+    return NumbersHash()(std::array<std::uint64_t, 7>{pair(d.spender.org, d.spender.team),
+        pair(d.spender.project, d.spender.key), pair(d.spender.end_user, d.spender.tags),
+        pair(d.route.model, d.route.offer), pair(d.route.cloud, d.contract),
+        number(d.rate_version) << 8 | d.tier, static_cast<std::uint64_t>(d.ctx_over)});
 }
 
 Status Ledger::apply(std::string_view payload) {
@@ -62,10 +60,13 @@ Status Ledger::apply(const NameRecord& record) {
         return does_not_follow(fmt::format("name {} comes after name {}",
             static_cast<std::uint32_t>(record.id), names_.size() - 1));
     }
-    if (name_index_.contains(record.name))
+    if (static_cast<std::size_t>(record.scope) >= names_.size())
+        return does_not_follow(fmt::format("the name '{}' of an unknown key", record.name));
+    if (name_index_.contains({record.scope, record.name}))
         return does_not_follow(fmt::format("the name '{}' twice", record.name));
-    names_.emplace_back(record.name);
-    name_index_.emplace(names_.back(), record.id);
+    names_.push_back({std::string(record.name), record.scope});
+    name_index_.emplace(ScopedName{record.scope, names_.back().text}, record.id);
+    if (record.scope != NameId::kNone) ++scoped_count_[record.scope];
     return {};
 }
 
@@ -125,6 +126,12 @@ std::uint32_t Ledger::put_account(const Account& account) {
         accounts_[slot] = account;
     }
     account_index_.put(static_cast<std::uint32_t>(account.id), slot);
+    if (account.end_user != NameId::kNone) {
+        const std::array key{account.budget, static_cast<std::uint32_t>(account.end_user)};
+        accounts_[slot].next = end_user_accounts_.find(key);
+        end_user_accounts_.put(key, slot);
+        return slot;
+    }
     Budget& budget = budgets_[account.budget];
     budget.slots.push_back(slot);
     if (budget.period.begin == account.period.begin && budget.period.end == account.period.end)
@@ -151,7 +158,24 @@ Status Ledger::apply(const AccountRecord& record) {
     account.id = record.id;
     account.budget = record.budget;
     account.period = record.period;
+    account.end_user = record.end_user;
     touch(put_account(account));
+    return {};
+}
+
+Status Ledger::find_slots(std::span<const AccountId> accounts, std::span<std::uint32_t> slots) {
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        slots[i] = account_index_.find(static_cast<std::uint32_t>(accounts[i]));
+        if (slots[i] == kNoSlot) [[unlikely]] {
+            ENTREPOT_TRY(const std::optional<Account> there, log_.recall(accounts[i]));
+            if (there && there->budget != 0 && there->budget < budgets_.size())
+                slots[i] = put_account(*there);
+        }
+        if (slots[i] == kNoSlot) {
+            return does_not_follow(fmt::format(
+                "an entry in the unknown account {}", static_cast<std::uint32_t>(accounts[i])));
+        }
+    }
     return {};
 }
 
@@ -178,22 +202,13 @@ Status Ledger::apply(const HoldRecord& record) {
     Attempt attempt;
     attempt.hold = record;
     attempt.amount = record.amount;
-    for (std::size_t i = 0; i < record.account_count; ++i) {
-        attempt.slots[i] = account_index_.find(static_cast<std::uint32_t>(record.accounts[i]));
-        if (attempt.slots[i] == kNoSlot) {
-            ENTREPOT_TRY(const std::optional<Account> there, log_.recall(record.accounts[i]));
-            if (there && there->budget != 0 && there->budget < budgets_.size())
-                attempt.slots[i] = put_account(*there);
-        }
-        if (attempt.slots[i] == kNoSlot) {
-            return does_not_follow(fmt::format("a hold in the unknown account {}",
-                static_cast<std::uint32_t>(record.accounts[i])));
-        }
-    }
+    ENTREPOT_TRY_DO(
+        find_slots(std::span(record.accounts).first(record.account_count), attempt.slots));
     for (std::size_t i = 0; i < record.account_count; ++i) {
         Account& account = accounts_[attempt.slots[i]];
         account.held += record.amount;
-        account.limit_max = std::max(account.limit_max, budgets_[account.budget].record.limit);
+        account.limit_max =
+            std::max(account.limit_max, budgets_[account.budget].record.limit_at(record.dispatch));
         ++account.open;
         touch(attempt.slots[i]);
     }
@@ -211,7 +226,8 @@ Status Ledger::apply(const ResizeRecord& record) {
         Account& account = accounts_[attempt->slots[i]];
         account.held += record.amount - attempt->amount;
         if (record.amount > attempt->amount) {
-            account.limit_max = std::max(account.limit_max, budgets_[account.budget].record.limit);
+            account.limit_max = std::max(account.limit_max,
+                budgets_[account.budget].record.limit_at(attempt->hold.dispatch));
         }
         touch(attempt->slots[i]);
     }
@@ -232,22 +248,29 @@ void Ledger::end_hold(Attempt& attempt, Money settled, Money overdraft) {
 }
 
 /// One entry, two sides: the spender's expense is debited, what we owe the cloud is credited.
-void Ledger::post(const Attempt& attempt, Money cost) {
-    const std::array<NameId, 3> spender{attempt.hold.key, attempt.hold.team, attempt.hold.org};
-    const auto cloud = static_cast<std::uint32_t>(attempt.hold.route.cloud);
-    std::uint32_t expense = expense_index_.find(spender);
+void Ledger::post(const Dimensions& dimensions, Money cost) {
+    const Spender& spender = dimensions.spender;
+    const std::array spends{spender.key, spender.team, spender.project, spender.org};
+    const std::array owed{dimensions.route.cloud, dimensions.contract};
+    std::uint32_t expense = expense_index_.find(spends);
     if (expense == kNoSlot) {
         expense = static_cast<std::uint32_t>(balances_.size());
-        balances_.push_back({Balance::Side::kExpense, spender[0], spender[1], spender[2],
-            NameId::kNone, Money(), false});
-        expense_index_.put(spender, expense);
+        Balance& balance = balances_.emplace_back();
+        balance.side = Balance::Side::kExpense;
+        balance.key = spender.key;
+        balance.team = spender.team;
+        balance.project = spender.project;
+        balance.org = spender.org;
+        expense_index_.put(spends, expense);
     }
-    std::uint32_t payable = payable_index_.find(cloud);
+    std::uint32_t payable = payable_index_.find(owed);
     if (payable == kNoSlot) {
         payable = static_cast<std::uint32_t>(balances_.size());
-        balances_.push_back({Balance::Side::kPayable, NameId::kNone, NameId::kNone, NameId::kNone,
-            attempt.hold.route.cloud, Money(), false});
-        payable_index_.put(cloud, payable);
+        Balance& balance = balances_.emplace_back();
+        balance.side = Balance::Side::kPayable;
+        balance.cloud = dimensions.route.cloud;
+        balance.contract = dimensions.contract;
+        payable_index_.put(owed, payable);
     }
     balances_[expense].amount += cost;
     debits_ += cost;
@@ -260,14 +283,42 @@ void Ledger::post(const Attempt& attempt, Money cost) {
     }
 }
 
-UsageDelta& Ledger::usage_of(const UsageKey& key) {
+std::uint32_t Ledger::dimensions_at(const Dimensions& dimensions) {
+    std::uint32_t at = dimensions_index_.find(dimensions);
+    if (at == kNoSlot) {
+        at = static_cast<std::uint32_t>(dimensions_.size());
+        dimensions_.push_back(dimensions);
+        dimensions_index_.put(dimensions, at);
+    }
+    return at;
+}
+
+UsageDelta& Ledger::usage_of(Instant dispatch, std::uint32_t dimensions) {
+    const auto day = static_cast<std::int32_t>(floor_to(booked_at(dispatch), kDayNs));
+    const std::array key{static_cast<std::uint32_t>(day), dimensions};
     std::uint32_t at = usage_index_.find(key);
     if (at == kNoSlot) {
         at = static_cast<std::uint32_t>(usage_.size());
-        usage_.push_back({key, {}});
+        usage_.push_back({day, dimensions, {}});
         usage_index_.put(key, at);
     }
     return usage_[at].delta;
+}
+
+void Ledger::charge(
+    Instant dispatch, std::uint32_t dimensions, std::uint8_t meter, const MeterCost& line) {
+    const auto hour = static_cast<std::int32_t>(floor_to(booked_at(dispatch), kHourNs));
+    const std::array<std::uint32_t, 3> key{static_cast<std::uint32_t>(hour), dimensions, meter};
+    std::uint32_t at = charge_index_.find(key);
+    if (at == kNoSlot) {
+        at = static_cast<std::uint32_t>(charges_.size());
+        charges_.push_back({hour, dimensions, meter, 0, {}, {}});
+        charge_index_.put(key, at);
+    }
+    ChargeChange& row = charges_[at];
+    row.quantity += line.quantity;
+    row.cost += line.cost;
+    row.list_cost += line.list_cost;
 }
 
 Status Ledger::apply(const SettleRecord& record) {
@@ -284,9 +335,12 @@ Status Ledger::apply(const SettleRecord& record) {
     end_hold(*attempt, request.cost, overdraft);
     attempt->state = Attempt::State::kSettled;
     attempt->settled = request;
-    post(*attempt, request.cost);
+    const Dimensions terms = dimensions_of(attempt->hold, request);
+    post(terms, request.cost);
 
-    UsageDelta& row = usage_of(usage_key(attempt->hold));
+    const Instant dispatch = attempt->hold.dispatch;
+    const std::uint32_t dimensions = dimensions_at(terms);
+    UsageDelta& row = usage_of(dispatch, dimensions);
     ++row.attempts;
     for (std::size_t i = 0; i < canon::kMeterCount; ++i)
         row.usage.counts[i] += request.usage.counts[i];
@@ -303,6 +357,17 @@ Status Ledger::apply(const SettleRecord& record) {
         unverified_.push_back({attempt->hold, attempt->amount});
     }
     if ((request.flags & settle_flag::kUnpriced) != 0) ++row.unpriced;
+
+    MeterCost rest{0, request.cost, request.list_cost};
+    for (std::size_t meter = 0; meter < canon::kMeterCount; ++meter) {
+        if (!record.lines.has(meter)) continue;
+        const MeterCost& line = record.lines.of[meter];
+        charge(dispatch, dimensions, static_cast<std::uint8_t>(meter), line);
+        rest.cost -= line.cost;
+        rest.list_cost -= line.list_cost;
+    }
+    if (!rest.cost.is_zero() || !rest.list_cost.is_zero())
+        charge(dispatch, dimensions, kRestMeter, rest);
     return {};
 }
 
@@ -314,7 +379,7 @@ Status Ledger::apply(const ReleaseRecord& record) {
     }
     end_hold(*attempt, Money(), Money());
     attempt->state = Attempt::State::kReleased;
-    ++usage_of(usage_key(attempt->hold)).released;
+    ++usage_of(attempt->hold.dispatch, dimensions_at(dimensions_of(attempt->hold))).released;
     return {};
 }
 
@@ -325,15 +390,64 @@ Status Ledger::apply(const CloseRecord& record) {
         if (attempts_[at].state == Attempt::State::kHeld)
             return does_not_follow("an exchange closed over an open hold");
     }
-    // Under the day of its first dispatch, so that an exchange and its attempts stand in one row.
+    // Under the day of its first dispatch and the terms of the attempt that answered, so that an
+    // exchange and its attempts stand in one row.
+    Dimensions dimensions;
+    dimensions.spender = facts.spender;
+    dimensions.route = facts.route;
     Instant began = facts.exchange.time();
+    bool is_answered = false;
     for (std::uint32_t at = last; at != kNoSlot;) {
-        began = attempts_[at].hold.dispatch;
+        const Attempt& attempt = attempts_[at];
+        if (!is_answered && attempt.state == Attempt::State::kSettled &&
+            attempt.hold.route == facts.route) {
+            dimensions = dimensions_of(attempt.hold, attempt.settled);
+            is_answered = true;
+        }
+        began = attempt.hold.dispatch;
         free_attempts_.push_back(at);
-        at = attempts_[at].previous;
+        at = attempt.previous;
     }
     if (last != kNoSlot) exchanges_.erase(facts.exchange);
-    ++usage_of(usage_key(began, facts.key, facts.team, facts.org, facts.route)).exchanges;
+    ++usage_of(began, dimensions_at(dimensions)).exchanges;
+    return {};
+}
+
+Status Ledger::apply(const AdjustRecord& record) {
+    const AdjustRequest& request = record.request;
+    if (adjustment_index_.find(request.id) != kNoSlot)
+        return does_not_follow(fmt::format("adjustment {} twice", request.id.to_string()));
+    std::array<std::uint32_t, kAccountsPerPathMax> slots{};
+    ENTREPOT_TRY_DO(find_slots(std::span(record.accounts).first(record.account_count), slots));
+    for (std::size_t i = 0; i < record.account_count; ++i) {
+        Account& account = accounts_[slots[i]];
+        account.limit_max =
+            std::max(account.limit_max, budgets_[account.budget].record.limit_at(request.at));
+        account.settled += request.cost;
+        account.adjusted += request.cost;
+        if (request.cost > Money()) account.adjusted_up += request.cost;
+        touch(slots[i]);
+    }
+    Dimensions terms;
+    terms.spender = request.spender;
+    terms.route = request.route;
+    terms.contract = request.contract;
+    post(terms, request.cost);
+    const std::uint32_t dimensions = dimensions_at(terms);
+    UsageDelta& row = usage_of(request.at, dimensions);
+    row.cost += request.cost;
+    row.list_cost += request.list_cost;
+    row.adjusted += request.cost;
+    charge(request.at, dimensions, kAdjustMeter, {0, request.cost, request.list_cost});
+    adjustment_index_.put(request.id, static_cast<std::uint32_t>(adjustments_.size()));
+    adjustments_.push_back(request);
+    return {};
+}
+
+Status Ledger::apply(const SealRecord& record) {
+    if (record.until <= sealed_until_)
+        return does_not_follow("the books are closed to an earlier date than before");
+    sealed_until_ = record.until;
     return {};
 }
 

@@ -38,7 +38,8 @@ void Audit::read_one(const HoldRecord& record) {
     Entry entry;
     entry.amount = record.amount;
     entry.accounts.assign(record.accounts.begin(), record.accounts.begin() + record.account_count);
-    entry.spender = {record.key, record.team, record.org};
+    entry.spender = record.spender;
+    entry.spender.end_user = entry.spender.tags = NameId::kNone;
     entry.cloud = record.route.cloud;
     entry.bounded = record.bounded;
     if (!attempts_.try_emplace({record.exchange, record.attempt}, entry).second) {
@@ -71,7 +72,7 @@ void Audit::read_one(const SettleRecord& record) {
         if (entry->bounded && cost > entry->amount) sums.overdraft += cost - entry->amount;
     }
     expenses_[entry->spender] += cost;
-    payables_[entry->cloud] += cost;
+    payables_[{entry->cloud, record.request.contract}] += cost;
     entry->over = true;
 }
 
@@ -83,6 +84,16 @@ void Audit::read_one(const ReleaseRecord& record) {
         --accounts_[id].open;
     }
     entry->over = true;
+}
+
+void Audit::read_one(const AdjustRecord& record) {
+    const AdjustRequest& request = record.request;
+    for (std::size_t i = 0; i < record.account_count; ++i)
+        accounts_[record.accounts[i]].settled += request.cost;
+    Spender spender = request.spender;
+    spender.end_user = spender.tags = NameId::kNone;
+    expenses_[spender] += request.cost;
+    payables_[{request.route.cloud, request.contract}] += request.cost;
 }
 
 void Audit::read_one(const CloseRecord& record) {

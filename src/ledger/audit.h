@@ -22,7 +22,7 @@ public:
     struct Entry {
         Money amount;
         std::vector<AccountId> accounts;
-        std::array<NameId, 3> spender{};
+        Spender spender;
         NameId cloud = NameId::kNone;
         bool bounded = false;
         bool over = false;
@@ -32,11 +32,12 @@ public:
     /// Errors: kJournalCorrupt; what is merely wrong goes to `differences()`.
     [[nodiscard]] Status read(std::string_view payload);
     [[nodiscard]] const std::map<AccountId, Sums>& accounts() const { return accounts_; }
-    /// By key, team, org.
-    [[nodiscard]] const std::map<std::array<NameId, 3>, Money>& expenses() const {
-        return expenses_;
+    /// By who spent, without end users and tags.
+    [[nodiscard]] const std::map<Spender, Money>& expenses() const { return expenses_; }
+    /// By cloud and contract.
+    [[nodiscard]] const std::map<std::pair<NameId, NameId>, Money>& payables() const {
+        return payables_;
     }
-    [[nodiscard]] const std::map<NameId, Money>& payables() const { return payables_; }
     [[nodiscard]] std::size_t open_attempts() const;
     [[nodiscard]] std::uint64_t records() const { return records_; }
     [[nodiscard]] const std::vector<std::string>& differences() const { return differences_; }
@@ -50,12 +51,14 @@ private:
     void read_one(const SettleRecord& record);
     void read_one(const ReleaseRecord& record);
     void read_one(const CloseRecord& record);
+    void read_one(const AdjustRecord& record);
+    void read_one(const SealRecord&) {}
     Entry* open_entry(const ExchangeId& exchange, std::uint16_t attempt, const char* what);
 
     std::map<AttemptKey, Entry> attempts_;  ///< until their exchange is closed
     std::map<AccountId, Sums> accounts_;
-    std::map<std::array<NameId, 3>, Money> expenses_;
-    std::map<NameId, Money> payables_;
+    std::map<Spender, Money> expenses_;
+    std::map<std::pair<NameId, NameId>, Money> payables_;
     std::vector<std::string> differences_;
     std::uint64_t records_ = 0;
 };

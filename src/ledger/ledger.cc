@@ -29,25 +29,55 @@ void bring_into_range(SettleRequest& request) {
         count = std::clamp<std::int64_t>(count, 0, kCountMax);
     request.cost = std::clamp(request.cost, Money(), kAmountMax);
     request.list_cost = std::clamp(request.list_cost, Money(), kAmountMax);
+    request.ctx_over = std::clamp<std::int64_t>(request.ctx_over, 0, kCountMax);
+}
+
+void bring_into_range(MeterCosts& lines) {
+    for (MeterCost& line : lines.of) {
+        line.quantity = std::clamp<std::int64_t>(line.quantity, 0, kCountMax);
+        line.cost = std::clamp(line.cost, Money(), kAmountMax);
+        line.list_cost = std::clamp(line.list_cost, Money(), kAmountMax);
+    }
+}
+
+/// As people read it.
+std::string_view owner_kind_words(OwnerKind kind) {
+    return kind == OwnerKind::kEndUser ? "end user" : owner_kind_name(kind);
 }
 
 }  // namespace
 
-Result<NameId> Ledger::name(std::string_view text) {
-    if (const auto found = name_index_.find(text); found != name_index_.end()) return found->second;
-    if (text.empty() || text.size() > kNameBytesMax) {
+Result<NameId> Ledger::name(std::string_view text) { return intern({NameId::kNone, text}); }
+
+Result<NameId> Ledger::scoped_name(NameId key, std::string_view text) {
+    ENTREPOT_CHECK(key != NameId::kNone);
+    return intern({key, text});
+}
+
+Result<NameId> Ledger::intern(const ScopedName& name) {
+    if (const auto found = name_index_.find(name); found != name_index_.end()) return found->second;
+    if (name.text.empty() || name.text.size() > kNameBytesMax) {
         return fail(ErrorCode::kInvalidField,
-            fmt::format(
-                "a name in the books has 1 to {} bytes, this one {}", kNameBytesMax, text.size()));
+            fmt::format("a name in the books has 1 to {} bytes, this one {}", kNameBytesMax,
+                name.text.size()));
     }
-    const NameRecord record{static_cast<NameId>(names_.size()), text};
+    if (name.scope != NameId::kNone) {
+        const auto count = scoped_count_.find(name.scope);
+        if (count != scoped_count_.end() && count->second >= kScopedNamesMax) {
+            return fail(ErrorCode::kInvalidField,
+                fmt::format("key '{}' has brought {} end users and sets of tags into the books, "
+                            "which is the most; take few and steady values for both",
+                    name_of(name.scope), kScopedNamesMax));
+        }
+    }
+    const NameRecord record{static_cast<NameId>(names_.size()), name.text, name.scope};
     ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
     return record.id;
 }
 
 std::string_view Ledger::name_of(NameId id) const {
     const auto at = static_cast<std::size_t>(id);
-    return at < names_.size() ? std::string_view(names_[at]) : std::string_view();
+    return at < names_.size() ? std::string_view(names_[at].text) : std::string_view();
 }
 
 template <typename R>
@@ -67,7 +97,12 @@ Ledger::BudgetKey Ledger::key_of(const BudgetRecord& record) const {
 
 Status Ledger::set_budgets(std::span<const BudgetSpec> specs) {
     // Two budgets of one owner, period and zone say the same as the lower of them.
-    std::map<BudgetKey, Money> wanted;
+    struct Limits {
+        Money limit;
+        Money raise;
+        Instant raise_until;
+    };
+    std::map<BudgetKey, Limits> wanted;
     std::map<std::pair<OwnerKind, NameId>, std::size_t> counts;
     for (const BudgetSpec& spec : specs) {
         if (spec.limit.is_negative() || spec.limit > kAmountMax) {
@@ -76,12 +111,20 @@ Status Ledger::set_budgets(std::span<const BudgetSpec> specs) {
                     owner_kind_name(spec.owner_kind), spec.owner, spec.limit.to_decimal(),
                     kAmountMax.to_decimal()));
         }
+        if (spec.raise.is_negative() || spec.raise > kAmountMax - spec.limit) {
+            return fail(ErrorCode::kBadConfiguration,
+                fmt::format("the budget of {} '{}' is to be raised by {}; a raise is from 0 to "
+                            "what takes the limit to {}",
+                    owner_kind_name(spec.owner_kind), spec.owner, spec.raise.to_decimal(),
+                    kAmountMax.to_decimal()));
+        }
         ENTREPOT_TRY(const NameId owner, name(spec.owner));
         ENTREPOT_TRY(const NameId zone, name(spec.zone.name()));
         zones_.emplace(zone, spec.zone);
+        const Limits limits{spec.limit, spec.raise, spec.raise_until};
         const auto [at, fresh] =
-            wanted.try_emplace({spec.owner_kind, owner, spec.period, zone}, spec.limit);
-        at->second = std::min(at->second, spec.limit);
+            wanted.try_emplace({spec.owner_kind, owner, spec.period, zone}, limits);
+        if (spec.limit < at->second.limit) at->second = limits;
         if (fresh && ++counts[{spec.owner_kind, owner}] > kBudgetsPerOwnerMax) {
             return fail(ErrorCode::kBadConfiguration,
                 fmt::format("{} '{}' has more than {} budgets; keep the tighter ones",
@@ -94,38 +137,45 @@ Status Ledger::set_budgets(std::span<const BudgetSpec> specs) {
         record.active = false;
         ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
     }
-    for (const auto& [key, limit] : wanted) {
+    for (const auto& [key, limits] : wanted) {
         const auto found = budget_index_.find(key);
         BudgetRecord record;
         if (found != budget_index_.end()) {
             record = budgets_[found->second].record;
-            if (record.active && record.limit == limit) continue;
+            if (record.active && record.limit == limits.limit && record.raise == limits.raise &&
+                record.raise_until == limits.raise_until)
+                continue;
         } else {
             std::tie(record.owner_kind, record.owner, record.period, record.zone) = key;
             record.id = static_cast<std::uint32_t>(budgets_.size());
         }
-        record.limit = limit;
+        record.limit = limits.limit;
+        record.raise = limits.raise;
+        record.raise_until = limits.raise_until;
         record.active = true;
         ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
     }
     return {};
 }
 
-Result<PathId> Ledger::path(std::string_view key, std::string_view team, std::string_view org) {
+Result<PathId> Ledger::path(const PathNames& names) {
     Path made;
-    ENTREPOT_TRY(made.key, name(key));
-    if (!team.empty()) {
-        ENTREPOT_TRY(made.team, name(team));
-    }
-    if (!org.empty()) {
-        ENTREPOT_TRY(made.org, name(org));
-    }
-    const std::array<NameId, 3> triple{made.key, made.team, made.org};
-    std::uint32_t at = path_index_.find(triple);
+    const auto take = [this](std::string_view text, NameId& to) -> Status {
+        if (text.empty()) return {};
+        ENTREPOT_TRY(to, name(text));
+        return {};
+    };
+    ENTREPOT_TRY(made.spender.key, name(names.key));
+    ENTREPOT_TRY_DO(take(names.team, made.spender.team));
+    ENTREPOT_TRY_DO(take(names.project, made.spender.project));
+    ENTREPOT_TRY_DO(take(names.org, made.spender.org));
+    const std::array four{
+        made.spender.key, made.spender.team, made.spender.project, made.spender.org};
+    std::uint32_t at = path_index_.find(four);
     if (at == path_index_.kAbsent) {
         at = static_cast<std::uint32_t>(paths_.size());
         paths_.push_back(made);
-        path_index_.put(triple, at);
+        path_index_.put(four, at);
     }
     return static_cast<PathId>(at);
 }
@@ -135,24 +185,28 @@ const Ledger::Path* Ledger::path_at(PathId id) const {
     return at != 0 && at < paths_.size() ? &paths_[at] : nullptr;
 }
 
-std::span<const std::uint32_t> Ledger::budgets_of(const Path& path) const {
+std::span<const std::uint32_t> Ledger::budgets_of(const Path& path, NameId end_user) const {
     if (path.generation != generation_) {
         path.count = 0;
-        const std::array<std::pair<OwnerKind, NameId>, 3> owners{{{OwnerKind::kKey, path.key},
-            {OwnerKind::kTeam, path.team}, {OwnerKind::kOrg, path.org}}};
+        const Spender& spender = path.spender;
+        const std::array<std::pair<OwnerKind, NameId>, kOwnerKindCount> owners{
+            {{OwnerKind::kKey, spender.key}, {OwnerKind::kProject, spender.project},
+                {OwnerKind::kTeam, spender.team}, {OwnerKind::kOrg, spender.org},
+                {OwnerKind::kEndUser, spender.key}}};
         for (const auto& [kind, owner] : owners) {
+            if (kind == OwnerKind::kEndUser) path.shared_count = path.count;
             const auto found = owners_.find(owner_key(kind, owner));
             if (owner == NameId::kNone || found == owners_.end()) continue;
             for (const std::uint32_t budget : found->second) path.budgets[path.count++] = budget;
         }
         path.generation = generation_;
     }
-    return {path.budgets.data(), path.count};
+    return {path.budgets.data(), end_user == NameId::kNone ? path.shared_count : path.count};
 }
 
-bool Ledger::has_budget(PathId path) const {
+bool Ledger::has_budget(PathId path, NameId end_user) const {
     const Path* at = path_at(path);
-    return at != nullptr && !budgets_of(*at).empty();
+    return at != nullptr && !budgets_of(*at, end_user).empty();
 }
 
 /// Makes `budget.period` and `budget.slot` those of `at`; asks the time zone only when the period
@@ -166,67 +220,85 @@ void Ledger::look_at(Budget& budget, Instant at) const {
     }
 }
 
-std::unexpected<Error> Ledger::refuse(const Budget& budget, const Period& period,
-    const Account* account, Money asked, bool only_holds, Refusal* refusal) const {
-    const Money limit = budget.record.limit;
-    const Money settled = account != nullptr ? account->settled : Money();
-    const Money held = account != nullptr ? account->held : Money();
-    const Money available = limit - settled - held;
-    const PeriodKind kind = budget.record.period;
-    const bool renews = kind != PeriodKind::kTotal;
-    const std::string_view owner = name_of(budget.record.owner);
+std::uint32_t Ledger::slot_of(const Budget& budget, NameId end_user) const {
+    if (budget.record.owner_kind != OwnerKind::kEndUser) return budget.slot;
+    std::uint32_t slot =
+        end_user_accounts_.find({budget.record.id, static_cast<std::uint32_t>(end_user)});
+    while (slot != kNoSlot && accounts_[slot].period.begin != budget.period.begin)
+        slot = accounts_[slot].next;
+    return slot;
+}
+
+std::unexpected<Error> Ledger::refuse(const Short& by, Refusal* refusal) const {
+    const BudgetRecord& budget = by.budget.record;
+    const Money settled = by.account != nullptr ? by.account->settled : Money();
+    const Money held = by.account != nullptr ? by.account->held : Money();
+    const Money available = by.limit - settled - held;
+    const bool renews = budget.period != PeriodKind::kTotal;
+    const bool is_end_user = budget.owner_kind == OwnerKind::kEndUser;
+    const std::string_view owner = name_of(is_end_user ? by.end_user : budget.owner);
     if (refusal != nullptr) {
-        refusal->owner_kind = budget.record.owner_kind;
+        refusal->owner_kind = budget.owner_kind;
         refusal->owner = owner;
-        refusal->period_kind = kind;
-        refusal->zone = name_of(budget.record.zone);
-        refusal->limit = limit;
+        refusal->period_kind = budget.period;
+        refusal->zone = name_of(budget.zone);
+        refusal->limit = by.limit;
         refusal->settled = settled;
         refusal->held = held;
         refusal->available = available;
-        refusal->asked = asked;
-        refusal->renews = renews ? std::optional<Instant>(period.end) : std::nullopt;
-        refusal->only_holds = only_holds;
+        refusal->asked = by.asked;
+        refusal->renews = renews ? std::optional<Instant>(by.period.end) : std::nullopt;
+        refusal->only_holds = by.only_holds;
     }
     const std::string renewal =
-        renews ? fmt::format("it renews at {}", to_rfc3339(period.end)) : "it does not renew";
+        renews ? fmt::format("it renews at {}", to_rfc3339(by.period.end)) : "it does not renew";
     return fail(ErrorCode::kInsufficientBalance,
         fmt::format("the {} budget of {} '{}' has {} left of {} ({} held by open requests); this "
                     "request may cost up "
                     "to {}, and {}. {}",
-            period_kind_name(kind), owner_kind_name(budget.record.owner_kind), owner,
-            available.to_decimal(), limit.to_decimal(), held.to_decimal(), asked.to_decimal(),
+            period_kind_name(budget.period), owner_kind_words(budget.owner_kind), owner,
+            available.to_decimal(), by.limit.to_decimal(), held.to_decimal(), by.asked.to_decimal(),
             renewal,
-            only_holds ? "Try again when open requests have ended, or lower the output limit."
-                       : "Lower the output limit or raise the budget."));
+            by.only_holds ? "Try again when open requests have ended, or lower the output limit."
+                          : "Lower the output limit or raise the budget."));
 }
 
-/// Checks that every budget has room for `asked`, then opens the accounts that are not there yet.
-Status Ledger::make_room(
-    std::span<const std::uint32_t> budgets, Instant at, Money asked, Refusal* refusal) {
-    const Budget* worst =
-        nullptr;  // of those that refuse: one that no ending hold would help, then the emptiest
-    bool only_holds = true;
-    Money worst_room;
-    for (const std::uint32_t id : budgets) {
+Status Ledger::look_up(const Demand& demand) {
+    for (const std::uint32_t id : demand.budgets) {
         Budget& budget = budgets_[id];
         if (budget.zone == nullptr) {
             return fail(ErrorCode::kInternal,
                 fmt::format(
                     "the time zone '{}' of a budget is unknown here", name_of(budget.record.zone)));
         }
-        look_at(budget, at);
-        if (budget.slot == kNoSlot && budget.period.end < horizon_) [[unlikely]] {
-            ENTREPOT_TRY(const std::optional<Account> there, log_.recall(id, budget.period.begin));
+        look_at(budget, demand.at);
+        if (budget.period.end < horizon_ && slot_of(budget, demand.end_user) == kNoSlot)
+            [[unlikely]] {
+            const bool is_own = budget.record.owner_kind == OwnerKind::kEndUser;
+            ENTREPOT_TRY(const std::optional<Account> there,
+                log_.recall(id, is_own ? demand.end_user : NameId::kNone, budget.period.begin));
             if (there) (void)put_account(*there);
         }
-        const Account* account = budget.slot == kNoSlot ? nullptr : &accounts_[budget.slot];
-        const Money unspent =
-            account != nullptr ? budget.record.limit - account->settled : budget.record.limit;
+    }
+    return {};
+}
+
+Status Ledger::find_room(const Demand& demand, Refusal* refusal) {
+    ENTREPOT_TRY_DO(look_up(demand));
+    const Budget* worst =
+        nullptr;  // of those that refuse: one that no ending hold would help, then the emptiest
+    bool only_holds = true;
+    Money worst_room;
+    for (const std::uint32_t id : demand.budgets) {
+        const Budget& budget = budgets_[id];
+        const std::uint32_t slot = slot_of(budget, demand.end_user);
+        const Account* account = slot == kNoSlot ? nullptr : &accounts_[slot];
+        const Money limit = budget.record.limit_at(demand.at);
+        const Money unspent = account != nullptr ? limit - account->settled : limit;
         const Money room = account != nullptr ? unspent - account->held : unspent;
-        if (room >= asked) [[likely]]
+        if (room >= demand.asked) [[likely]]
             continue;
-        const bool by_holds = unspent >= asked;
+        const bool by_holds = unspent >= demand.asked;
         if (worst == nullptr || (only_holds && !by_holds) ||
             (only_holds == by_holds && room < worst_room)) {
             worst = &budget;
@@ -234,15 +306,22 @@ Status Ledger::make_room(
         }
         only_holds = only_holds && by_holds;
     }
-    if (worst != nullptr) {
-        const Account* account = worst->slot == kNoSlot ? nullptr : &accounts_[worst->slot];
-        return refuse(*worst, worst->period, account, asked, only_holds, refusal);
-    }
-    for (const std::uint32_t id : budgets) {
-        if (budgets_[id].slot != kNoSlot) [[likely]]
+    if (worst == nullptr) [[likely]]
+        return {};
+    const std::uint32_t slot = slot_of(*worst, demand.end_user);
+    return refuse({*worst, slot == kNoSlot ? nullptr : &accounts_[slot], demand.end_user,
+                      worst->period, worst->record.limit_at(demand.at), demand.asked, only_holds},
+        refusal);
+}
+
+Status Ledger::open_accounts(const Demand& demand) {
+    for (const std::uint32_t id : demand.budgets) {
+        const Budget& budget = budgets_[id];
+        if (slot_of(budget, demand.end_user) != kNoSlot) [[likely]]
             continue;
-        const AccountRecord record{
-            static_cast<AccountId>(accounts_made_ + 1), id, budgets_[id].period};
+        const bool is_own = budget.record.owner_kind == OwnerKind::kEndUser;
+        const AccountRecord record{static_cast<AccountId>(accounts_made_ + 1), id, budget.period,
+            is_own ? demand.end_user : NameId::kNone};
         ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
     }
     return {};
@@ -257,11 +336,13 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
         !request.amount || (!request.amount->is_negative() && *request.amount <= kAmountMax));
     const Money asked = request.amount.value_or(Money());
     const Instant dispatch = request.dispatch;
+    Spender spender = path->spender;
+    spender.end_user = request.end_user;
+    spender.tags = request.tags;
 
     if (const Attempt* found = find_attempt(request.exchange, request.attempt)) {
         const HoldRecord& there = found->hold;
-        const bool same = there.key == path->key && there.team == path->team &&
-            there.org == path->org && there.route == request.route &&
+        const bool same = there.spender == spender && there.route == request.route &&
             there.bounded == request.amount.has_value() && there.amount == asked &&
             there.dispatch == dispatch;
         if (!same || found->state != Attempt::State::kHeld) {
@@ -272,28 +353,28 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
         return HoldTicket{request.exchange, request.attempt, found->amount, true, 0};
     }
 
-    const std::span<const std::uint32_t> budgets = budgets_of(*path);
-    if (!budgets.empty()) {
+    const Demand demand{budgets_of(*path, request.end_user), request.end_user, dispatch, asked};
+    if (!demand.budgets.empty()) {
         if (!request.amount) {
             return fail(ErrorCode::kUnbounded,
                 fmt::format(
                     "key '{}' is under a budget, so the request needs an upper bound of its cost",
-                    name_of(path->key)));
+                    name_of(spender.key)));
         }
-        ENTREPOT_TRY_DO(make_room(budgets, dispatch, asked, refusal));
+        ENTREPOT_TRY_DO(find_room(demand, refusal));
+        ENTREPOT_TRY_DO(open_accounts(demand));
     }
     HoldRecord record;
     record.exchange = request.exchange;
     record.attempt = request.attempt;
-    record.key = path->key;
-    record.team = path->team;
-    record.org = path->org;
+    record.spender = spender;
     record.route = request.route;
     record.bounded = request.amount.has_value();
     record.amount = asked;
     record.dispatch = dispatch;
-    for (const std::uint32_t id : budgets) {
-        record.accounts[record.account_count++] = accounts_[budgets_[id].slot].id;
+    for (const std::uint32_t id : demand.budgets) {
+        record.accounts[record.account_count++] =
+            accounts_[slot_of(budgets_[id], request.end_user)].id;
     }
     ENTREPOT_TRY(const std::uint64_t position, write(record, LogClass::kBegin));
     return HoldTicket{request.exchange, request.attempt, asked, false, position};
@@ -339,11 +420,13 @@ Result<HoldTicket> Ledger::extend(
         const Account& account = accounts_[found->slots[i]];
         const Budget& budget = budgets_[account.budget];
         if (!budget.record.active) continue;  // the configuration took this limit away
-        const Money unspent = budget.record.limit - account.settled;
+        const Money limit = budget.record.limit_at(found->hold.dispatch);
+        const Money unspent = limit - account.settled;
         if (unspent - account.held >= more) continue;
         // Its own hold would not end, so only the others' count as what may free room.
         const bool only_holds = unspent >= amount;
-        return refuse(budget, account.period, &account, more, only_holds, refusal);
+        return refuse(
+            {budget, &account, account.end_user, account.period, limit, more, only_holds}, refusal);
     }
     ENTREPOT_TRY(const std::uint64_t position,
         write(ResizeRecord{exchange, attempt, amount}, LogClass::kBegin));
@@ -365,8 +448,8 @@ Status Ledger::shrink(const ExchangeId& exchange, std::uint16_t attempt, Money a
     return {};
 }
 
-Result<Posting> Ledger::settle(
-    const ExchangeId& exchange, std::uint16_t attempt, const SettleRequest& given) {
+Result<Posting> Ledger::settle(const ExchangeId& exchange, std::uint16_t attempt,
+    const SettleRequest& given, const MeterCosts& lines) {
     SettleRequest request = given;
     bring_into_range(request);
     ENTREPOT_CHECK((request.flags & settle_flag::kUnpriced) == 0 || request.cost.is_zero());
@@ -378,7 +461,8 @@ Result<Posting> Ledger::settle(
     posting.overdraft = over ? request.cost - found->amount : Money();
     posting.returned = !found->hold.bounded || over ? Money() : found->amount - request.cost;
     if (found->state == Attempt::State::kHeld) [[likely]] {
-        SettleRecord record{exchange, attempt, request};
+        SettleRecord record{exchange, attempt, request, lines};
+        bring_into_range(record.lines);
         record.request.flags = static_cast<std::uint8_t>(
             (request.flags & ~settle_flag::kOverdraft) | (over ? settle_flag::kOverdraft : 0));
         ENTREPOT_TRY_DO(write(record, LogClass::kEnd));
@@ -426,14 +510,64 @@ Result<std::uint64_t> Ledger::close(const ExchangeClose& facts) {
         const auto fill = [](NameId& name, NameId from) {
             if (name == NameId::kNone) name = from;
         };
-        fill(record.facts.key, hold.key);
-        fill(record.facts.team, hold.team);
-        fill(record.facts.org, hold.org);
+        fill(record.facts.spender.org, hold.spender.org);
+        fill(record.facts.spender.team, hold.spender.team);
+        fill(record.facts.spender.project, hold.spender.project);
+        fill(record.facts.spender.key, hold.spender.key);
+        fill(record.facts.spender.end_user, hold.spender.end_user);
+        fill(record.facts.spender.tags, hold.spender.tags);
         fill(record.facts.route.model, hold.route.model);
         fill(record.facts.route.offer, hold.route.offer);
         fill(record.facts.route.cloud, hold.route.cloud);
     }
     return write(record, LogClass::kEnd);
+}
+
+Result<bool> Ledger::adjust(const AdjustRequest& request) {
+    if (request.cost > kAmountMax || request.cost < -kAmountMax || request.list_cost > kAmountMax ||
+        request.list_cost < -kAmountMax) {
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("a correction of {} is beyond {}", request.cost.to_decimal(),
+                kAmountMax.to_decimal()));
+    }
+    if (const std::uint32_t known = adjustment_index_.find(request.id); known != kNoSlot) {
+        if (adjustments_[known] == request) return false;
+        return fail(ErrorCode::kSettleConflict,
+            fmt::format("correction {} was posted with other facts", request.id.to_string()));
+    }
+    AdjustRecord record{request, 0, {}};
+    const Spender& spender = request.spender;
+    std::vector<std::uint32_t> budgets;
+    const std::array<std::pair<OwnerKind, NameId>, kOwnerKindCount> owners{
+        {{OwnerKind::kKey, spender.key}, {OwnerKind::kProject, spender.project},
+            {OwnerKind::kTeam, spender.team}, {OwnerKind::kOrg, spender.org},
+            {OwnerKind::kEndUser,
+                spender.end_user == NameId::kNone ? NameId::kNone : spender.key}}};
+    for (const auto& [kind, owner] : owners) {
+        const auto found = owners_.find(owner_key(kind, owner));
+        if (owner == NameId::kNone || found == owners_.end()) continue;
+        budgets.insert(budgets.end(), found->second.begin(), found->second.end());
+    }
+    const Demand demand{budgets, spender.end_user, request.at, {}};
+    ENTREPOT_TRY_DO(look_up(demand));
+    ENTREPOT_TRY_DO(open_accounts(demand));
+    for (const std::uint32_t id : budgets)
+        record.accounts[record.account_count++] =
+            accounts_[slot_of(budgets_[id], spender.end_user)].id;
+    ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
+    return true;
+}
+
+Status Ledger::seal(const SealRecord& record) {
+    if (record.until <= sealed_until_ || record.until > record.at) {
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("the books cannot be closed up to {}: {}", to_rfc3339(record.until),
+                record.until > record.at
+                    ? "that lies ahead"
+                    : fmt::format("they are closed up to {}", to_rfc3339(sealed_until_))));
+    }
+    ENTREPOT_TRY_DO(write(record, LogClass::kBegin));
+    return {};
 }
 
 Result<std::uint64_t> Ledger::end_open_attempts(
@@ -459,9 +593,7 @@ Result<std::uint64_t> Ledger::end_open_attempts(
         ExchangeClose facts;
         facts.exchange = exchange.id;
         facts.at = now;
-        facts.key = attempts_[last].hold.key;
-        facts.team = attempts_[last].hold.team;
-        facts.org = attempts_[last].hold.org;
+        facts.spender = attempts_[last].hold.spender;
         facts.route = attempts_[last].hold.route;
         facts.ended_by = EndedBy::kCrash;
         for (std::uint32_t at = last; at != kNoSlot; at = attempts_[at].previous) {

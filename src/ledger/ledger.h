@@ -31,13 +31,17 @@ public:
 
     /// Errors: kInvalidField (empty or longer than kNameBytesMax), kJournalFull.
     [[nodiscard]] Result<NameId> name(std::string_view text);
+    /// A name that a key's clients chose: an end user, or tags. Errors: as of `name`; kInvalidField
+    /// also when the key has brought kScopedNamesMax already.
+    [[nodiscard]] Result<NameId> scoped_name(NameId key, std::string_view text);
     /// Empty for kNone and for ids that were never given out.
     [[nodiscard]] std::string_view name_of(NameId id) const;
     /// Errors: kBadConfiguration, kJournalFull.
     [[nodiscard]] Status set_budgets(std::span<const BudgetSpec> specs);
-    [[nodiscard]] Result<PathId> path(
-        std::string_view key, std::string_view team, std::string_view org);
-    [[nodiscard]] bool has_budget(PathId path) const;
+    [[nodiscard]] Result<PathId> path(const PathNames& names);
+    /// Whether a budget stands over what is asked by that end user (kNone: by nobody in
+    /// particular).
+    [[nodiscard]] bool has_budget(PathId path, NameId end_user = NameId::kNone) const;
 
     // ---- per request; contracts as on store::Books ----
 
@@ -45,10 +49,20 @@ public:
     [[nodiscard]] Result<HoldTicket> extend(
         const ExchangeId& exchange, std::uint16_t attempt, Money amount, Refusal* refusal);
     [[nodiscard]] Status shrink(const ExchangeId& exchange, std::uint16_t attempt, Money amount);
-    [[nodiscard]] Result<Posting> settle(
-        const ExchangeId& exchange, std::uint16_t attempt, const SettleRequest& request);
+    [[nodiscard]] Result<Posting> settle(const ExchangeId& exchange, std::uint16_t attempt,
+        const SettleRequest& request, const MeterCosts& lines = {});
     [[nodiscard]] Status release(const ReleaseRecord& record);
     [[nodiscard]] Result<std::uint64_t> close(const ExchangeClose& facts);
+
+    // ---- corrections ----
+
+    /// Posts a correction into what is open at `request.at`; false when it was posted before.
+    /// Errors: kSettleConflict (the same id with other facts), kInvalidField, kJournalFull.
+    [[nodiscard]] Result<bool> adjust(const AdjustRequest& request);
+    /// Closes the months before `until`: what is settled later is booked on the first day open.
+    /// Errors: kInvalidField (not after the last seal, or in the future), kJournalFull.
+    [[nodiscard]] Status seal(const SealRecord& record);
+    [[nodiscard]] Instant sealed_until() const { return sealed_until_; }
 
     // ---- recovery ----
 
@@ -72,10 +86,14 @@ public:
     struct Standing {
         const BudgetRecord* budget = nullptr;
         Period period;
+        NameId end_user = NameId::kNone;
         Money settled, held, overdraft;
         std::uint32_t open = 0;
     };
-    [[nodiscard]] std::vector<Standing> standing(PathId path, Instant at) const;
+    [[nodiscard]] std::vector<Standing> standing(
+        PathId path, Instant at, NameId end_user = NameId::kNone) const;
+    /// Every budget in force; of those that each end user has, one for each that has an account in
+    /// memory.
     [[nodiscard]] std::vector<Standing> budgets(Instant at) const;
     [[nodiscard]] std::size_t open_attempts() const { return open_; }
     /// The attempt while its exchange is open; nullptr otherwise.
@@ -108,33 +126,79 @@ private:
         bool dirty = false;
     };
     struct Path {
-        NameId key = NameId::kNone;
-        NameId team = NameId::kNone;
-        NameId org = NameId::kNone;
+        Spender spender;  ///< without end user and tags
         mutable std::uint64_t generation = 0;
         mutable std::uint32_t count = 0;
+        mutable std::uint32_t shared_count = 0;  ///< those before the end user's own
         mutable std::array<std::uint32_t, kAccountsPerPathMax> budgets{};
     };
     struct NumberHash {
         std::size_t operator()(std::uint32_t id) const { return id * 0x9e3779b97f4a7c15ULL >> 24; }
     };
-    struct UsageHash {
-        std::size_t operator()(const UsageKey& key) const;
+    /// Hash of a fixed number of numbers.
+    struct NumbersHash {
+        template <std::size_t N, typename T>
+        std::size_t operator()(const std::array<T, N>& numbers) const {
+            std::uint64_t hash = N;
+            for (const T number : numbers) {
+                hash = (hash ^ static_cast<std::uint64_t>(number)) * 0x9e3779b97f4a7c15ULL;
+                hash ^= hash >> 29;
+            }
+            return hash;
+        }
     };
-    struct TripleHash {
-        std::size_t operator()(const std::array<NameId, 3>& key) const;
+    struct DimensionsHash {
+        std::size_t operator()(const Dimensions& dimensions) const;
+    };
+    struct ScopedName {
+        NameId scope = NameId::kNone;
+        std::string_view text;
+        friend bool operator==(const ScopedName&, const ScopedName&) = default;
+    };
+    struct ScopedNameHash {
+        std::size_t operator()(const ScopedName& name) const {
+            return std::hash<std::string_view>()(name.text) ^
+                static_cast<std::size_t>(name.scope) * 0x9e3779b97f4a7c15ULL;
+        }
+    };
+    struct NameEntry {
+        std::string text;
+        NameId scope = NameId::kNone;
     };
     using BudgetKey = std::tuple<OwnerKind, NameId, PeriodKind, NameId>;
 
     // Decisions.
     [[nodiscard]] const Path* path_at(PathId id) const;
+    [[nodiscard]] Result<NameId> intern(const ScopedName& name);
     void look_at(Budget& budget, Instant at) const;
-    [[nodiscard]] Status make_room(
-        std::span<const std::uint32_t> budgets, Instant at, Money asked, Refusal* refusal);
-    [[nodiscard]] Standing standing_of(const Budget& budget, Instant at) const;
-    [[nodiscard]] std::span<const std::uint32_t> budgets_of(const Path& path) const;
-    [[nodiscard]] std::unexpected<Error> refuse(const Budget& budget, const Period& period,
-        const Account* account, Money asked, bool only_holds, Refusal* refusal) const;
+    /// The account of the period looked at last, kNoSlot when it is not in memory.
+    [[nodiscard]] std::uint32_t slot_of(const Budget& budget, NameId end_user) const;
+    /// A demand on budgets: what one hold or correction asks of them.
+    struct Demand {
+        std::span<const std::uint32_t> budgets;
+        NameId end_user = NameId::kNone;
+        Instant at;
+        Money asked;
+    };
+    /// Checks that every budget has room.
+    [[nodiscard]] Status find_room(const Demand& demand, Refusal* refusal);
+    /// Opens the accounts that are not there yet, after `find_room` or `look_at`.
+    [[nodiscard]] Status open_accounts(const Demand& demand);
+    [[nodiscard]] Status look_up(const Demand& demand);
+    [[nodiscard]] Standing standing_of(const Budget& budget, NameId end_user, Instant at) const;
+    /// The budgets over a path; with an end user, his own too.
+    [[nodiscard]] std::span<const std::uint32_t> budgets_of(
+        const Path& path, NameId end_user) const;
+    struct Short {
+        const Budget& budget;
+        const Account* account = nullptr;
+        NameId end_user = NameId::kNone;
+        Period period;
+        Money limit;
+        Money asked;
+        bool only_holds = false;
+    };
+    [[nodiscard]] std::unexpected<Error> refuse(const Short& by, Refusal* refusal) const;
     template <typename R>
     [[nodiscard]] Result<std::uint64_t> write(const R& record, LogClass log_class);
     Attempt* find_attempt(const ExchangeId& exchange, std::uint16_t attempt);
@@ -150,16 +214,30 @@ private:
     [[nodiscard]] Status apply(const SettleRecord& record);
     [[nodiscard]] Status apply(const ReleaseRecord& record);
     [[nodiscard]] Status apply(const CloseRecord& record);
+    [[nodiscard]] Status apply(const AdjustRecord& record);
+    [[nodiscard]] Status apply(const SealRecord& record);
+    /// Slots of a record's accounts, brought back into memory where they had left it.
+    [[nodiscard]] Status find_slots(
+        std::span<const AccountId> accounts, std::span<std::uint32_t> slots);
     void end_hold(Attempt& attempt, Money settled, Money overdraft);
-    void post(const Attempt& attempt, Money cost);
+    void post(const Dimensions& dimensions, Money cost);
     [[nodiscard]] std::uint32_t put_attempt(const Attempt& attempt);
     [[nodiscard]] std::uint32_t put_account(const Account& account);
-    UsageDelta& usage_of(const UsageKey& key);
+    [[nodiscard]] std::uint32_t dimensions_at(const Dimensions& dimensions);
+    /// The row of the day of `dispatch`, or of the first day open.
+    UsageDelta& usage_of(Instant dispatch, std::uint32_t dimensions);
+    void charge(
+        Instant dispatch, std::uint32_t dimensions, std::uint8_t meter, const MeterCost& line);
+    [[nodiscard]] Instant booked_at(Instant dispatch) const {
+        return std::max(dispatch, sealed_until_);
+    }
     void touch(std::uint32_t account_slot);
+    void forget(const Account& account);
 
     Log& log_;
-    std::deque<std::string> names_;
-    std::unordered_map<std::string_view, NameId> name_index_;
+    std::deque<NameEntry> names_;
+    std::unordered_map<ScopedName, NameId, ScopedNameHash> name_index_;
+    std::unordered_map<NameId, std::uint32_t> scoped_count_;
     std::size_t names_taken_ = 1;  ///< names before this are in a checkpoint
 
     std::map<NameId, TimeZone> zones_;
@@ -171,11 +249,13 @@ private:
     std::uint64_t generation_ = 1;  ///< grows when an active budget comes or goes
 
     std::vector<Path> paths_;
-    FlatIndex<std::array<NameId, 3>, TripleHash> path_index_;
+    FlatIndex<std::array<NameId, 4>, NumbersHash> path_index_;
 
     std::vector<Account> accounts_;
     std::vector<std::uint32_t> free_accounts_;
     FlatIndex<std::uint32_t, NumberHash> account_index_;
+    /// Budget and end user, to the first of their accounts' slots.
+    FlatIndex<std::array<std::uint32_t, 2>, NumbersHash> end_user_accounts_;
     std::vector<std::uint32_t> dirty_accounts_;
     std::uint32_t accounts_made_ = 0;
     Instant horizon_{INT64_MIN};
@@ -186,15 +266,24 @@ private:
     std::size_t open_ = 0;
 
     std::vector<Balance> balances_;
-    FlatIndex<std::array<NameId, 3>, TripleHash> expense_index_;
-    FlatIndex<std::uint32_t, NumberHash> payable_index_;
+    FlatIndex<std::array<NameId, 4>, NumbersHash> expense_index_;
+    FlatIndex<std::array<NameId, 2>, NumbersHash> payable_index_;
     std::vector<std::uint32_t> dirty_balances_;
     Money debits_;
     Money credits_;
 
+    std::vector<Dimensions> dimensions_;
+    FlatIndex<Dimensions, DimensionsHash> dimensions_index_;
     std::vector<UsageChange> usage_;
-    FlatIndex<UsageKey, UsageHash> usage_index_;
+    FlatIndex<std::array<std::uint32_t, 2>, NumbersHash> usage_index_;
+    std::vector<ChargeChange> charges_;
+    FlatIndex<std::array<std::uint32_t, 3>, NumbersHash> charge_index_;
     std::vector<Unverified> unverified_;
+
+    std::vector<AdjustRequest> adjustments_;
+    std::size_t adjustments_taken_ = 0;  ///< those before this are in a checkpoint
+    FlatIndex<ExchangeId, ExchangeHash> adjustment_index_;
+    Instant sealed_until_{INT64_MIN};
 };
 
 }  // namespace entrepot::ledger

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <cstdlib>
 #include <random>
 
@@ -24,9 +26,11 @@ public:
         records.emplace_back(payload);
         return records.size();
     }
-    Result<std::optional<Account>> recall(std::uint32_t budget, Instant begin) override {
+    Result<std::optional<Account>> recall(
+        std::uint32_t budget, NameId end_user, Instant begin) override {
         for (const auto& [id, account] : saved) {
-            if (account.budget == budget && account.period.begin == begin)
+            if (account.budget == budget && account.end_user == end_user &&
+                account.period.begin == begin)
                 return std::optional<Account>(account);
         }
         return std::optional<Account>();
@@ -45,6 +49,11 @@ Money cents(std::int64_t amount) {
     return Money::from_pico(static_cast<Int128>(amount) * 10'000'000'000);
 }
 
+/// One period of one budget; of a budget that each end user has, also whose.
+using Place = std::tuple<std::size_t, std::int64_t, std::string>;
+/// Names by OwnerKind; last the end user.
+using Who = std::array<std::string, kOwnerKindCount>;
+
 /// What a reader would write on paper: every hold with its budgets, sums made afresh for every
 /// question.
 struct Oracle {
@@ -52,39 +61,47 @@ struct Oracle {
         Money amount, cost;
         int state = 0;  // held, settled, released
         bool bounded = true;
-        std::vector<std::pair<std::size_t, std::int64_t>> periods;  // budget, period begin
+        std::vector<Place> places;
+        Instant dispatch;
     };
     std::vector<BudgetSpec> budgets;
     std::map<std::pair<ExchangeId, std::uint16_t>, Hold> holds;
+    std::vector<Hold> past;  // closed, and corrections
 
-    [[nodiscard]] Money used(std::size_t budget, std::int64_t begin, bool with_holds) const {
+    [[nodiscard]] Money used(const Place& place, bool with_holds) const {
         Money sum;
-        for (const auto& [id, hold] : holds) {
-            for (const auto& period : hold.periods) {
-                if (period != std::pair{budget, begin}) continue;
-                if (hold.state == 0 && with_holds) sum += hold.amount;
-                if (hold.state == 1) sum += hold.cost;
-            }
-        }
+        const auto add = [&](const Hold& hold) {
+            if (std::ranges::find(hold.places, place) == hold.places.end()) return;
+            if (hold.state == 0 && with_holds) sum += hold.amount;
+            if (hold.state == 1) sum += hold.cost;
+        };
+        for (const auto& [id, hold] : holds) add(hold);
+        for (const Hold& hold : past) add(hold);
         return sum;
     }
-    [[nodiscard]] std::vector<std::pair<std::size_t, std::int64_t>> periods(
-        const std::array<std::string, 3>& path, Instant at) const {
-        std::vector<std::pair<std::size_t, std::int64_t>> all;
+    [[nodiscard]] std::vector<Place> places(const Who& who, Instant at) const {
+        std::vector<Place> all;
         for (std::size_t i = 0; i < budgets.size(); ++i) {
-            if (path[static_cast<std::size_t>(budgets[i].owner_kind)] != budgets[i].owner) continue;
-            all.emplace_back(i, budgets[i].zone.period_of(budgets[i].period, at).begin.ns);
+            const bool is_own = budgets[i].owner_kind == OwnerKind::kEndUser;
+            const auto kind = is_own ? OwnerKind::kKey : budgets[i].owner_kind;
+            if (who[static_cast<std::size_t>(kind)] != budgets[i].owner) continue;
+            if (is_own && who.back().empty()) continue;
+            all.emplace_back(i, budgets[i].zone.period_of(budgets[i].period, at).begin.ns,
+                is_own ? who.back() : "");
         }
         return all;
     }
-    [[nodiscard]] bool has_room(
-        const std::vector<std::pair<std::size_t, std::int64_t>>& periods, Money asked) const {
-        for (const auto& [budget, begin] : periods) {
-            if (used(budget, begin, true) + asked > budgets[budget].limit) return false;
-        }
-        return true;
+    [[nodiscard]] bool has_room(const std::vector<Place>& at, Money asked, Instant dispatch) const {
+        return std::ranges::all_of(at, [&](const Place& place) {
+            const BudgetSpec& spec = budgets[std::get<0>(place)];
+            const Money limit = dispatch < spec.raise_until ? spec.limit + spec.raise : spec.limit;
+            return used(place, true) + asked <= limit;
+        });
     }
 };
+
+/// Of AgreesWithPaperOnRandomCalls; the clock of a race begins here.
+constexpr Instant kRaceStart{1'763'900'000'000'000'000};
 
 std::vector<BudgetSpec> some_budgets() {
     const auto zone = [](const char* name) { return TimeZone::find(name).value(); };
@@ -93,7 +110,11 @@ std::vector<BudgetSpec> some_budgets() {
         {OwnerKind::kKey, "k1", cents(2'500), PeriodKind::kWeek, zone("UTC")},
         {OwnerKind::kTeam, "t0", cents(1'500), PeriodKind::kDay, zone("Asia/Kolkata")},
         {OwnerKind::kOrg, "o0", cents(6'000), PeriodKind::kMonth, zone("Europe/Stockholm")},
-        {OwnerKind::kOrg, "o0", cents(40'000), PeriodKind::kTotal, zone("UTC")}};
+        {OwnerKind::kOrg, "o0", cents(40'000), PeriodKind::kTotal, zone("UTC")},
+        {OwnerKind::kProject, "p0", cents(900), PeriodKind::kDay, zone("UTC"), cents(300),
+            kRaceStart + nanoseconds(80 * kHourNs)},
+        {OwnerKind::kEndUser, "k1", cents(450), PeriodKind::kDay, zone("UTC")},
+        {OwnerKind::kEndUser, "k3", cents(700), PeriodKind::kMonth, zone("America/New_York")}};
 }
 
 std::uint64_t seed_of_the_day() {
@@ -108,8 +129,12 @@ public:
     explicit Race(std::uint64_t seed) : random_(seed) {
         oracle_.budgets = some_budgets();
         EXPECT_TRUE(ledger_.set_budgets(oracle_.budgets));
-        for (const auto& names : paths_)
-            handles_.push_back(ledger_.path(names[0], names[1], names[2]).value());
+        for (const Who& who : paths_) {
+            handles_.push_back(ledger_.path({who[0], who[1], who[3], who[2]}).value());
+            end_users_.push_back(who.back().empty()
+                    ? NameId::kNone
+                    : ledger_.scoped_name(ledger_.name(who[0]).value(), who.back()).value());
+        }
         route_ = {
             ledger_.name("m").value(), ledger_.name("m/a").value(), ledger_.name("a").value()};
     }
@@ -120,6 +145,7 @@ public:
         if (choice < 65) return settle();
         if (choice < 75) return release();
         if (choice < 85) return resize();
+        if (choice < 88) return adjust();
         close();
     }
     void check() {
@@ -130,12 +156,12 @@ public:
             for (std::size_t i = 0; i < oracle_.budgets.size(); ++i) {
                 const BudgetSpec& spec = oracle_.budgets[i];
                 if (spec.owner != ledger_.name_of(standing.budget->owner) ||
+                    spec.owner_kind != standing.budget->owner_kind ||
                     spec.period != standing.budget->period)
                     continue;
-                ASSERT_EQ(standing.settled + standing.held,
-                    oracle_.used(i, standing.period.begin.ns, true));
-                ASSERT_EQ(standing.settled, oracle_.used(i, standing.period.begin.ns, false));
-                ASSERT_LE(standing.held + standing.settled - standing.overdraft, spec.limit);
+                const Place place(i, standing.period.begin.ns, ledger_.name_of(standing.end_user));
+                ASSERT_EQ(standing.settled + standing.held, oracle_.used(place, true));
+                ASSERT_EQ(standing.settled, oracle_.used(place, false));
             }
         }
     }
@@ -163,16 +189,17 @@ private:
         request.path = handles_[path];
         request.route = route_;
         request.dispatch = now_ - nanoseconds(static_cast<std::int64_t>(random_() % 5) * kHourNs);
-        const auto periods = oracle_.periods(paths_[path], request.dispatch);
+        request.end_user = end_users_[path];
+        const std::vector<Place> places = oracle_.places(paths_[path], request.dispatch);
         if (random_() % 20 != 0) request.amount = amount(400);
         Refusal refusal;
         const Result<HoldTicket> ticket = ledger_.hold(request, &refusal);
-        if (!request.amount && !periods.empty()) {
+        if (!request.amount && !places.empty()) {
             ASSERT_EQ(ticket.error().code, ErrorCode::kUnbounded);
             return;
         }
         const Money asked = request.amount.value_or(Money());
-        ASSERT_EQ(ticket.has_value(), oracle_.has_room(periods, asked));
+        ASSERT_EQ(ticket.has_value(), oracle_.has_room(places, asked, request.dispatch));
         if (!ticket) {
             ASSERT_EQ(ticket.error().code, ErrorCode::kInsufficientBalance);
             ASSERT_LT(refusal.available, asked);
@@ -180,7 +207,7 @@ private:
             return;
         }
         oracle_.holds[{request.exchange, request.attempt}] = {
-            asked, Money(), 0, request.amount.has_value(), periods};
+            asked, Money(), 0, request.amount.has_value(), places, request.dispatch};
         open_.push_back(request.exchange);
         ASSERT_TRUE(ledger_.hold(request, nullptr).value().repeated);
     }
@@ -213,8 +240,8 @@ private:
         const Money to = amount(450);
         const bool up = to > at->second.amount;
         const bool changeable = at->second.state == 0 && at->second.bounded;
-        const bool fits =
-            changeable && oracle_.has_room(at->second.periods, to - at->second.amount);
+        const bool fits = changeable &&
+            oracle_.has_room(at->second.places, to - at->second.amount, at->second.dispatch);
         const bool done = up
             ? ledger_.extend(at->first.first, at->first.second, to, nullptr).has_value()
             : ledger_.shrink(at->first.first, at->first.second, to).has_value();
@@ -239,40 +266,43 @@ private:
                 ++at;
                 continue;
             }
-            oracle_.closed.push_back(at->second);
+            oracle_.past.push_back(at->second);
             at = oracle_.holds.erase(at);
         }
     }
 
-    struct OracleWithPast : Oracle {
-        std::vector<Hold> closed;
-        [[nodiscard]] Money used(std::size_t budget, std::int64_t begin, bool with_holds) const {
-            Money sum = Oracle::used(budget, begin, with_holds);
-            for (const Hold& hold : closed) {
-                for (const auto& period : hold.periods) {
-                    if (period == std::pair{budget, begin} && hold.state == 1) sum += hold.cost;
-                }
-            }
-            return sum;
-        }
-        [[nodiscard]] bool has_room(
-            const std::vector<std::pair<std::size_t, std::int64_t>>& periods, Money asked) const {
-            for (const auto& [budget, begin] : periods) {
-                if (used(budget, begin, true) + asked > budgets[budget].limit) return false;
-            }
-            return true;
-        }
-    };
+    // A correction may be of either sign, is never refused, and counts once.
+    void adjust() {
+        const std::size_t path = random_() % paths_.size();
+        AdjustRequest request;
+        request.id = ExchangeId::make(now_, {++made_, made_});
+        request.at = now_;
+        const Who& who = paths_[path];
+        const auto name = [&](std::size_t at) {
+            return who[at].empty() ? NameId::kNone : ledger_.name(who[at]).value();
+        };
+        request.spender = {name(2), name(1), name(3), name(0), end_users_[path], NameId::kNone};
+        request.route = route_;
+        request.cost = request.list_cost = amount(300) - amount(300);
+        request.reason = ledger_.name("rate").value();
+        ASSERT_TRUE(ledger_.adjust(request).value());
+        ASSERT_FALSE(ledger_.adjust(request).value());
+        oracle_.past.push_back({Money(), request.cost, 1, true, oracle_.places(who, now_), now_});
+        request.cost += cents(1);
+        ASSERT_EQ(ledger_.adjust(request).error().code, ErrorCode::kSettleConflict);
+    }
 
     std::mt19937_64 random_;
-    OracleWithPast oracle_;
-    const std::vector<std::array<std::string, 3>> paths_{
-        {"k0", "t0", "o0"}, {"k1", "t0", "o0"}, {"k2", "t1", "o0"}, {"k3", "t1", "o1"}};
+    Oracle oracle_;
+    const std::vector<Who> paths_{{"k0", "t0", "o0", "", ""}, {"k1", "t0", "o0", "p0", ""},
+        {"k1", "t0", "o0", "p0", "ann"}, {"k1", "t0", "o0", "p0", "bob"},
+        {"k2", "t1", "o0", "", "ann"}, {"k3", "t1", "o1", "", "ann"}};
+    std::vector<NameId> end_users_;
     std::vector<PathId> handles_;
     Route route_;
     std::vector<ExchangeId> open_;
     std::uint64_t made_ = 0;
-    Instant now_{1'763'900'000'000'000'000};
+    Instant now_ = kRaceStart;
 };
 
 // Every answer as on paper; the same records give the same state; a second reading of them the same
@@ -321,6 +351,8 @@ TEST(Ledger, FromACheckpointAndTheRestIsTheSameState) {
         whole.accounts.clear();
         for (const auto& [id, account] : accounts) whole.accounts.push_back(account);
         whole.balances = race.ledger_.balances();
+        whole.adjustments.insert(
+            whole.adjustments.end(), changes.adjustments.begin(), changes.adjustments.end());
         whole.attempts = changes.attempts;
         whole.accounts_made = changes.accounts_made;
         whole.horizon = changes.horizon;
@@ -338,7 +370,7 @@ TEST(Ledger, ThatCannotWriteChangesNothing) {
     ASSERT_TRUE(ledger.set_budgets(some_budgets()));
     HoldRequest request;
     request.exchange = ExchangeId::make(Instant{kHourNs}, {1, 1});
-    request.path = ledger.path("k0", "t0", "o0").value();
+    request.path = ledger.path({"k0", "t0", {}, "o0"}).value();
     request.amount = cents(100);
     request.dispatch = Instant{kHourNs};
     ASSERT_TRUE(ledger.hold(request, nullptr));
@@ -387,7 +419,7 @@ TEST(Ledger, BooksASuppliersWildClaimWithinItsRange) {
     Ledger ledger(log);
     HoldRequest request;
     request.exchange = ExchangeId::make(Instant{kHourNs}, {1, 1});
-    request.path = ledger.path("k", "", "").value();
+    request.path = ledger.path({.key = "k"}).value();
     request.dispatch = Instant{kHourNs};
     ASSERT_TRUE(ledger.hold(request, nullptr));
     SettleRequest settle;

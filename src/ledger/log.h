@@ -22,11 +22,11 @@ public:
     /// much room or is refused. Errors: kJournalFull.
     [[nodiscard]] virtual Result<std::uint64_t> append(
         std::string_view payload, LogClass log_class, std::size_t open_attempts) = 0;
-    /// An account that is no longer in memory, from the last checkpoint; by budget and period
-    /// begin, or by id. Only asked for periods that ended long ago, which a clock that went back
-    /// has brought up again. Errors: kIo.
+    /// An account that is no longer in memory, from the last checkpoint; by budget, end user and
+    /// period begin, or by id. Only asked for periods that ended long ago, which a clock that went
+    /// back has brought up again. Errors: kIo.
     [[nodiscard]] virtual Result<std::optional<Account>> recall(
-        std::uint32_t budget, Instant begin) = 0;
+        std::uint32_t budget, NameId end_user, Instant begin) = 0;
     [[nodiscard]] virtual Result<std::optional<Account>> recall(AccountId account) = 0;
 };
 

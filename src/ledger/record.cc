@@ -11,10 +11,11 @@ namespace entrepot::ledger {
 namespace {
 
 constexpr std::uint8_t kPeriodKindMax = static_cast<std::uint8_t>(PeriodKind::kTotal);
-constexpr std::uint8_t kOwnerKindMax = static_cast<std::uint8_t>(OwnerKind::kOrg);
+constexpr std::uint8_t kOwnerKindMax = static_cast<std::uint8_t>(OwnerKind::kEndUser);
 constexpr std::uint8_t kEndedByMax = static_cast<std::uint8_t>(EndedBy::kCrash);
 constexpr std::uint8_t kPhaseMax = static_cast<std::uint8_t>(Phase::kSettle);
 constexpr std::uint8_t kSettleFlagsMax = 31;
+constexpr std::uint8_t kTierMax = 15;
 
 std::uint64_t number_of(NameId id) { return static_cast<std::uint32_t>(id); }
 std::uint64_t number_of(AccountId id) { return static_cast<std::uint32_t>(id); }
@@ -38,6 +39,28 @@ void put_route(Encoder& to, const Route& route) {
     to.number(number_of(route.model));
     to.number(number_of(route.offer));
     to.number(number_of(route.cloud));
+}
+
+void put_spender(Encoder& to, const Spender& spender) {
+    for (const NameId id :
+        {spender.org, spender.team, spender.project, spender.key, spender.end_user, spender.tags})
+        to.number(number_of(id));
+}
+
+void put_accounts(
+    Encoder& to, std::uint8_t count, const std::array<AccountId, kAccountsPerPathMax>& accounts) {
+    to.number(count);
+    for (std::size_t i = 0; i < count; ++i) to.number(number_of(accounts[i]));
+}
+
+void put_lines(Encoder& to, const MeterCosts& lines) {
+    to.number(lines.present);
+    for (std::size_t i = 0; i < canon::kMeterCount; ++i) {
+        if (!lines.has(i)) continue;
+        to.number(static_cast<std::uint64_t>(lines.of[i].quantity));
+        to.money(lines.of[i].cost);
+        to.money(lines.of[i].list_cost);
+    }
 }
 
 void put_usage(Encoder& to, const canon::Usage& usage) {
@@ -71,6 +94,20 @@ Route get_route(Decoder& from) {
     return route;
 }
 
+Spender get_spender(Decoder& from) {
+    Spender spender;
+    for (NameId* const id : {&spender.org, &spender.team, &spender.project, &spender.key,
+             &spender.end_user, &spender.tags})
+        *id = from.id<NameId>();
+    return spender;
+}
+
+std::uint8_t get_accounts(Decoder& from, std::array<AccountId, kAccountsPerPathMax>& accounts) {
+    const auto count = static_cast<std::uint8_t>(from.number_up_to(kAccountsPerPathMax));
+    for (std::size_t i = 0; i < count; ++i) accounts[i] = from.id<AccountId>();
+    return count;
+}
+
 canon::Usage get_usage(Decoder& from) {
     canon::Usage usage;
     const std::uint64_t present = from.number_up_to((1ULL << canon::kMeterCount) - 1);
@@ -88,6 +125,24 @@ Money get_amount(Decoder& from) {
     return amount;
 }
 
+Money get_signed_amount(Decoder& from) {
+    const Money amount = from.money();
+    if (amount > kAmountMax || amount < -kAmountMax) from.fail();
+    return amount;
+}
+
+MeterCosts get_lines(Decoder& from) {
+    MeterCosts lines;
+    lines.present = static_cast<std::uint32_t>(from.number_up_to((1U << canon::kMeterCount) - 1));
+    for (std::size_t i = 0; i < canon::kMeterCount; ++i) {
+        if (!lines.has(i)) continue;
+        lines.of[i].quantity = static_cast<std::int64_t>(from.number_up_to(kCountMax));
+        lines.of[i].cost = get_amount(from);
+        lines.of[i].list_cost = get_amount(from);
+    }
+    return lines;
+}
+
 template <typename E>
 E get_enum(Decoder& from, std::uint8_t max) {
     return static_cast<E>(from.number_up_to(max));
@@ -99,6 +154,7 @@ Record decode_name(Decoder& from) {
     NameRecord record;
     record.id = from.id<NameId>();
     record.name = from.text(kNameBytesMax);
+    record.scope = from.id<NameId>();
     if (record.id == NameId::kNone || record.name.empty()) from.fail();
     return record;
 }
@@ -112,6 +168,8 @@ Record decode_budget(Decoder& from) {
     record.zone = from.id<NameId>();
     record.limit = get_amount(from);
     record.active = get_bool(from);
+    record.raise = get_amount(from);
+    record.raise_until.ns = from.signed_number();
     return record;
 }
 
@@ -121,6 +179,7 @@ Record decode_account(Decoder& from) {
     record.budget = from.id<std::uint32_t>();
     record.period.begin.ns = from.signed_number();
     record.period.end.ns = from.signed_number();
+    record.end_user = from.id<NameId>();
     if (record.id == AccountId::kNone || record.period.begin >= record.period.end) from.fail();
     return record;
 }
@@ -129,17 +188,12 @@ Record decode_hold(Decoder& from) {
     HoldRecord record;
     record.exchange = get_exchange(from);
     record.attempt = get_attempt(from);
-    record.key = from.id<NameId>();
-    record.team = from.id<NameId>();
-    record.org = from.id<NameId>();
+    record.spender = get_spender(from);
     record.route = get_route(from);
     record.bounded = get_bool(from);
     record.amount = get_amount(from);
     record.dispatch.ns = from.signed_number();
-    record.account_count = static_cast<std::uint8_t>(from.number_up_to(kAccountsPerPathMax));
-    for (std::size_t i = 0; i < record.account_count; ++i) {
-        record.accounts[i] = from.id<AccountId>();
-    }
+    record.account_count = get_accounts(from, record.accounts);
     if (!record.bounded && (record.account_count != 0 || !record.amount.is_zero())) from.fail();
     return record;
 }
@@ -163,6 +217,10 @@ Record decode_settle(Decoder& from) {
     record.request.list_cost = get_amount(from);
     record.request.rate_version = from.id<NameId>();
     record.request.usage = get_usage(from);
+    record.request.contract = from.id<NameId>();
+    record.request.tier = static_cast<std::uint8_t>(from.number_up_to(kTierMax));
+    record.request.ctx_over = static_cast<std::int64_t>(from.number_up_to(kCountMax));
+    record.lines = get_lines(from);
     return record;
 }
 
@@ -180,9 +238,7 @@ Record decode_close(Decoder& from) {
     ExchangeClose facts;
     facts.exchange = get_exchange(from);
     facts.at.ns = from.signed_number();
-    facts.key = from.id<NameId>();
-    facts.team = from.id<NameId>();
-    facts.org = from.id<NameId>();
+    facts.spender = get_spender(from);
     facts.route = get_route(from);
     facts.dialect = from.id<NameId>();
     facts.status = static_cast<std::uint16_t>(from.number_up_to(0xffff));
@@ -196,6 +252,31 @@ Record decode_close(Decoder& from) {
     return CloseRecord{facts};
 }
 
+Record decode_adjust(Decoder& from) {
+    AdjustRecord record;
+    AdjustRequest& request = record.request;
+    request.id = get_exchange(from);
+    request.at.ns = from.signed_number();
+    request.spender = get_spender(from);
+    request.route = get_route(from);
+    request.contract = from.id<NameId>();
+    request.cost = get_signed_amount(from);
+    request.list_cost = get_signed_amount(from);
+    request.reason = from.id<NameId>();
+    request.exchange = get_exchange(from);
+    request.attempt = static_cast<std::uint16_t>(from.number_up_to(0xffff));
+    record.account_count = get_accounts(from, record.accounts);
+    return record;
+}
+
+Record decode_seal(Decoder& from) {
+    SealRecord record;
+    record.until.ns = from.signed_number();
+    record.at.ns = from.signed_number();
+    record.by = from.id<NameId>();
+    return record;
+}
+
 }  // namespace
 
 std::string_view owner_kind_name(OwnerKind kind) {
@@ -203,6 +284,8 @@ std::string_view owner_kind_name(OwnerKind kind) {
         case OwnerKind::kKey: return "key";
         case OwnerKind::kTeam: return "team";
         case OwnerKind::kOrg: return "org";
+        case OwnerKind::kProject: return "project";
+        case OwnerKind::kEndUser: return "end_user";
     }
     return "?";
 }
@@ -241,6 +324,7 @@ void encode(const NameRecord& record, EncodedRecord& out) {
     encode_with(RecordType::kName, out, [&](Encoder& to) {
         to.number(number_of(record.id));
         to.text(record.name);
+        to.number(number_of(record.scope));
     });
 }
 
@@ -253,6 +337,8 @@ void encode(const BudgetRecord& record, EncodedRecord& out) {
         to.number(number_of(record.zone));
         to.money(record.limit);
         to.number(record.active ? 1 : 0);
+        to.money(record.raise);
+        to.signed_number(record.raise_until.ns);
     });
 }
 
@@ -262,23 +348,19 @@ void encode(const AccountRecord& record, EncodedRecord& out) {
         to.number(record.budget);
         to.signed_number(record.period.begin.ns);
         to.signed_number(record.period.end.ns);
+        to.number(number_of(record.end_user));
     });
 }
 
 void encode(const HoldRecord& record, EncodedRecord& out) {
     encode_with(RecordType::kHold, out, [&](Encoder& to) {
         put_attempt(to, record.exchange, record.attempt);
-        to.number(number_of(record.key));
-        to.number(number_of(record.team));
-        to.number(number_of(record.org));
+        put_spender(to, record.spender);
         put_route(to, record.route);
         to.number(record.bounded ? 1 : 0);
         to.money(record.amount);
         to.signed_number(record.dispatch.ns);
-        to.number(record.account_count);
-        for (std::size_t i = 0; i < record.account_count; ++i) {
-            to.number(number_of(record.accounts[i]));
-        }
+        put_accounts(to, record.account_count, record.accounts);
     });
 }
 
@@ -299,6 +381,10 @@ void encode(const SettleRecord& record, EncodedRecord& out) {
         to.money(record.request.list_cost);
         to.number(number_of(record.request.rate_version));
         put_usage(to, record.request.usage);
+        to.number(number_of(record.request.contract));
+        to.number(record.request.tier);
+        to.number(static_cast<std::uint64_t>(record.request.ctx_over));
+        put_lines(to, record.lines);
     });
 }
 
@@ -316,9 +402,7 @@ void encode(const CloseRecord& record, EncodedRecord& out) {
         const ExchangeClose& facts = record.facts;
         to.raw(facts.exchange.bytes.data(), facts.exchange.bytes.size());
         to.signed_number(facts.at.ns);
-        to.number(number_of(facts.key));
-        to.number(number_of(facts.team));
-        to.number(number_of(facts.org));
+        put_spender(to, facts.spender);
         put_route(to, facts.route);
         to.number(number_of(facts.dialect));
         to.number(facts.status);
@@ -329,6 +413,31 @@ void encode(const CloseRecord& record, EncodedRecord& out) {
         to.number(facts.streamed ? 1 : 0);
         to.number(facts.ttft_us);
         to.number(facts.duration_us);
+    });
+}
+
+void encode(const AdjustRecord& record, EncodedRecord& out) {
+    encode_with(RecordType::kAdjust, out, [&](Encoder& to) {
+        const AdjustRequest& request = record.request;
+        to.raw(request.id.bytes.data(), request.id.bytes.size());
+        to.signed_number(request.at.ns);
+        put_spender(to, request.spender);
+        put_route(to, request.route);
+        to.number(number_of(request.contract));
+        to.money(request.cost);
+        to.money(request.list_cost);
+        to.number(number_of(request.reason));
+        to.raw(request.exchange.bytes.data(), request.exchange.bytes.size());
+        to.number(request.attempt);
+        put_accounts(to, record.account_count, record.accounts);
+    });
+}
+
+void encode(const SealRecord& record, EncodedRecord& out) {
+    encode_with(RecordType::kSeal, out, [&](Encoder& to) {
+        to.signed_number(record.until.ns);
+        to.signed_number(record.at.ns);
+        to.number(number_of(record.by));
     });
 }
 
@@ -351,6 +460,8 @@ Result<Record> decode(std::string_view payload) {
         case RecordType::kSettle: record = decode_settle(from); break;
         case RecordType::kRelease: record = decode_release(from); break;
         case RecordType::kClose: record = decode_close(from); break;
+        case RecordType::kAdjust: record = decode_adjust(from); break;
+        case RecordType::kSeal: record = decode_seal(from); break;
         default:
             return fail(
                 ErrorCode::kJournalCorrupt, fmt::format("a record has the unknown type {}", type));

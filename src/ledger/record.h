@@ -19,20 +19,24 @@ enum class RecordType : std::uint8_t {
     kResize = 5,
     kSettle = 6,
     kRelease = 7,
-    kClose = 8
+    kClose = 8,
+    kAdjust = 9,
+    kSeal = 10
 };
-inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kRecordVersion = 2;
 inline constexpr std::size_t kNameBytesMax = 512;
-/// No record is longer: a name's bytes and room for its fields.
-inline constexpr std::size_t kRecordBytesMax = 640;
-/// A settlement, a release, a close, and the rate version's name: what an open attempt may still
-/// have to write.
-inline constexpr std::size_t kEndingBytesMax = 1024;
+/// No record is longer: a settlement in which every meter has a line at its largest.
+inline constexpr std::size_t kRecordBytesMax = 1024;
+/// A settlement, a close, and the names of rate version and contract: what an open attempt may
+/// still have to write.
+inline constexpr std::size_t kEndingBytesMax = 1536;
 
-/// Gives `id` to a name; ids count up from 1.
+/// Gives `id` to a name; ids count up from 1. Names of one scope (a key, or kNone for what the
+/// configuration names) differ.
 struct NameRecord {
     NameId id = NameId::kNone;
     std::string_view name;
+    NameId scope = NameId::kNone;
 };
 
 /// A budget as the configuration has it from here on. The same owner, period and zone keep the same
@@ -45,6 +49,11 @@ struct BudgetRecord {
     NameId zone = NameId::kNone;
     Money limit;
     bool active = true;
+    Money raise{};  ///< on top, for what is dispatched before `raise_until`
+    Instant raise_until{};
+    [[nodiscard]] Money limit_at(Instant dispatch) const {
+        return dispatch < raise_until ? limit + raise : limit;
+    }
 };
 
 /// Opens the account of one period of a budget. The period is written down: a later time zone
@@ -53,15 +62,14 @@ struct AccountRecord {
     AccountId id = AccountId::kNone;
     std::uint32_t budget = 0;
     Period period;
+    NameId end_user = NameId::kNone;  ///< of a budget that each end user has for himself
 };
 
 /// Attempt N may be sent.
 struct HoldRecord {
     ExchangeId exchange;
     std::uint16_t attempt = 1;
-    NameId key = NameId::kNone;
-    NameId team = NameId::kNone;
-    NameId org = NameId::kNone;
+    Spender spender;
     Route route;
     bool bounded = false;
     Money amount;
@@ -81,6 +89,7 @@ struct SettleRecord {
     ExchangeId exchange;
     std::uint16_t attempt = 1;
     SettleRequest request;
+    MeterCosts lines;
 };
 
 /// Nothing was or could have been billed.
@@ -96,8 +105,23 @@ struct CloseRecord {
     ExchangeClose facts;
 };
 
+/// A correction, in the accounts of the budget periods that are open then.
+struct AdjustRecord {
+    AdjustRequest request;
+    std::uint8_t account_count = 0;
+    std::array<AccountId, kAccountsPerPathMax> accounts{};
+};
+
+/// What was dispatched before `until` is booked on the first day after it from here on: the months
+/// before are closed.
+struct SealRecord {
+    Instant until;
+    Instant at;
+    NameId by = NameId::kNone;
+};
+
 using Record = std::variant<NameRecord, BudgetRecord, AccountRecord, HoldRecord, ResizeRecord,
-    SettleRecord, ReleaseRecord, CloseRecord>;
+    SettleRecord, ReleaseRecord, CloseRecord, AdjustRecord, SealRecord>;
 
 /// A record's bytes, on the stack.
 struct EncodedRecord {
@@ -114,6 +138,8 @@ void encode(const ResizeRecord& record, EncodedRecord& out);
 void encode(const SettleRecord& record, EncodedRecord& out);
 void encode(const ReleaseRecord& record, EncodedRecord& out);
 void encode(const CloseRecord& record, EncodedRecord& out);
+void encode(const AdjustRecord& record, EncodedRecord& out);
+void encode(const SealRecord& record, EncodedRecord& out);
 
 /// Reads one payload; a NameRecord borrows from it. Errors: kJournalCorrupt (unknown type or
 /// version, short, long, or a value out of its range).

@@ -14,7 +14,7 @@ public:
         return ++position_;
     }
     entrepot::Result<std::optional<entrepot::ledger::Account>> recall(
-        std::uint32_t, entrepot::Instant) override {
+        std::uint32_t, entrepot::ledger::NameId, entrepot::Instant) override {
         return std::optional<entrepot::ledger::Account>();
     }
     entrepot::Result<std::optional<entrepot::ledger::Account>> recall(

@@ -23,7 +23,8 @@ std::vector<EncodedRecord> samples() {
     HoldRecord hold;
     hold.exchange = exchange_id(1);
     hold.attempt = 65535;
-    hold.key = static_cast<NameId>(128);
+    hold.spender.key = static_cast<NameId>(128);
+    hold.spender.tags = static_cast<NameId>(0xffff'ffff);
     hold.route = {static_cast<NameId>(1), static_cast<NameId>(2), static_cast<NameId>(3)};
     hold.bounded = true;
     hold.amount = Money::from_pico(123'456'789'012'345);
@@ -42,6 +43,11 @@ std::vector<EncodedRecord> samples() {
     settle.request.upstream_status = 65535;
     settle.request.rate_version = static_cast<NameId>(0xffff'ffff);
     settle.request.at = {INT64_MAX};
+    settle.request.contract = static_cast<NameId>(0xffff'ffff);
+    settle.request.tier = 15;
+    settle.request.ctx_over = kCountMax;
+    for (std::size_t i = 0; i < canon::kMeterCount; ++i)
+        settle.lines.add(static_cast<canon::Meter>(i), {kCountMax, kAmountMax, kAmountMax});
     add(settle);
     add(ReleaseRecord{exchange_id(3), 2, 429, 18, {0}});
     CloseRecord close;
@@ -53,6 +59,15 @@ std::vector<EncodedRecord> samples() {
     close.facts.ttft_us = UINT64_MAX;
     close.facts.duration_us = 1;
     add(close);
+    AdjustRecord adjust;
+    adjust.request.id = exchange_id(5);
+    adjust.request.cost = -kAmountMax;
+    adjust.request.list_cost = kAmountMax;
+    adjust.request.exchange = exchange_id(2);
+    adjust.request.attempt = 65535;
+    adjust.account_count = kAccountsPerPathMax;
+    add(adjust);
+    add(SealRecord{{1'700'000'000'000'000'000}, {INT64_MAX}, static_cast<NameId>(1)});
     return all;
 }
 
@@ -90,17 +105,18 @@ TEST(Record, IsRefusedWhenCutAnywhereOrTooLong) {
 
 TEST(Record, OfAnotherVersionOrTypeIsRefusedByName) {
     std::string bytes(samples()[0].view());
-    bytes[1] = 2;
-    EXPECT_NE(decode(bytes).error().message.find("version 2"), std::string::npos);
-    bytes[0] = 99;
     bytes[1] = 1;
+    EXPECT_NE(decode(bytes).error().message.find("version 1"), std::string::npos);
+    bytes[0] = 99;
+    bytes[1] = kRecordVersion;
     EXPECT_NE(decode(bytes).error().message.find("type 99"), std::string::npos);
 }
 
 TEST(Record, HasOneSpellingForEachValue) {
     // 0x80 0x00 is a long way to say 0.
-    const std::string name{1, 1, static_cast<char>(0x81), 0, 1, 'a'};
+    const std::string name{1, kRecordVersion, static_cast<char>(0x81), 0, 1, 'a', 0};
     EXPECT_FALSE(decode(name));
+    EXPECT_TRUE(decode(std::string{1, kRecordVersion, 1, 1, 'a', 0}));
 }
 
 TEST(Record, WithAByteChangedReadsAsItselfOrNotAtAll) {

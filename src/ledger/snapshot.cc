@@ -10,7 +10,8 @@ namespace entrepot::ledger {
 Changes Ledger::take_changes(Instant evict_before) {
     Changes changes;
     for (; names_taken_ < names_.size(); ++names_taken_) {
-        changes.names.push_back({static_cast<NameId>(names_taken_), names_[names_taken_]});
+        changes.names.push_back({static_cast<NameId>(names_taken_), names_[names_taken_].text,
+            names_[names_taken_].scope});
     }
     changes.budgets.reserve(dirty_budgets_.size());
     for (const std::uint32_t id : dirty_budgets_) {
@@ -30,8 +31,15 @@ Changes Ledger::take_changes(Instant evict_before) {
         changes.balances.push_back(balances_[at]);
     }
     dirty_balances_.clear();
+    changes.dimensions.swap(dimensions_);
+    dimensions_index_.clear();
     changes.usage.swap(usage_);
     usage_index_.clear();
+    changes.charges.swap(charges_);
+    charge_index_.clear();
+    changes.adjustments.assign(
+        adjustments_.begin() + static_cast<std::ptrdiff_t>(adjustments_taken_), adjustments_.end());
+    adjustments_taken_ = adjustments_.size();
     changes.unverified.swap(unverified_);
     changes.attempts = attempts();
     changes.accounts_made = accounts_made_;
@@ -40,25 +48,45 @@ Changes Ledger::take_changes(Instant evict_before) {
         horizon_ = std::max(horizon_, evict_before);
         for (const Account& account : accounts()) {
             if (account.open != 0 || account.period.end >= evict_before) continue;
-            const auto id = static_cast<std::uint32_t>(account.id);
-            const std::uint32_t slot = account_index_.find(id);
-            Budget& budget = budgets_[account.budget];
-            std::erase(budget.slots, slot);
-            if (budget.slot == slot) {
-                budget.slot = kNoSlot;
-                budget.period = {};
-            }
-            account_index_.erase(id);
-            free_accounts_.push_back(slot);
+            forget(account);
         }
     }
     changes.horizon = horizon_;
+    changes.sealed_until = sealed_until_;
     return changes;
+}
+
+void Ledger::forget(const Account& account) {
+    const auto id = static_cast<std::uint32_t>(account.id);
+    const std::uint32_t slot = account_index_.find(id);
+    account_index_.erase(id);
+    free_accounts_.push_back(slot);
+    if (account.end_user != NameId::kNone) {
+        const std::array key{account.budget, static_cast<std::uint32_t>(account.end_user)};
+        const std::uint32_t first = end_user_accounts_.find(key);
+        const std::uint32_t next = accounts_[slot].next;
+        if (first == slot && next == kNoSlot) {
+            end_user_accounts_.erase(key);
+        } else if (first == slot) {
+            end_user_accounts_.put(key, next);
+        } else {
+            std::uint32_t at = first;
+            while (accounts_[at].next != slot) at = accounts_[at].next;
+            accounts_[at].next = next;
+        }
+        return;
+    }
+    Budget& budget = budgets_[account.budget];
+    std::erase(budget.slots, slot);
+    if (budget.slot == slot) {
+        budget.slot = kNoSlot;
+        budget.period = {};
+    }
 }
 
 Status Ledger::load(const Changes& checkpoint) {
     for (const NameRow& row : checkpoint.names) {
-        ENTREPOT_TRY_DO(apply(NameRecord{row.id, row.name}));
+        ENTREPOT_TRY_DO(apply(NameRecord{row.id, row.name, row.scope}));
     }
     for (const BudgetRecord& record : checkpoint.budgets) {
         ENTREPOT_TRY_DO(apply(record));
@@ -80,10 +108,10 @@ Status Ledger::load(const Changes& checkpoint) {
         balances_.push_back(row);
         balances_.back().dirty = false;
         if (row.side == Balance::Side::kExpense) {
-            expense_index_.put({row.key, row.team, row.org}, at);
+            expense_index_.put({row.key, row.team, row.project, row.org}, at);
             debits_ += row.amount;
         } else {
-            payable_index_.put(static_cast<std::uint32_t>(row.cloud), at);
+            payable_index_.put({row.cloud, row.contract}, at);
             credits_ += row.amount;
         }
     }
@@ -99,6 +127,12 @@ Status Ledger::load(const Changes& checkpoint) {
         if (attempt.state == Attempt::State::kHeld) ++open_;
         (void)put_attempt(attempt);
     }
+    for (const AdjustRequest& row : checkpoint.adjustments) {
+        adjustment_index_.put(row.id, static_cast<std::uint32_t>(adjustments_.size()));
+        adjustments_.push_back(row);
+    }
+    adjustments_taken_ = adjustments_.size();
+    sealed_until_ = checkpoint.sealed_until;
     names_taken_ = names_.size();
     for (const std::uint32_t id : dirty_budgets_) budgets_[id].dirty = false;
     dirty_budgets_.clear();

@@ -7,18 +7,22 @@
 
 namespace entrepot::ledger {
 
-/// One period of one budget. Invariant: held + settled - overdraft <= limit_max; available = limit
-/// - held - settled.
+/// One period of one budget. Invariant: held + settled - overdraft - adjusted_up <= limit_max;
+/// available = limit - held - settled.
 struct Account {
     AccountId id = AccountId::kNone;
     std::uint32_t budget = 0;
     Period period;
-    Money limit_max;  ///< the highest limit under which a hold was taken
+    NameId end_user = NameId::kNone;  ///< of a budget that each end user has for himself
+    Money limit_max;                  ///< the highest limit under which a hold was taken
     Money held;
     Money settled;
     Money overdraft;         ///< the part of `settled` beyond its holds
+    Money adjusted;          ///< the part of `settled` that corrections posted; signed
+    Money adjusted_up;       ///< those of them that are above zero: no limit stops a correction
     std::uint32_t open = 0;  ///< open holds
     bool dirty = false;
+    std::uint32_t next = 0xffff'ffff;  ///< slot of another period of the same end user
 };
 
 /// One attempt that may be sent, from its hold until its exchange is closed. Copied whole into
@@ -33,16 +37,15 @@ struct Attempt {
     std::uint32_t previous = 0xffff'ffff;  ///< slot of the exchange's attempt before this one
 };
 
-/// A row of the books: the UTC day of the dispatch and who bought what from whom.
-struct UsageKey {
-    std::int32_t day = 0;  ///< days since 1970-01-01
-    NameId org = NameId::kNone;
-    NameId team = NameId::kNone;
-    NameId key = NameId::kNone;
-    NameId model = NameId::kNone;
-    NameId offer = NameId::kNone;
-    NameId cloud = NameId::kNone;
-    friend auto operator<=>(const UsageKey&, const UsageKey&) = default;
+/// Who bought what from whom, on which terms: what the books tell apart beside time.
+struct Dimensions {
+    Spender spender;
+    Route route;
+    NameId contract = NameId::kNone;
+    NameId rate_version = NameId::kNone;
+    std::uint8_t tier = 0;
+    std::int64_t ctx_over = 0;
+    friend bool operator==(const Dimensions&, const Dimensions&) = default;
 };
 
 /// What is to be added to a row since the last checkpoint.
@@ -59,22 +62,41 @@ struct UsageDelta {
     Money unverified_cost;
     std::uint64_t unpriced = 0;
     Money overdraft;
+    Money adjusted;  ///< the part of `cost` that corrections posted; signed
 };
 
+/// A row of the books: the UTC day of the dispatch (days since 1970-01-01), or the first one open.
 struct UsageChange {
-    UsageKey key;
+    std::int32_t day = 0;
+    std::uint32_t dimensions = 0;  ///< index into Changes::dimensions
     UsageDelta delta;
 };
 
-/// A general account of the double entry: what a key's org spent (debits), or what is owed to a
-/// cloud (credits).
+/// Under no meter: what the lines of a settlement leave of its cost, and corrections.
+inline constexpr std::uint8_t kRestMeter = canon::kMeterCount;
+inline constexpr std::uint8_t kAdjustMeter = canon::kMeterCount + 1;
+
+/// What one meter cost in one hour of dispatch (hours since 1970-01-01T00Z): as suppliers bill.
+struct ChargeChange {
+    std::int32_t hour = 0;
+    std::uint32_t dimensions = 0;
+    std::uint8_t meter = 0;  ///< canon::Meter, kRestMeter or kAdjustMeter
+    std::int64_t quantity = 0;
+    Money cost;
+    Money list_cost;
+};
+
+/// A general account of the double entry: what was spent by a key (debits), or what is owed to a
+/// cloud under a contract (credits).
 struct Balance {
     enum class Side : std::uint8_t { kExpense, kPayable };
     Side side = Side::kExpense;
-    NameId key = NameId::kNone;    ///< expense
-    NameId team = NameId::kNone;   ///< expense
-    NameId org = NameId::kNone;    ///< expense
-    NameId cloud = NameId::kNone;  ///< payable
+    NameId key = NameId::kNone;       ///< expense
+    NameId team = NameId::kNone;      ///< expense
+    NameId project = NameId::kNone;   ///< expense
+    NameId org = NameId::kNone;       ///< expense
+    NameId cloud = NameId::kNone;     ///< payable
+    NameId contract = NameId::kNone;  ///< payable
     Money amount;
     bool dirty = false;
 };
@@ -88,6 +110,7 @@ struct Unverified {
 struct NameRow {
     NameId id;
     std::string name;
+    NameId scope = NameId::kNone;
 };
 
 /// What a checkpoint must write: rows that changed since the last one, whole; usage as additions;
@@ -97,11 +120,15 @@ struct Changes {
     std::vector<BudgetRecord> budgets;
     std::vector<Account> accounts;
     std::vector<Balance> balances;
+    std::vector<Dimensions> dimensions;
     std::vector<UsageChange> usage;
+    std::vector<ChargeChange> charges;
+    std::vector<AdjustRequest> adjustments;  ///< all of them when a checkpoint is loaded
     std::vector<Unverified> unverified;
     std::vector<Attempt> attempts;
     std::uint32_t accounts_made = 0;  ///< the highest account id given out
     Instant horizon;                  ///< periods that ended before it may have left the memory
+    Instant sealed_until{INT64_MIN};  ///< of the last SealRecord
 };
 
 }  // namespace entrepot::ledger

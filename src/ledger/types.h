@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,21 +27,44 @@ inline constexpr Money kAmountMax =
 /// No count of a meter is larger; what a supplier claims beyond it is booked as this.
 inline constexpr std::int64_t kCountMax = 1LL << 48;
 
-enum class OwnerKind : std::uint8_t { kKey, kTeam, kOrg };
+/// Whose money a budget limits. The owner of a kEndUser budget is a key: each of the key's end
+/// users has that limit for itself.
+enum class OwnerKind : std::uint8_t { kKey, kTeam, kOrg, kProject, kEndUser };
+inline constexpr std::size_t kOwnerKindCount = 5;
 [[nodiscard]] std::string_view owner_kind_name(OwnerKind kind);
 
-/// A limit of money per calendar period on a key, team or org.
+/// A limit of money per calendar period.
 struct BudgetSpec {
     OwnerKind owner_kind = OwnerKind::kKey;
     std::string owner;
     Money limit;
     PeriodKind period = PeriodKind::kMonth;
     TimeZone zone = TimeZone::utc();
+    Money raise{};  ///< >= 0, on top of the limit for what is dispatched before `raise_until`
+    Instant raise_until{};
 };
-/// How many budgets one owner may have; a path therefore passes at most three times as many
-/// accounts.
+/// How many budgets one owner may have.
 inline constexpr std::size_t kBudgetsPerOwnerMax = 5;
-inline constexpr std::size_t kAccountsPerPathMax = 3 * kBudgetsPerOwnerMax;
+inline constexpr std::size_t kAccountsPerPathMax = kOwnerKindCount * kBudgetsPerOwnerMax;
+/// How many end users and sets of tags one key may bring into the books: they are chosen by its
+/// clients, and names stay.
+inline constexpr std::uint32_t kScopedNamesMax = 1'000'000;
+
+/// Who spends, from the org down to the end user; kNone where there is none.
+struct Spender {
+    NameId org = NameId::kNone;
+    NameId team = NameId::kNone;
+    NameId project = NameId::kNone;
+    NameId key = NameId::kNone;
+    NameId end_user = NameId::kNone;  ///< scoped by the key
+    NameId tags = NameId::kNone;      ///< `name=value` joined by `;` in order; scoped by the key
+    friend auto operator<=>(const Spender&, const Spender&) = default;
+};
+
+/// The names that a key's requests are booked under; what is not there is empty.
+struct PathNames {
+    std::string_view key, team, project, org;
+};
 
 /// Where an attempt goes, by interned names; made once per configuration.
 struct Route {
@@ -58,6 +82,8 @@ struct HoldRequest {
     Route route;
     std::optional<Money> amount;  ///< >= 0; absent only for a path under no budget
     Instant dispatch;  ///< chooses the budget period; the settlement goes to the same one
+    NameId end_user = NameId::kNone;  ///< of Ledger::scoped_name
+    NameId tags = NameId::kNone;      ///< likewise
 };
 
 /// What a hold stands at. `position` is the journal's end after it: with `durability: power` the
@@ -101,9 +127,33 @@ struct SettleRequest {
     Money cost;       ///< >= 0, what the contract makes us pay
     Money list_cost;  ///< >= 0, at list price
     NameId rate_version = NameId::kNone;
+    NameId contract = NameId::kNone;    ///< under which the cloud is owed
+    std::uint8_t tier = 0;              ///< of catalog::Tier: what it was served at
+    std::int64_t ctx_over = 0;          ///< the context band it was priced at
     std::uint8_t flags = 0;             ///< of settle_flag
     std::uint16_t upstream_status = 0;  ///< 0 when no status line came
     Instant at;
+    friend bool operator==(const SettleRequest&, const SettleRequest&) = default;
+};
+
+/// The part of a settlement that one meter costs: a line of the supplier's bill.
+struct MeterCost {
+    std::int64_t quantity = 0;  ///< billed; less than the usage where a part is billed apart
+    Money cost;
+    Money list_cost;
+    friend bool operator==(const MeterCost&, const MeterCost&) = default;
+};
+
+/// A settlement by meter; what the lines leave of its cost is booked under no meter.
+struct MeterCosts {
+    std::array<MeterCost, canon::kMeterCount> of{};
+    std::uint32_t present = 0;  ///< bit per meter
+
+    void add(canon::Meter meter, const MeterCost& line) {
+        of[static_cast<std::size_t>(meter)] = line;
+        present |= 1U << static_cast<unsigned>(meter);
+    }
+    [[nodiscard]] bool has(std::size_t meter) const { return (present >> meter & 1U) != 0; }
 };
 
 /// The posting a settlement made.
@@ -138,9 +188,7 @@ enum class Phase : std::uint8_t {
 struct ExchangeClose {
     ExchangeId exchange;
     Instant at;
-    NameId key = NameId::kNone;
-    NameId team = NameId::kNone;
-    NameId org = NameId::kNone;
+    Spender spender;
     Route route;                     ///< of the attempt that answered; model alone when none did
     NameId dialect = NameId::kNone;  ///< the client's
     std::uint16_t status = 0;        ///< sent to the client; 0 when none was
@@ -152,6 +200,23 @@ struct ExchangeClose {
     std::uint64_t ttft_us = 0;  ///< 0 when no byte came
     std::uint64_t duration_us = 0;
     friend bool operator==(const ExchangeClose&, const ExchangeClose&) = default;
+};
+
+/// A correction of what is booked: late or other rates, what an unverified attempt truly cost, a
+/// difference to the supplier's bill. It goes into the period that is open `at`, never into an old
+/// one.
+struct AdjustRequest {
+    ExchangeId id;  ///< the adjustment's own: repeating it posts nothing
+    Instant at;
+    Spender spender;
+    Route route;
+    NameId contract = NameId::kNone;
+    Money cost;       ///< signed
+    Money list_cost;  ///< signed
+    NameId reason = NameId::kNone;
+    ExchangeId exchange;        ///< what it corrects; all zero when no single exchange
+    std::uint16_t attempt = 0;  ///< of that exchange; 0: none
+    friend bool operator==(const AdjustRequest&, const AdjustRequest&) = default;
 };
 
 }  // namespace entrepot::ledger

@@ -79,11 +79,15 @@ Status Books::set_budgets(std::span<const ledger::BudgetSpec> budgets) {
 }
 Result<ledger::NameId> Books::name(std::string_view text) { return impl_->ledger.name(text); }
 std::string_view Books::name_of(ledger::NameId id) const { return impl_->ledger.name_of(id); }
-bool Books::has_budget(PathId path) const { return impl_->ledger.has_budget(path); }
-
-Result<PathId> Books::path(std::string_view key, std::string_view team, std::string_view org) {
-    return impl_->ledger.path(key, team, org);
+bool Books::has_budget(PathId path, ledger::NameId end_user) const {
+    return impl_->ledger.has_budget(path, end_user);
 }
+
+Result<ledger::NameId> Books::scoped_name(ledger::NameId key, std::string_view text) {
+    return impl_->ledger.scoped_name(key, text);
+}
+
+Result<PathId> Books::path(const ledger::PathNames& names) { return impl_->ledger.path(names); }
 
 Result<ledger::Route> Books::route(
     std::string_view model, std::string_view offer, std::string_view cloud) {
@@ -141,10 +145,10 @@ Status Books::shrink(const ExchangeId& exchange, std::uint16_t attempt, Money am
     return impl_->ledger.shrink(exchange, attempt, amount);
 }
 
-Result<Posting> Books::settle(
-    const ExchangeId& exchange, std::uint16_t attempt, const ledger::SettleRequest& request) {
+Result<Posting> Books::settle(const ExchangeId& exchange, std::uint16_t attempt,
+    const ledger::SettleRequest& request, const ledger::MeterCosts& lines) {
     Impl& impl = *impl_;
-    Result<Posting> posting = impl.ledger.settle(exchange, attempt, request);
+    Result<Posting> posting = impl.ledger.settle(exchange, attempt, request, lines);
     if (posting) [[likely]] {
         if (posting->repeated) return posting;
         ++impl.stats.settled;
@@ -205,6 +209,44 @@ Status Books::close(const ledger::ExchangeClose& facts) {
     return {};
 }
 
+Result<bool> Books::adjust(const ledger::AdjustRequest& request) {
+    return impl_->ledger.adjust(request);
+}
+
+Result<Money> Books::resolve(const ExchangeId& exchange, std::uint16_t attempt, Money cost,
+    const ExchangeId& id, Instant at) {
+    ENTREPOT_TRY_DO(checkpoint());
+    ENTREPOT_TRY(const BooksDb db, BooksDb::open(impl_->options.data, nullptr));
+    ENTREPOT_TRY(const std::vector<BooksDb::UnverifiedRow> rows, db.unverified());
+    const auto found = std::ranges::find_if(rows, [&](const BooksDb::UnverifiedRow& row) {
+        return row.hold.exchange == exchange && row.hold.attempt == attempt;
+    });
+    if (found == rows.end()) {
+        return fail(ErrorCode::kNotFound,
+            fmt::format("exchange {} attempt {} is not settled unverified, or is resolved already",
+                exchange.to_string(), attempt));
+    }
+    ledger::AdjustRequest request;
+    request.id = id;
+    request.at = at;
+    request.spender = found->hold.spender;
+    request.route = found->hold.route;
+    request.cost = request.list_cost =
+        found->hold.bounded ? cost - found->amount : cost;  // one under no budget was booked at 0
+    request.exchange = exchange;
+    request.attempt = attempt;
+    ENTREPOT_TRY(request.reason, impl_->ledger.name("unverified"));
+    ENTREPOT_TRY_DO(impl_->ledger.adjust(request));
+    return request.cost;
+}
+
+Status Books::seal(Instant until, Instant at, std::string_view by) {
+    ENTREPOT_TRY(const ledger::NameId name, impl_->ledger.name(by));
+    return impl_->ledger.seal({until, at, name});
+}
+
+Instant Books::sealed_until() const { return impl_->ledger.sealed_until(); }
+
 void Books::tick(Instant now) {
     Impl& impl = *impl_;
     impl.now = now;
@@ -233,14 +275,15 @@ void Books::on_synced(std::function<void()> callback) {
 namespace {
 
 BudgetStanding describe_standing(
-    const ledger::Ledger& ledger, const ledger::Ledger::Standing& from) {
+    const ledger::Ledger& ledger, const ledger::Ledger::Standing& from, Instant at) {
     BudgetStanding to;
+    to.end_user = ledger.name_of(from.end_user);
     to.owner_kind = from.budget->owner_kind;
     to.owner = ledger.name_of(from.budget->owner);
     to.period_kind = from.budget->period;
     to.zone = ledger.name_of(from.budget->zone);
     to.period = from.period;
-    to.limit = from.budget->limit;
+    to.limit = from.budget->limit_at(at);
     to.settled = from.settled;
     to.held = from.held;
     to.overdraft = from.overdraft;
@@ -251,24 +294,25 @@ BudgetStanding describe_standing(
 
 }  // namespace
 
-std::vector<BudgetStanding> Books::standing(PathId path, Instant at) const {
+std::vector<BudgetStanding> Books::standing(
+    PathId path, Instant at, ledger::NameId end_user) const {
     std::vector<BudgetStanding> all;
-    for (const auto& one : impl_->ledger.standing(path, at))
-        all.push_back(describe_standing(impl_->ledger, one));
+    for (const auto& one : impl_->ledger.standing(path, at, end_user))
+        all.push_back(describe_standing(impl_->ledger, one, at));
     return all;
 }
 
 std::vector<BudgetStanding> Books::budgets(Instant at) const {
     std::vector<BudgetStanding> all;
     for (const auto& one : impl_->ledger.budgets(at))
-        all.push_back(describe_standing(impl_->ledger, one));
+        all.push_back(describe_standing(impl_->ledger, one, at));
     return all;
 }
 
-std::optional<Money> Books::available(PathId path, Instant at) const {
+std::optional<Money> Books::available(PathId path, Instant at, ledger::NameId end_user) const {
     std::optional<Money> least;
-    for (const auto& one : impl_->ledger.standing(path, at)) {
-        const Money room = one.budget->limit - one.settled - one.held;
+    for (const auto& one : impl_->ledger.standing(path, at, end_user)) {
+        const Money room = one.budget->limit_at(at) - one.settled - one.held;
         least = least ? std::min(*least, room) : room;
     }
     return least;

@@ -40,7 +40,7 @@ struct BooksOptions {
 struct UnverifiedAttempt {
     ExchangeId exchange;
     std::uint16_t attempt = 1;
-    std::string key, team, org, model, offer, cloud;
+    std::string key, team, project, org, end_user, model, offer, cloud;
     Money amount;
     bool priced = true;  ///< false: the attempt was under no budget, so what it cost is not known
     Instant dispatch;
@@ -68,6 +68,9 @@ struct AttemptFacts {
     canon::Usage usage;
     Money cost, list_cost, overdraft;
     std::string rate_version;
+    std::string contract;
+    std::uint8_t tier = 0;  ///< of catalog::Tier
+    ledger::MeterCosts lines;
     std::uint8_t flags = 0;  ///< of ledger::settle_flag
     std::uint16_t upstream_status = 0;
     std::uint8_t error = 0;  ///< of a release: 0, or 1 + ErrorCode
@@ -76,7 +79,7 @@ struct AttemptFacts {
 /// All that the books know of one exchange.
 struct ExchangeReport {
     ExchangeId exchange;
-    std::string key, team, org, model, dialect;
+    std::string key, team, project, org, end_user, tags, model, dialect;
     std::vector<AttemptFacts> attempts;
     bool closed = false;
     ledger::ExchangeClose close;  ///< when closed
@@ -87,10 +90,11 @@ struct ExchangeReport {
 struct BudgetStanding {
     ledger::OwnerKind owner_kind = ledger::OwnerKind::kKey;
     std::string owner;
+    std::string end_user;  ///< whose, of a budget that each end user of the key has
     PeriodKind period_kind = PeriodKind::kMonth;
     std::string zone;
     Period period;
-    Money limit, settled, held, overdraft, available;
+    Money limit, settled, held, overdraft, available;  ///< `limit` with the raise in force
     std::uint64_t open_holds = 0;
 };
 
@@ -133,13 +137,20 @@ public:
     [[nodiscard]] Status set_budgets(std::span<const ledger::BudgetSpec> budgets);
     /// The number of a name. Errors: kInvalidField (empty or longer than 512 bytes), kJournalFull.
     [[nodiscard]] Result<ledger::NameId> name(std::string_view text);
+    /// As `name`, of an end user or a set of tags, which a key's clients choose. Errors: also
+    /// kInvalidField when the key has brought too many.
+    [[nodiscard]] Result<ledger::NameId> scoped_name(ledger::NameId key, std::string_view text);
+    [[nodiscard]] Result<ledger::PathId> path(const ledger::PathNames& names);
     [[nodiscard]] Result<ledger::PathId> path(
-        std::string_view key, std::string_view team, std::string_view org);
+        std::string_view key, std::string_view team, std::string_view org) {
+        return path(ledger::PathNames{key, team, {}, org});
+    }
     [[nodiscard]] Result<ledger::Route> route(
         std::string_view model, std::string_view offer, std::string_view cloud);
     [[nodiscard]] std::string_view name_of(ledger::NameId id) const;
     /// Whether any budget stands over the path: if so a hold needs an amount.
-    [[nodiscard]] bool has_budget(ledger::PathId path) const;
+    [[nodiscard]] bool has_budget(
+        ledger::PathId path, ledger::NameId end_user = ledger::NameId::kNone) const;
 
     // ---- per request: no allocation, no system call ----
 
@@ -161,8 +172,8 @@ public:
     /// the rest. Cost beyond the hold is always posted, as overdraft. Repeating returns the same
     /// posting, also after the exchange closed. Errors: kUnknownHold, kSettleConflict (other facts,
     /// or released).
-    [[nodiscard]] Result<ledger::Posting> settle(
-        const ExchangeId& exchange, std::uint16_t attempt, const ledger::SettleRequest& request);
+    [[nodiscard]] Result<ledger::Posting> settle(const ExchangeId& exchange, std::uint16_t attempt,
+        const ledger::SettleRequest& request, const ledger::MeterCosts& lines = {});
     /// Ends the attempt: nothing was or could have been billed. `error` is why. Repeats are
     /// idempotent. Errors: kUnknownHold, kSettleConflict (it was settled).
     [[nodiscard]] Status release(const ExchangeId& exchange, std::uint16_t attempt, Instant at,
@@ -170,6 +181,20 @@ public:
     /// Ends the exchange, whose attempts must be over; also for one that never held (refused
     /// before). Errors: kHoldConflict (an attempt is still open).
     [[nodiscard]] Status close(const ledger::ExchangeClose& facts);
+
+    // ---- corrections ----
+
+    /// Posts a correction into the periods that are open at `request.at`; false when it was posted
+    /// before. Errors: kSettleConflict (the same id with other facts), kInvalidField, kJournalFull.
+    [[nodiscard]] Result<bool> adjust(const ledger::AdjustRequest& request);
+    /// Settles an attempt that a crash left unverified at what it truly cost: a correction by the
+    /// difference, once. Errors: kNotFound (not unverified, or resolved), kIo, kJournalFull.
+    [[nodiscard]] Result<Money> resolve(const ExchangeId& exchange, std::uint16_t attempt,
+        Money cost, const ExchangeId& id, Instant at);
+    /// Closes the months before `until` for `by`: whatever is settled later is booked on the first
+    /// day open. Errors: kInvalidField, kJournalFull.
+    [[nodiscard]] Status seal(Instant until, Instant at, std::string_view by);
+    [[nodiscard]] Instant sealed_until() const;
 
     // ---- about once a second ----
 
@@ -191,9 +216,11 @@ public:
 
     // ---- questions ----
 
-    [[nodiscard]] std::vector<BudgetStanding> standing(ledger::PathId path, Instant at) const;
+    [[nodiscard]] std::vector<BudgetStanding> standing(
+        ledger::PathId path, Instant at, ledger::NameId end_user = ledger::NameId::kNone) const;
     /// The room left for the path at `at`: the least of its budgets; nullopt under no budget.
-    [[nodiscard]] std::optional<Money> available(ledger::PathId path, Instant at) const;
+    [[nodiscard]] std::optional<Money> available(
+        ledger::PathId path, Instant at, ledger::NameId end_user = ledger::NameId::kNone) const;
     /// All budgets that are in force, as of `at`.
     [[nodiscard]] std::vector<BudgetStanding> budgets(Instant at) const;
     /// From the journal: at once for a recent exchange, by a search over the files of its minute

@@ -38,12 +38,14 @@ public:
     /// All accounts that ever were, by id.
     [[nodiscard]] Result<std::vector<ledger::Account>> accounts() const;
     [[nodiscard]] Result<std::optional<ledger::Account>> account(
-        std::uint32_t budget, Instant begin) const;
+        std::uint32_t budget, ledger::NameId end_user, Instant begin) const;
     [[nodiscard]] Result<std::optional<ledger::Account>> account(ledger::AccountId id) const;
 
 private:
     BooksDb(Database database, FileOps* files) : database_(std::move(database)), files_(files) {}
     [[nodiscard]] Status write_rows(const Checkpoint& checkpoint);
+    [[nodiscard]] Status write_usage(const ledger::Changes& rows);
+    [[nodiscard]] Status write_adjustments(const ledger::Changes& rows);
     [[nodiscard]] Status step(Step step) const;
     Database database_;
     FileOps* files_;

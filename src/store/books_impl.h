@@ -23,7 +23,7 @@ struct Books::Impl final : ledger::Log {
         return journal->append(payload, log_class, open_attempts);
     }
     [[nodiscard]] Result<std::optional<ledger::Account>> recall(
-        std::uint32_t budget, Instant begin) override;
+        std::uint32_t budget, ledger::NameId end_user, Instant begin) override;
     [[nodiscard]] Result<std::optional<ledger::Account>> recall(ledger::AccountId account) override;
     /// Hands everything that changed to the checkpointer, which must have room.
     void start_checkpoint(bool clean_stop);

@@ -48,10 +48,11 @@ void Books::Impl::start_checkpoint(bool clean_stop) {
 
 // Slow, and once for each budget period that comes back: a wait for what is being written, then a
 // query.
-Result<std::optional<ledger::Account>> Books::Impl::recall(std::uint32_t budget, Instant begin) {
+Result<std::optional<ledger::Account>> Books::Impl::recall(
+    std::uint32_t budget, ledger::NameId end_user, Instant begin) {
     if (checkpointer) ENTREPOT_TRY_DO(checkpointer->wait());
     ENTREPOT_TRY(const BooksDb db, BooksDb::open(options.data, nullptr));
-    return db.account(budget, begin);
+    return db.account(budget, end_user, begin);
 }
 
 Result<std::optional<ledger::Account>> Books::Impl::recall(ledger::AccountId account) {
@@ -82,9 +83,11 @@ UnverifiedAttempt Books::Impl::describe(const ledger::HoldRecord& hold, Money am
     UnverifiedAttempt to;
     to.exchange = hold.exchange;
     to.attempt = hold.attempt;
-    to.key = ledger.name_of(hold.key);
-    to.team = ledger.name_of(hold.team);
-    to.org = ledger.name_of(hold.org);
+    to.key = ledger.name_of(hold.spender.key);
+    to.team = ledger.name_of(hold.spender.team);
+    to.project = ledger.name_of(hold.spender.project);
+    to.org = ledger.name_of(hold.spender.org);
+    to.end_user = ledger.name_of(hold.spender.end_user);
     to.model = ledger.name_of(hold.route.model);
     to.offer = ledger.name_of(hold.route.offer);
     to.cloud = ledger.name_of(hold.route.cloud);
@@ -96,10 +99,16 @@ UnverifiedAttempt Books::Impl::describe(const ledger::HoldRecord& hold, Money am
 
 bool Books::Impl::add_to_report(const ledger::Record& record, ExchangeReport& report) const {
     const auto name_of = [this](ledger::NameId id) { return std::string(ledger.name_of(id)); };
+    const auto add_spender = [&](const ledger::Spender& spender) {
+        for (const auto& [id, to] :
+            {std::pair(spender.key, &report.key), std::pair(spender.team, &report.team),
+                std::pair(spender.org, &report.org), std::pair(spender.project, &report.project),
+                std::pair(spender.end_user, &report.end_user),
+                std::pair(spender.tags, &report.tags)})
+            if (id != ledger::NameId::kNone) *to = name_of(id);
+    };
     if (const auto* hold = std::get_if<ledger::HoldRecord>(&record)) {
-        report.key = name_of(hold->key);
-        report.team = name_of(hold->team);
-        report.org = name_of(hold->org);
+        add_spender(hold->spender);
         report.model = name_of(hold->route.model);
         AttemptFacts facts;
         facts.attempt = hold->attempt;
@@ -124,6 +133,9 @@ bool Books::Impl::add_to_report(const ledger::Record& record, ExchangeReport& re
             facts->overdraft =
                 facts->bounded && request.cost > facts->held ? request.cost - facts->held : Money();
             facts->rate_version = name_of(request.rate_version);
+            facts->contract = name_of(request.contract);
+            facts->tier = request.tier;
+            facts->lines = settle->lines;
             facts->flags = request.flags;
             facts->upstream_status = request.upstream_status;
             report.cost += request.cost;
@@ -139,9 +151,7 @@ bool Books::Impl::add_to_report(const ledger::Record& record, ExchangeReport& re
         report.closed = true;
         report.close = close->facts;
         report.dialect = name_of(close->facts.dialect);
-        if (close->facts.key != ledger::NameId::kNone) report.key = name_of(close->facts.key);
-        if (close->facts.team != ledger::NameId::kNone) report.team = name_of(close->facts.team);
-        if (close->facts.org != ledger::NameId::kNone) report.org = name_of(close->facts.org);
+        add_spender(close->facts.spender);
         if (close->facts.route.model != ledger::NameId::kNone)
             report.model = name_of(close->facts.route.model);
         return true;
@@ -237,9 +247,14 @@ void Books::Impl::audit(const BooksDb& db, VerifyReport& report) const {
         ++balances;
         Money there;
         if (balance.side == ledger::Balance::Side::kExpense) {
-            const auto found = audit.expenses().find({balance.key, balance.team, balance.org});
+            ledger::Spender spender;
+            spender.key = balance.key;
+            spender.team = balance.team;
+            spender.project = balance.project;
+            spender.org = balance.org;
+            const auto found = audit.expenses().find(spender);
             if (found != audit.expenses().end()) there = found->second;
-        } else if (const auto found = audit.payables().find(balance.cloud);
+        } else if (const auto found = audit.payables().find({balance.cloud, balance.contract});
             found != audit.payables().end()) {
             there = found->second;
         }

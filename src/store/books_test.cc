@@ -57,7 +57,7 @@ TEST(Books, TellAllThatIsKnownOfAnExchange) {
         ledger::ExchangeClose facts;
         facts.exchange = exchange_id(first);
         facts.at = kNow + seconds(3);
-        facts.key = books->name("key").value();
+        facts.spender.key = books->name("key").value();
         facts.dialect = books->name("openai-chat").value();
         facts.status = 200;
         facts.attempts = 2;
@@ -79,8 +79,7 @@ TEST(Books, TellAllThatIsKnownOfAnExchange) {
         ASSERT_TRUE(report->closed);
         EXPECT_EQ(books->name_of(report->close.route.offer), "model/cloud")
             << "filled in from the last attempt";
-        facts.team = report->close.team;
-        facts.org = report->close.org;
+        facts.spender = report->close.spender;
         facts.route = report->close.route;
         EXPECT_EQ(report->close, facts);
         ASSERT_EQ(report->attempts.size(), 2);

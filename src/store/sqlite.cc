@@ -10,7 +10,7 @@ namespace entrepot::store {
 namespace {
 
 constexpr int kBusyMs = 5'000;
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 
 std::unexpected<Error> failed(sqlite3* raw, std::string_view what) {
     return fail(ErrorCode::kIo,
@@ -21,32 +21,38 @@ std::unexpected<Error> failed(sqlite3* raw, std::string_view what) {
 constexpr const char* kSchema = R"sql(
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, name TEXT NOT NULL,
+    scope INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS names_name ON names(name);
 CREATE TABLE IF NOT EXISTS budgets(id INTEGER PRIMARY KEY, owner_kind INTEGER NOT NULL,
-    owner INTEGER NOT NULL,
-    period INTEGER NOT NULL, zone INTEGER NOT NULL, limit_pico TEXT NOT NULL, active INTEGER NOT
-    NULL);
+    owner INTEGER NOT NULL, period INTEGER NOT NULL, zone INTEGER NOT NULL,
+    limit_pico TEXT NOT NULL, active INTEGER NOT NULL,
+    raise_pico TEXT NOT NULL, raise_until_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accounts(id INTEGER PRIMARY KEY, budget INTEGER NOT NULL,
-    begin_ns INTEGER NOT NULL,
-    end_ns INTEGER NOT NULL, limit_max_pico TEXT NOT NULL, held_pico TEXT NOT NULL, settled_pico
-    TEXT NOT NULL,
-    overdraft_pico TEXT NOT NULL, open INTEGER NOT NULL);
+    end_user INTEGER NOT NULL, begin_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,
+    limit_max_pico TEXT NOT NULL, held_pico TEXT NOT NULL, settled_pico TEXT NOT NULL,
+    overdraft_pico TEXT NOT NULL, adjusted_pico TEXT NOT NULL, adjusted_up_pico TEXT NOT NULL,
+    open INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS accounts_end ON accounts(end_ns);
-CREATE INDEX IF NOT EXISTS accounts_period ON accounts(budget, begin_ns);
-CREATE TABLE IF NOT EXISTS balances(side INTEGER NOT NULL, key INTEGER NOT NULL, team
-    INTEGER NOT NULL,
-    org INTEGER NOT NULL, cloud INTEGER NOT NULL, amount_pico TEXT NOT NULL,
-    PRIMARY KEY(side, key, team, org, cloud)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attempts(exchange BLOB NOT NULL, attempt INTEGER NOT NULL, state
-    BLOB NOT NULL,
+CREATE INDEX IF NOT EXISTS accounts_period ON accounts(budget, end_user, begin_ns);
+CREATE TABLE IF NOT EXISTS balances(side INTEGER NOT NULL, key INTEGER NOT NULL,
+    team INTEGER NOT NULL, project INTEGER NOT NULL, org INTEGER NOT NULL, cloud INTEGER NOT NULL,
+    contract INTEGER NOT NULL, amount_pico TEXT NOT NULL,
+    PRIMARY KEY(side, key, team, project, org, cloud, contract)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempts(exchange BLOB NOT NULL, attempt INTEGER NOT NULL,
+    state BLOB NOT NULL, PRIMARY KEY(exchange, attempt)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unverified(exchange BLOB NOT NULL, attempt INTEGER NOT NULL,
+    hold BLOB NOT NULL, amount_pico TEXT NOT NULL, resolved INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY(exchange, attempt)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unverified(exchange BLOB NOT NULL, attempt INTEGER NOT NULL, hold
-    BLOB NOT NULL,
-    amount_pico TEXT NOT NULL, resolved INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(exchange,
-    attempt)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS usage(day INTEGER NOT NULL, org INTEGER NOT NULL, team INTEGER
-    NOT NULL,
-    key INTEGER NOT NULL, model INTEGER NOT NULL, offer INTEGER NOT NULL, cloud INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS adjustments(id BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dimensions(id INTEGER PRIMARY KEY, org INTEGER NOT NULL,
+    team INTEGER NOT NULL, project INTEGER NOT NULL, key INTEGER NOT NULL,
+    end_user INTEGER NOT NULL, tags INTEGER NOT NULL, model INTEGER NOT NULL,
+    offer INTEGER NOT NULL, cloud INTEGER NOT NULL, contract INTEGER NOT NULL,
+    rate_version INTEGER NOT NULL, tier INTEGER NOT NULL, ctx_over INTEGER NOT NULL,
+    UNIQUE(org, team, project, key, end_user, tags, model, offer, cloud, contract, rate_version,
+    tier, ctx_over));
+CREATE TABLE IF NOT EXISTS usage(day INTEGER NOT NULL, dimensions INTEGER NOT NULL,
     exchanges INTEGER NOT NULL, attempts INTEGER NOT NULL, released INTEGER NOT NULL,
     estimated INTEGER NOT NULL, unverified INTEGER NOT NULL, unpriced INTEGER NOT NULL,
     cost_units INTEGER NOT NULL, cost_pico INTEGER NOT NULL, list_units INTEGER NOT NULL,
@@ -54,17 +60,19 @@ CREATE TABLE IF NOT EXISTS usage(day INTEGER NOT NULL, org INTEGER NOT NULL, tea
     estimated_units INTEGER NOT NULL, estimated_pico INTEGER NOT NULL,
     unverified_units INTEGER NOT NULL, unverified_pico INTEGER NOT NULL,
     overdraft_units INTEGER NOT NULL, overdraft_pico INTEGER NOT NULL,
-    m0 INTEGER NOT NULL, m1 INTEGER NOT NULL, m2 INTEGER NOT NULL, m3 INTEGER NOT NULL, m4
-    INTEGER NOT NULL,
-    m5 INTEGER NOT NULL, m6 INTEGER NOT NULL, m7 INTEGER NOT NULL, m8 INTEGER NOT NULL, m9
-    INTEGER NOT NULL,
-    m10 INTEGER NOT NULL, m11 INTEGER NOT NULL, m12 INTEGER NOT NULL, m13 INTEGER NOT NULL, m14
-    INTEGER NOT NULL,
-    m15 INTEGER NOT NULL, m16 INTEGER NOT NULL,
-    PRIMARY KEY(day, org, team, key, model, offer, cloud)) WITHOUT ROWID;
+    adjusted_units INTEGER NOT NULL, adjusted_pico INTEGER NOT NULL,
+    m0 INTEGER NOT NULL, m1 INTEGER NOT NULL, m2 INTEGER NOT NULL, m3 INTEGER NOT NULL,
+    m4 INTEGER NOT NULL, m5 INTEGER NOT NULL, m6 INTEGER NOT NULL, m7 INTEGER NOT NULL,
+    m8 INTEGER NOT NULL, m9 INTEGER NOT NULL, m10 INTEGER NOT NULL, m11 INTEGER NOT NULL,
+    m12 INTEGER NOT NULL, m13 INTEGER NOT NULL, m14 INTEGER NOT NULL, m15 INTEGER NOT NULL,
+    m16 INTEGER NOT NULL, PRIMARY KEY(day, dimensions)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS charges(hour INTEGER NOT NULL, dimensions INTEGER NOT NULL,
+    meter INTEGER NOT NULL, quantity INTEGER NOT NULL, cost_units INTEGER NOT NULL,
+    cost_pico INTEGER NOT NULL, list_units INTEGER NOT NULL, list_pico INTEGER NOT NULL,
+    PRIMARY KEY(hour, dimensions, meter)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings(kind TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,
     updated_ns INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;
-INSERT OR IGNORE INTO meta VALUES('schema_version', 1);
+INSERT OR IGNORE INTO meta VALUES('schema_version', 2);
 INSERT OR IGNORE INTO meta VALUES('settings_revision', 0);
 COMMIT;
 )sql";
@@ -191,14 +199,21 @@ Result<Statement> Database::prepare(std::string_view sql) const {
 std::int64_t Database::changes() const { return sqlite3_changes64(raw_); }
 
 Status make_schema(Database& database) {
-    ENTREPOT_TRY_DO(database.execute(kSchema));
-    ENTREPOT_TRY(
-        Statement version, database.prepare("SELECT value FROM meta WHERE name='schema_version'"));
-    ENTREPOT_TRY(const bool row, version.step());
-    if (row && version.number(0) == kSchemaVersion) return {};
-    return fail(ErrorCode::kIo,
-        fmt::format("books.db has format {}, this program reads {}: use the program that wrote it",
-            version.number(0), kSchemaVersion));
+    ENTREPOT_TRY(Statement there,
+        database.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='meta'"));
+    ENTREPOT_TRY(const bool is_there, there.step());
+    if (is_there) {
+        ENTREPOT_TRY(Statement version,
+            database.prepare("SELECT value FROM meta WHERE name='schema_version'"));
+        ENTREPOT_TRY(const bool row, version.step());
+        if (row && version.number(0) != kSchemaVersion) {
+            return fail(ErrorCode::kIo,
+                fmt::format("books.db has format {}, this program reads {}: use the program that "
+                            "wrote it, or begin with another `data` folder",
+                    version.number(0), kSchemaVersion));
+        }
+    }
+    return database.execute(kSchema);
 }
 
 std::filesystem::path database_path(const std::filesystem::path& data) { return data / "books.db"; }

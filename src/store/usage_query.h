@@ -13,9 +13,25 @@
 
 namespace entrepot::store {
 
-/// The columns by which the books are kept. `kDay` is the UTC day of the dispatch.
-enum class UsageColumn : std::uint8_t { kDay, kOrg, kTeam, kKey, kModel, kOffer, kCloud };
-inline constexpr std::size_t kUsageColumnCount = 7;
+/// The columns by which the books are kept. `kDay` and `kMonth` are UTC, of the dispatch.
+enum class UsageColumn : std::uint8_t {
+    kDay,
+    kMonth,
+    kOrg,
+    kTeam,
+    kProject,
+    kKey,
+    kEndUser,
+    kTags,
+    kModel,
+    kOffer,
+    kCloud,
+    kContract,
+    kTier,         ///< what it was served at: `standard`, `batch`, ...
+    kContext,      ///< the context band it was priced at: prompts of more tokens than this
+    kRateVersion,  ///< of the rates it was priced with
+};
+inline constexpr std::size_t kUsageColumnCount = 15;
 /// `day`, `org`, ... Errors of the parser: kInvalidField, naming the nearest.
 [[nodiscard]] std::string_view usage_column_name(UsageColumn column);
 [[nodiscard]] Result<UsageColumn> parse_usage_column(std::string_view text);
@@ -46,6 +62,7 @@ struct UsageRow {
     Money unverified_cost;
     std::uint64_t unpriced = 0;  ///< settled attempts whose cost is not known and not in `cost`
     Money overdraft;             ///< the part of `cost` beyond the holds
+    Money adjusted;              ///< the part of `cost` that corrections posted; signed
 };
 
 struct UsageTable {

@@ -19,8 +19,12 @@ namespace {
 using namespace std::string_literals;
 
 ledger::OwnerKind owner_kind_of(const std::string& word) {
-    if (word == "key") return ledger::OwnerKind::kKey;
-    return word == "team" ? ledger::OwnerKind::kTeam : ledger::OwnerKind::kOrg;
+    for (std::size_t i = 0; i < ledger::kOwnerKindCount; ++i) {
+        const auto kind = static_cast<ledger::OwnerKind>(i);
+        if (ledger::owner_kind_name(kind) == word) return kind;
+    }
+    ADD_FAILURE() << "no kind of owner: " << word;
+    return ledger::OwnerKind::kKey;
 }
 
 class Scenario {
@@ -51,10 +55,16 @@ public:
         if (command == "release") return of(books_->release(exchange(words), attempt(words), now_));
         if (command == "close") return close(words);
         if (command == "left") {
-            const std::optional<Money> left = books_->available(path(words.at(1)), now_);
+            const std::optional<Money> left =
+                books_->available(path(words.at(1)), now_, end_user(words[1]));
             return left ? left->to_decimal() : "unlimited";
         }
         if (command == "standing") return standing(words);
+        if (command == "adjust") return adjust(words);
+        if (command == "resolve") return resolve(words);
+        if (command == "seal")
+            return of(books_->seal(parse_instant(words.at(1)).value(), now_, "controller"));
+        if (command == "spent") return spent(words);
         if (command == "restart") return restart();
         if (command == "crash") return crash();
         if (command == "verify") {
@@ -95,7 +105,15 @@ private:
     }
     ledger::PathId path(const std::string& name) {
         const auto& names = path_names_.at(name);
-        return books_->path(names[0], names[1], names[2]).value();
+        return books_->path({names[0], names[1], names[3], names[2]}).value();
+    }
+    ledger::NameId end_user(const std::string& name) {
+        const auto& names = path_names_.at(name);
+        if (names[4].empty()) return ledger::NameId::kNone;
+        return books_->scoped_name(books_->name(names[0]).value(), names[4]).value();
+    }
+    ledger::NameId name(const std::string& text) {
+        return text.empty() ? ledger::NameId::kNone : books_->name(text).value();
     }
 
     std::string set_time(const std::string& text) {
@@ -110,6 +128,10 @@ private:
         spec.limit = Money::parse(words.at(3)).value();
         spec.period = parse_period_kind(words.at(4)).value();
         spec.zone = TimeZone::find(words.at(5)).value();
+        if (words.size() > 7) {
+            spec.raise = money(words[6].substr(1));  // after its `+`
+            spec.raise_until = parse_instant(words[7]).value();
+        }
         specs_.push_back(spec);
         return "";
     }
@@ -128,6 +150,7 @@ private:
         request.exchange = exchange(words);
         request.attempt = attempt(words);
         request.path = path(words.at(2));
+        request.end_user = end_user(words[2]);
         request.route = books_->route("m", "m/aws", "aws").value();
         if (words.at(3) != "-") request.amount = money(words[3]);
         request.dispatch = now_;
@@ -161,10 +184,37 @@ private:
     std::string standing(const std::vector<std::string>& words) {
         for (const BudgetStanding& one : books_->budgets(now_)) {
             if (one.owner_kind != owner_kind_of(words.at(1)) || one.owner != words.at(2)) continue;
+            if (words.size() > 3 && one.end_user != words[3]) continue;
             return fmt::format("limit {} settled {} held {} overdraft {}", one.limit.to_decimal(),
                 one.settled.to_decimal(), one.held.to_decimal(), one.overdraft.to_decimal());
         }
         return "no such budget";
+    }
+    std::string adjust(const std::vector<std::string>& words) {
+        const auto& names = path_names_.at(words.at(2));
+        ledger::AdjustRequest request;
+        request.id = exchange(words);
+        request.at = now_;
+        request.spender = {name(names[2]), name(names[1]), name(names[3]), name(names[0]),
+            end_user(words[2]), ledger::NameId::kNone};
+        request.route = books_->route("m", "m/aws", "aws").value();
+        request.cost = request.list_cost = money(words.at(3));
+        const Result<bool> posted = books_->adjust(request);
+        if (!posted) return of(std::unexpected(posted.error()));
+        return *posted ? "posted" : "repeated";
+    }
+    std::string resolve(const std::vector<std::string>& words) {
+        const ExchangeId id = ExchangeId::make(now_, {++resolved_, 9});
+        const Result<Money> difference =
+            books_->resolve(exchange(words), attempt(words), money(words.at(2)), id, now_);
+        return difference ? "corrected " + difference->to_decimal()
+                          : of(std::unexpected(difference.error()));
+    }
+    std::string spent(const std::vector<std::string>& words) {
+        UsageQuery query;
+        query.filters.push_back({parse_usage_column(words.at(1)).value(), words.at(2)});
+        const Result<UsageTable> table = books_->usage(query);
+        return table ? table->total.cost.to_decimal() : of(std::unexpected(table.error()));
     }
     std::string restart() {
         books_.reset();
@@ -186,7 +236,8 @@ private:
     Instant now_ = parse_instant("2026-11-23T10:00:00Z").value();
     std::unique_ptr<Books> books_;
     std::vector<ledger::BudgetSpec> specs_;
-    std::map<std::string, std::array<std::string, 3>> path_names_;
+    std::map<std::string, std::array<std::string, 5>> path_names_;  ///< key, team, org, ...
+    std::uint64_t resolved_ = 0;
     std::map<std::string, ExchangeId> exchanges_;
 };
 
