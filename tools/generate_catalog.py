@@ -32,6 +32,7 @@ HEADER = """\
 # S source       name what repository commit as_of licence
 # U uplift       seller surface model condition factor
 # V availability model seller surface status since note
+# B bill meter   seller name unit author/model deployment tier ctx_over meter
 # M model        author/model context_tokens_max output_tokens_max
 # O offer        seller surface region provider_model_id author/model variant context_tokens
 #                as_of basis flags
@@ -89,6 +90,24 @@ def rates_of(rows):
         yield record("R", TIERS[tier], str(ctx_over), begin, end, seen, sources, prices)
 
 
+def bill_meters(rows):
+    """Names of meters on Azure's bills: one line a name, wherever and whenever it was sold."""
+    meters = {}
+    for row in rows:
+        if not row["canonical_model"]:
+            continue
+        if row["tier"] not in TIERS:
+            fail(f"unknown tier {row['tier']!r}")
+        if row["meter"] not in METERS:
+            fail(f"unknown meter {row['meter']!r}")
+        meaning = (row["unit"], row["canonical_model"], row["deployment"], row["tier"],
+                   row["ctx_over"], row["meter"])
+        if meters.setdefault(row["meter_name"], meaning) != meaning:
+            fail(f"the meter {row['meter_name']!r} has two meanings")
+    for name in sorted(meters):
+        yield record("B", "azure", name, *meters[name])
+
+
 def generate(facts):
     offers = sorted(read(facts, "offers.csv"), key=lambda o: o["offer_id"])
     rates = {}
@@ -105,6 +124,7 @@ def generate(facts):
     for a in read(facts, "availability.csv"):
         out.append(record("V", a["canonical_model"], a["seller"], a["surface"], a["status"],
                           a["since"], a["note"]))
+    out.extend(bill_meters(read(facts, "azure_meters.csv")))
     for m in sorted(read(facts, "models.csv"), key=lambda m: m["canonical_model"]):
         out.append(record("M", m["canonical_model"], m["context_tokens_max"] or "0",
                           m["output_tokens_max"] or "0"))

@@ -115,6 +115,9 @@ void Catalog::build_indexes() {
         model_index_.emplace(models_[i].name, i);
         normal_model_index_.emplace(normal_model_id(models_[i].name), i);
     }
+    meter_index_.reserve(meters_.size());
+    for (std::uint32_t i = 0; i < meters_.size(); ++i)
+        meter_index_.emplace(fmt::format("{} {}", meters_[i].seller, to_lower(meters_[i].name)), i);
     offer_index_.reserve(offers_.size() * 4);
     for (std::uint32_t i = 0; i < offers_.size(); ++i) {
         const Offer& offer = offers_[i];
@@ -165,6 +168,11 @@ std::string Catalog::nearest_name(std::string_view name) const {
     if (near.empty()) return {};
     const auto at = std::ranges::find(names, near) - names.begin();
     return std::string(models_[static_cast<std::size_t>(at)].name);
+}
+
+const SellerMeter* Catalog::find_meter(std::string_view seller, std::string_view name) const {
+    const auto at = meter_index_.find(fmt::format("{} {}", seller, to_lower(name)));
+    return at == meter_index_.end() ? nullptr : &meters_[at->second];
 }
 
 std::vector<const Offer*> Catalog::search(const Filter& filter) const {

@@ -77,6 +77,17 @@ struct Availability {
     std::string_view model, seller, surface, status, since, note;
 };
 
+/// A meter as a seller's bill names it, and what it counts (Azure's `meterName`).
+struct SellerMeter {
+    std::string_view seller, name;
+    std::string_view unit;        ///< what one of it is: `1K`, `1M`
+    std::string_view model;       ///< canonical, `author/model`
+    std::string_view deployment;  ///< `global`, `datazone`, `regional`
+    Tier tier = Tier::kStandard;
+    std::int64_t ctx_over = 0;
+    canon::Meter meter = canon::Meter::kInput;
+};
+
 /// What configuration says of an offer, as far as prices depend on it.
 struct OfferQuery {
     CloudKind kind = CloudKind::kOpenai;
@@ -129,6 +140,10 @@ public:
     [[nodiscard]] std::string nearest_name(std::string_view name) const;
     /// The row that prices a configured offer. Rules by cloud kind stand in src/catalog/README.md.
     [[nodiscard]] Match find_offer(const OfferQuery& query) const;
+    /// The meter a seller's bill calls so, in any case; null when it is not known.
+    [[nodiscard]] const SellerMeter* find_meter(
+        std::string_view seller, std::string_view name) const;
+    [[nodiscard]] std::span<const SellerMeter> meters() const { return meters_; }
     /// Offers that pass the filter, in the order of the data (by id).
     [[nodiscard]] std::vector<const Offer*> search(const Filter& filter) const;
 
@@ -155,10 +170,12 @@ private:
     std::vector<Source> sources_;
     std::vector<Uplift> uplifts_;
     std::vector<Availability> availability_;
+    std::vector<SellerMeter> meters_;
     std::unordered_map<std::string_view, std::uint32_t> model_index_;
     std::unordered_map<std::string, std::uint32_t> normal_model_index_;
     std::unordered_map<std::string, std::vector<std::uint32_t>>
-        offer_index_;  ///< `seller how id` -> offers
+        offer_index_;                                             ///< `seller how id` -> offers
+    std::unordered_map<std::string, std::uint32_t> meter_index_;  ///< `seller name`, lower case
 };
 
 /// An id brought to the form in which sellers' spellings of one model agree: lower case, `.` as

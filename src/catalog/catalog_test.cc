@@ -244,10 +244,26 @@ TEST(Catalog, SearchFindsAModelAtEverySeller) {
     EXPECT_TRUE(Catalog::embedded().search({"gpt-oss-120b", "anthropic", {}}).empty());
 }
 
+TEST(Catalog, AMeterOfABillIsFoundByItsNameInAnyCase) {
+    const Catalog& catalog = Catalog::embedded();
+    const SellerMeter* meter = catalog.find_meter("azure", "GPT 4.1 Cached INP glbl Tokens");
+    ASSERT_NE(meter, nullptr);
+    EXPECT_EQ(meter->model, "openai/gpt-4.1");
+    EXPECT_EQ(meter->meter, canon::Meter::kCacheRead);
+    EXPECT_EQ(meter->deployment, "global");
+    EXPECT_EQ(meter->unit, "1K");
+    EXPECT_EQ(catalog.find_meter("aws", "gpt 4.1 cached Inp glbl Tokens"), nullptr);
+    EXPECT_EQ(catalog.find_meter("azure", "Blob Storage"), nullptr);
+    for (const SellerMeter& each : catalog.meters())
+        EXPECT_TRUE(each.unit == "1K" || each.unit == "1M") << each.name;
+}
+
 TEST(Catalog, ABrokenLineIsNamed) {
     const auto parsed = Catalog::parse("# header\nO\taws\n");
     ASSERT_FALSE(parsed);
     EXPECT_NE(parsed.error().message.find("line 2"), std::string::npos);
+    EXPECT_FALSE(Catalog::parse("B\tazure\tx\t1K\ta/b\tglobal\tsoon\t0\tinput\n"));
+    EXPECT_FALSE(Catalog::parse("B\tazure\tx\t1K\ta/b\tglobal\tbatch\t0\twords\n"));
     EXPECT_FALSE(Catalog::parse("R\tstandard\t0\t\t\t2026-01-01\tx\tinput=1\n"));
     EXPECT_FALSE(Catalog::parse(
         "O\ta\tb\tc\td\te/f\t\t0\t\t\t\nR\tstandard\t0\t\t\t2026-01-01\tx\tinput=-1\n"));

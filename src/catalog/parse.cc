@@ -145,6 +145,19 @@ Result<Catalog> Catalog::parse(std::string_view text) {
                 catalog.offers_.push_back(offer);
                 return {};
             }
+            case 'B': {
+                ENTREPOT_TRY_DO(wants(9));
+                SellerMeter meter{f[1], f[2], f[3], f[4], f[5]};
+                const auto tier = parse_tier(f[6]);
+                if (!tier)
+                    return fail(
+                        ErrorCode::kInvalidField, fmt::format("'{}' is not a tier", excerpt(f[6])));
+                meter.tier = *tier;
+                ENTREPOT_TRY(meter.ctx_over, parse_count(f[7]));
+                ENTREPOT_TRY(meter.meter, parse_meter(f[8]));
+                catalog.meters_.push_back(meter);
+                return {};
+            }
             case 'R': {
                 ENTREPOT_TRY_DO(wants(8));
                 if (catalog.offers_.empty())
