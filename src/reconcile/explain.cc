@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "base/check.h"
+#include "reconcile/bill_time.h"
+#include "reconcile/cells.h"
+
+namespace entrepot::reconcile {
+
+void Differences::add(std::string key, Difference difference, std::uint64_t bill_lines) {
+    if (!key.empty()) {
+        const auto [at, is_new] = joined_.emplace(std::move(key), entries_.size());
+        if (!is_new) {
+            Entry& entry = entries_[at->second];
+            Difference& sum = entry.difference;
+            sum.amount += difference.amount;
+            sum.quantity_pico += difference.quantity_pico;
+            sum.cells += difference.cells;
+            sum.at.begin = std::min(sum.at.begin, difference.at.begin);
+            sum.at.end = std::max(sum.at.end, difference.at.end);
+            if (sum.line == 0 || (difference.line != 0 && difference.line < sum.line))
+                sum.line = difference.line;
+            entry.bill_lines += bill_lines;
+            return;
+        }
+    }
+    entries_.push_back({std::move(difference), bill_lines});
+}
+
+void Differences::give(Report& report, std::uint32_t differences_max) {
+    std::map<std::tuple<std::int64_t, std::string, std::string, Type>, Money> postings;
+    for (const Entry& entry : entries_) {
+        const Difference& difference = entry.difference;
+        TypeTotal& total = report.totals[static_cast<std::size_t>(difference.type)];
+        ++total.count;
+        total.amount += difference.amount;
+        if (difference.type == Type::kUnknown)
+            report.unknown_lines += std::max<std::uint64_t>(entry.bill_lines, 1);
+        if (!difference.is_disputable && !difference.amount.is_zero())
+            postings[{difference.at.begin.ns / kDayNs * kDayNs, difference.cloud, difference.offer,
+                difference.type}] += difference.amount;
+    }
+    for (const auto& [place, amount] : postings) {
+        const auto& [day, cloud, offer, type] = place;
+        if (amount.is_zero()) continue;
+        report.adjustments.push_back({Instant{day}, cloud, offer, amount,
+            fmt::format("reconciliation: {}", type_name(type))});
+    }
+    std::ranges::stable_sort(entries_, [](const Entry& a, const Entry& b) {
+        return magnitude(a.difference.amount.pico()) > magnitude(b.difference.amount.pico());
+    });
+    const std::size_t kept = std::min<std::size_t>(entries_.size(), differences_max);
+    report.differences_left_out = entries_.size() - kept;
+    for (std::size_t i = 0; i < kept; ++i)
+        report.differences.push_back(std::move(entries_[i].difference));
+    entries_.clear();
+    joined_.clear();
+}
+
+Difference difference_of(const Grid& grid, const Cell& cell, Type type) {
+    const Series& series = grid.series[cell.series];
+    Difference difference;
+    difference.type = type;
+    difference.seller = series.seller;
+    difference.cloud = cell.booked.cloud;
+    difference.offer = cell.booked.offer;
+    difference.model = series.model;
+    if (series.meter != kAny)
+        difference.meter = std::string(canon::meter_name(Meter(series.meter)));
+    difference.at = cell.at;
+    difference.line = cell.billed.line;
+    return difference;
+}
+
+std::string quantity_text(Int128 quantity_pico, const Series& series) {
+    std::string number = decimal_text(quantity_pico);
+    const auto point = std::min(number.find('.'), number.size());
+    const std::size_t first = number.starts_with('-') ? 1 : 0;
+    for (std::size_t at = point; at > first + 3;) number.insert(at -= 3, ",");
+    const auto meter = static_cast<Meter>(series.meter == kAny ? 0 : series.meter);
+    if (meter < Meter::kRequests) return number + " tokens";
+    return fmt::format("{} {}", number, canon::meter_name(meter));
+}
+
+std::string period_text(const Period& at) {
+    const std::int64_t length = at.end.ns - at.begin.ns;
+    const std::string begin = to_rfc3339(at.begin);
+    if (length <= kHourNs) return begin.substr(0, 10) + " " + begin.substr(11, 5);
+    if (length <= kDayNs && at.begin.ns % kDayNs == 0) return begin.substr(0, 10);
+    return begin.substr(0, 10) + " to " + to_date(Instant{at.end.ns - 1});
+}
+
+std::string series_text(const Series& series) {
+    if (!series.sku.empty()) return fmt::format("{} '{}'", series.seller, series.sku);
+    std::string out = series.model.empty() ? series.seller : series.model;
+    if (series.meter != kAny) out += fmt::format(" {}", canon::meter_name(Meter(series.meter)));
+    if (series.tier != kAny && series.tier != 0)
+        out += fmt::format(", {}", catalog::tier_name(Tier(series.tier)));
+    if (series.is_long == 1) out += ", long prompts";
+    if (!series.region.empty()) out += fmt::format(", {}", series.region);
+    return out;
+}
+
+void explain(Grid& grid, Differences& differences) {
+    explain_quantities(grid, differences);
+    explain_money(grid, differences);
+    for (const Cell& cell : grid.cells) ENTREPOT_CHECK(cell.dq == 0 && cell.dm.is_zero());
+}
+
+}  // namespace entrepot::reconcile
