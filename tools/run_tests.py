@@ -158,14 +158,14 @@ def unit_tests(report, preset, name_filter):
     report.add(f"unit {preset}", seconds, max(passed, 0), failed, skipped)
 
 
-def at_length(report, name, cases_named, environment, worth_telling):
-    """Cases of exchange_test that have more to do than a quick run can, in the optimised build."""
+def at_length(report, name, folder, cases_named, environment, worth_telling):
+    """Cases of tests/FOLDER that have more to do than a quick run can, in the optimised build."""
     # The folder may have been configured by ./run, before GoogleTest was installed.
-    if not build(report, "release", ["exchange_test"], configures=True):
+    if not build(report, "release", [f"{folder}_test"], configures=True):
         return
     xml = LOGS / f"gtest-{name}"
     shutil.rmtree(xml, ignore_errors=True)
-    program = BUILD / "release" / "tests" / "exchange" / "exchange_test"
+    program = BUILD / "release" / "tests" / folder / f"{folder}_test"
     code, seconds, text = run(name, [str(program), f"--gtest_filter={cases_named}"],
                               {**environment, "GTEST_OUTPUT": f"xml:{xml}/"}, 10800)
     for line in re.findall(worth_telling, text, re.M):
@@ -176,14 +176,20 @@ def at_length(report, name, cases_named, environment, worth_telling):
 
 def splits(report):
     """Every recorded stream in two pieces, at each place: some 200 GB to decode."""
-    at_length(report, "splits", "Recorded*Splits.*", {"ENTREPOT_SPLITS": "every"},
+    at_length(report, "splits", "exchange", "Recorded*Splits.*", {"ENTREPOT_SPLITS": "every"},
               r"^.* streams byte by byte and split at .*$")
 
 
 def noise(report):
     """1 GiB of mutated, truncated and random replies through every decoder."""
-    at_length(report, "noise", "Noises.*", {"ENTREPOT_NOISE_MIB": "1024"},
+    at_length(report, "noise", "exchange", "Noises.*", {"ENTREPOT_NOISE_MIB": "1024"},
               r"^.* MiB (?:in \d+ replies|of noise).*$")
+
+
+def money(report):
+    """Oracles, crashes and faults at the lengths that tests/money/README.md states."""
+    at_length(report, "money", "money", "*", {"ENTREPOT_MONEY": "full"},
+              r"^\w+: .*$")
 
 
 def counted_script(report, name, command, environment=None, timeout_s=3600):
@@ -270,6 +276,8 @@ def main():
             splits(report)
         if options.k.lower() in "noise":
             noise(report)
+        if options.k.lower() in "money":
+            money(report)
         if build(report, "clang"):
             unit_tests(report, "clang", options.k)
         for preset in ("asan", "tsan"):
