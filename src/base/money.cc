@@ -190,6 +190,44 @@ Result<UnitPrice> UnitPrice::parse_per_million(std::string_view decimal) {
 
 std::string UnitPrice::to_per_million() const { return format_scaled(pico_, kPerMillionDecimals); }
 
+Int128 pico_step(const RoundingRule& rule) {
+    ENTREPOT_CHECK(rule.decimals <= RoundingRule::kDecimalsMax);
+    Int128 step = 1;
+    for (int i = rule.decimals; i < RoundingRule::kDecimalsMax; ++i) step *= 10;
+    return step;
+}
+
+Result<Money> divide(Int128 numerator, Int128 denominator, const RoundingRule& rule) {
+    ENTREPOT_CHECK(denominator > 0);
+    Int128 divisor = denominator;
+    const Int128 step = pico_step(rule);
+    const auto overflow = [&] {
+        return fail(ErrorCode::kOverflow,
+            fmt::format("{} over {} pico-units does not fit 128 bits", to_string(numerator),
+                to_string(denominator)));
+    };
+    if (step != 1 && __builtin_mul_overflow(denominator, step, &divisor)) return overflow();
+    Int128 quotient = numerator / divisor;
+    const Int128 remainder = numerator % divisor;
+    if (remainder != 0) {
+        const bool negative = numerator < 0;
+        const Int128 rest = negative ? -remainder : remainder;
+        const Int128 missing = divisor - rest;  // twice the rest may not fit
+        bool away = false;                      // from zero
+        switch (rule.mode) {
+            case Rounding::kDown: away = negative; break;  // towards minus infinity
+            case Rounding::kUp: away = !negative; break;   // towards plus infinity
+            case Rounding::kHalfUp: away = rest >= missing; break;
+            case Rounding::kHalfEven:
+                away = rest > missing || (rest == missing && (quotient & 1) != 0);
+                break;
+        }
+        if (away) quotient += negative ? -1 : 1;
+    }
+    if (step != 1 && __builtin_mul_overflow(quotient, step, &quotient)) return overflow();
+    return Money::from_pico(quotient);
+}
+
 Result<Money> extend(
     std::int64_t quantity, UnitPrice price, const Ratio& factor, Rounding rounding) {
     ENTREPOT_CHECK(quantity >= 0);
@@ -199,23 +237,7 @@ Result<Money> extend(
         return fail(ErrorCode::kOverflow,
             fmt::format("{} units at {} times {} does not fit", quantity, price.to_per_million(),
                 factor.to_string()));
-    const Int128 divisor = factor.denominator;
-    Int128 quotient = product / divisor;
-    const Int128 remainder = product % divisor;
-    if (remainder == 0) return Money::from_pico(quotient);
-    const bool negative = product < 0;
-    const Int128 twice = (negative ? -remainder : remainder) * 2;
-    bool away = false;  // from zero
-    switch (rounding) {
-        case Rounding::kDown: away = negative; break;  // towards minus infinity
-        case Rounding::kUp: away = !negative; break;   // towards plus infinity
-        case Rounding::kHalfUp: away = twice >= divisor; break;
-        case Rounding::kHalfEven:
-            away = twice > divisor || (twice == divisor && (quotient & 1) != 0);
-            break;
-    }
-    if (away) quotient += negative ? -1 : 1;
-    return Money::from_pico(quotient);
+    return divide(product, factor.denominator, {.mode = rounding});
 }
 
 }  // namespace entrepot

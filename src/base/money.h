@@ -74,6 +74,21 @@ struct Ratio {
 /// How a ledger line is rounded to whole pico-units, once.
 enum class Rounding : std::uint8_t { kHalfEven, kHalfUp, kUp, kDown };
 
+/// How a contract rounds a line: to so many decimals of the currency, 0 to 12. Twelve are whole
+/// pico-units.
+struct RoundingRule {
+    static constexpr std::uint8_t kDecimalsMax = 12;
+    Rounding mode = Rounding::kHalfEven;
+    std::uint8_t decimals = kDecimalsMax;
+    friend constexpr bool operator==(const RoundingRule&, const RoundingRule&) = default;
+};
+
+/// One step of the last decimal that `rule` keeps, in pico-units.
+[[nodiscard]] Int128 pico_step(const RoundingRule& rule);
+
+/// numerator / denominator pico-units, rounded once by `rule`. Denominator > 0. Errors: kOverflow.
+[[nodiscard]] Result<Money> divide(Int128 numerator, Int128 denominator, const RoundingRule& rule);
+
 /// A price of one unit (a token, an image, a search) in whole pico-units: a list price of up to six
 /// decimals per million tokens is exact.
 class UnitPrice {

@@ -39,6 +39,26 @@ TEST(Money, ALineIsRoundedOnceByTheRuleGiven) {
     EXPECT_EQ(extend(5, price, {1, 2}, Rounding::kDown)->pico(), 2);
 }
 
+TEST(Money, AContractMayRoundToFewerDecimals) {
+    const auto rounded = [](std::string_view amount, Rounding mode, std::uint8_t decimals) {
+        return divide(Money::parse(amount)->pico(), 1, {mode, decimals})->to_decimal();
+    };
+    EXPECT_EQ(rounded("0.125", Rounding::kHalfEven, 2), "0.12");
+    EXPECT_EQ(rounded("0.135", Rounding::kHalfEven, 2), "0.14");
+    EXPECT_EQ(rounded("0.125", Rounding::kHalfUp, 2), "0.13");
+    EXPECT_EQ(rounded("0.120000000001", Rounding::kUp, 2), "0.13");
+    EXPECT_EQ(rounded("0.129999", Rounding::kDown, 2), "0.12");
+    EXPECT_EQ(rounded("-0.121", Rounding::kDown, 2), "-0.13");
+    EXPECT_EQ(rounded("-0.121", Rounding::kUp, 2), "-0.12");
+    EXPECT_EQ(rounded("0.5", Rounding::kHalfEven, 0), "0.00");
+    EXPECT_EQ(rounded("1.5", Rounding::kHalfEven, 0), "2.00");
+    EXPECT_EQ(rounded("0.123456789012", Rounding::kHalfEven, 12), "0.123456789012");
+    // A third of a cent is rounded once, not to pico-units first.
+    EXPECT_EQ(
+        divide(Int128{5'000'000'000} * 3 - 1, 3, {Rounding::kHalfUp, 2})->to_decimal(), "0.00");
+    EXPECT_FALSE(divide(1, Int128{1} << 126, {Rounding::kUp, 0}));
+}
+
 TEST(Money, RatiosStayExactAndInLowestTerms) {
     EXPECT_EQ(*Ratio::parse("1.1"), (Ratio{11, 10}));
     EXPECT_EQ(*Ratio::parse("22/20"), (Ratio{11, 10}));

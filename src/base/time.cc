@@ -138,6 +138,14 @@ std::string_view period_kind_name(PeriodKind kind) {
     return "total";
 }
 
+Instant add_months(Instant at, int months) {
+    const auto sys = to_sys(at);
+    const auto day = date::floor<date::days>(sys);
+    date::year_month_day ymd = date::year_month_day(day) + date::months(months);
+    if (!ymd.ok()) ymd = ymd.year() / ymd.month() / date::last;
+    return {(nanoseconds(date::sys_days(ymd).time_since_epoch()) + (sys - day)).count()};
+}
+
 Result<TimeZone> TimeZone::find(std::string_view name) {
     try {
         return TimeZone(std::string(name), date::locate_zone(std::string(name)));

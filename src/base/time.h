@@ -68,6 +68,10 @@ struct Period {
     friend constexpr bool operator==(const Period&, const Period&) = default;
 };
 
+/// The same day and time of day (UTC) so many months later, or earlier; the last of the month where
+/// that day is not in it.
+[[nodiscard]] Instant add_months(Instant at, int months);
+
 /// An IANA time zone, checked when made.
 class TimeZone {
 public:

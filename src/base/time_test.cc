@@ -78,5 +78,15 @@ TEST(Instant, HttpDatesGoBothWays) {
         EXPECT_FALSE(parse_http_date(text)) << text;
 }
 
+TEST(Time, MonthsAreAddedAndEndWithTheMonth) {
+    const auto later = [](std::string_view from, int months) {
+        return to_rfc3339(add_months(*parse_instant(from), months));
+    };
+    EXPECT_EQ(later("2026-01-31", 1), "2026-02-28T00:00:00.000Z");
+    EXPECT_EQ(later("2024-01-31", 1), "2024-02-29T00:00:00.000Z");
+    EXPECT_EQ(later("2026-07-01T12:00:00Z", 12), "2027-07-01T12:00:00.000Z");
+    EXPECT_EQ(later("2026-01-15", -1), "2025-12-15T00:00:00.000Z");
+}
+
 }  // namespace
 }  // namespace entrepot
