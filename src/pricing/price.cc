@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "pricing/compile.h"
+#include "pricing/ladder.h"
+
 namespace entrepot::pricing {
 namespace {
 
@@ -15,21 +18,47 @@ using canon::Usage;
 /// 128 bits.
 constexpr std::int64_t kCountMax = 1'000'000'000'000'000;
 
-constexpr std::size_t index_of(Meter meter) { return static_cast<std::size_t>(meter); }
 constexpr bool is_one(const Ratio& ratio) { return ratio.numerator == 1 && ratio.denominator == 1; }
 
 bool applies(const RateCard::Band& band, std::int64_t prompt_tokens) {
     return band.ctx_over == 0 || prompt_tokens > band.ctx_over;
 }
 
-/// The band a whole request is priced at, or null when the tier has none.
-const RateCard::Band* band_for(
-    const RateCard::Epoch* epoch, Tier tier, std::int64_t prompt_tokens) {
-    if (epoch == nullptr) return nullptr;
-    const auto bands = epoch->tier(tier);
-    for (auto band = bands.rbegin(); band != bands.rend(); ++band)
-        if (applies(*band, prompt_tokens)) return &*band;
-    return nullptr;
+/// Where a whole request is priced: the list's band, and what a contract makes of it. All are null
+/// when the tier has none; `terms` is without a contract.
+struct Place {
+    const RateCard::Epoch* epoch = nullptr;
+    const RateCard::Band* band = nullptr;
+    const RateCard::Contracted* terms = nullptr;
+
+    /// What is paid, before its factor.
+    [[nodiscard]] std::int64_t price(std::size_t m) const {
+        if (band == nullptr) return RateCard::kUnknownPrice;
+        return terms == nullptr ? band->used[m] : terms->price[m];
+    }
+    [[nodiscard]] Meter source(std::size_t m) const {
+        if (band == nullptr) return static_cast<Meter>(m);
+        return terms == nullptr ? band->source[m] : terms->source[m];
+    }
+    [[nodiscard]] const Ratio& factor(std::size_t m) const {
+        return epoch->factors[terms->factor[m]];
+    }
+    [[nodiscard]] const RateCard::Ladder* ladder(std::size_t m) const {
+        return terms->ladder[m] == 0 ? nullptr : &epoch->ladders[terms->ladder[m] - 1u];
+    }
+};
+
+Place place_of(const RateCard& card, Tier tier, std::int64_t prompt_tokens, Instant at) {
+    Place place{card.at(at)};
+    if (place.epoch == nullptr) return place;
+    const auto bands = place.epoch->tier(tier);
+    for (auto band = bands.rbegin(); band != bands.rend(); ++band) {
+        if (!applies(*band, prompt_tokens)) continue;
+        place.band = &*band;
+        place.terms = place.epoch->terms_of(*band);
+        break;
+    }
+    return place;
 }
 
 Result<Ratio> whole_factor(const RateCard& card, const PriceOptions& options) {
@@ -59,22 +88,20 @@ constexpr bool is_descriptive(Meter meter) {
 }
 
 /// Whether the usage is of a card that sells by the piece alone and names such pieces.
-bool is_paid_by_piece(const Usage& usage, const RateCard::Band& band) {
-    const auto price = [&](std::size_t m) { return band.used[m]; };
+bool is_paid_by_piece(const Usage& usage, const Place& place) {
     for (std::size_t m = 0; m <= index_of(Meter::kReasoning); ++m)
-        if (price(m) != RateCard::kUnknownPrice) return false;
+        if (place.price(m) != RateCard::kUnknownPrice) return false;
     for (const Meter m : {Meter::kImages, Meter::kAudioSeconds, Meter::kCharacters})
-        if (price(index_of(m)) > 0 && usage[m] > 0) return true;
+        if (place.price(index_of(m)) > 0 && usage[m] > 0) return true;
     return false;
 }
 
-/// Calls `line(meter, quantity, pico, source)` for everything that is billed; `pico` is
-/// kUnknownPrice where the price is not known. `band` may be null: then every price is unknown.
+/// Calls `line(meter, quantity)` for everything that is billed, whether or not its price is known.
+/// Without a band every price is unknown.
 template <typename Line>
-void for_each_line(const Usage& usage, const RateCard::Band* band, Line&& line) {
+void for_each_line(const Usage& usage, const Place& place, Line&& line) {
     bool has_tokens = false;
-    const bool reasoning_apart =
-        band != nullptr && band->own[index_of(Meter::kReasoning)] != RateCard::kUnknownPrice;
+    const bool reasoning_apart = place.band != nullptr && place.band->is_reasoning_apart;
     for (std::size_t m = 0; m < kMeterCount; ++m) {
         const auto meter = static_cast<Meter>(m);
         std::int64_t quantity = usage.counts[m];
@@ -85,18 +112,96 @@ void for_each_line(const Usage& usage, const RateCard::Band* band, Line&& line) 
             quantity -= usage[Meter::kReasoning];
             if (quantity == 0) continue;
         }
-        const std::int64_t pico = band == nullptr ? RateCard::kUnknownPrice : band->used[m];
+        const bool is_known = place.price(m) != RateCard::kUnknownPrice;
         // An image or a minute that came with tokens is paid through them.
-        if (pico == RateCard::kUnknownPrice && is_descriptive(meter) &&
-            (has_tokens || meter == Meter::kRequests))
+        if (!is_known && is_descriptive(meter) && (has_tokens || meter == Meter::kRequests))
             continue;
         // And tokens that came with them through those, where no token has a price.
-        if (pico == RateCard::kUnknownPrice && m <= index_of(Meter::kReasoning) &&
-            band != nullptr && is_paid_by_piece(usage, *band)) [[unlikely]]
+        if (!is_known && m <= index_of(Meter::kReasoning) && place.band != nullptr &&
+            is_paid_by_piece(usage, place)) [[unlikely]]
             continue;
-        line(meter, quantity, pico, band == nullptr ? meter : band->source[m]);
+        line(meter, quantity);
     }
 }
+
+/// Prices the lines of one charge, in their order: what a volume step counts goes on from line to
+/// line.
+class Till {
+public:
+    Till(const Place& place, const RateCard& card, const PriceOptions& options)
+        : place_(place), card_(card), options_(options) {}
+
+    /// Both amounts, where they are known. `list_factor` is the card's times the options'.
+    [[nodiscard]] Status ring_up(ChargeLine& line, const Ratio& list_factor) {
+        const std::size_t m = index_of(line.meter);
+        line.priced_as = place_.source(m);
+        const std::int64_t pico = place_.price(m);
+        line.is_known = pico != RateCard::kUnknownPrice;
+        const std::int64_t listed =
+            place_.band == nullptr ? RateCard::kUnknownPrice : place_.band->used[m];
+        line.is_list_known = listed != RateCard::kUnknownPrice;
+        if (line.is_list_known) {
+            line.list_price = UnitPrice::from_pico(listed);
+            ENTREPOT_TRY(line.list,
+                amount_of(line.quantity, line.list_price, list_factor, options_.rounding));
+        }
+        if (!line.is_known) return {};
+        line.price = UnitPrice::from_pico(pico);
+        if (place_.terms == nullptr) {
+            line.factor = list_factor;
+            line.cost = line.list;
+            return {};
+        }
+        return contract(line, m);
+    }
+
+private:
+    [[nodiscard]] Status contract(ChargeLine& line, std::size_t m) {
+        const RoundingRule& rule = place_.epoch->rounding;
+        line.factor = place_.factor(m);
+        if (const RateCard::Ladder* ladder = place_.ladder(m)) [[unlikely]] {
+            const Climb climb{*ladder, line.quantity, line.price, line.list, card_.factor(),
+                options_.factor, running(ladder->counter)};
+            advance(ladder->counter,
+                ladder->measure == TermVolume::Measure::kUnits ? Int128{line.quantity}
+                                                               : line.list.pico());
+            ENTREPOT_TRY(line.cost, climb_of(climb, rule));
+            return {};
+        }
+        if (!is_one(options_.factor)) {
+            ENTREPOT_TRY(line.factor, multiply(line.factor, options_.factor));
+        }
+        Int128 product = static_cast<Int128>(line.quantity) * line.price.pico();
+        if (is_one(line.factor) && rule.decimals == RoundingRule::kDecimalsMax) {
+            line.cost = Money::from_pico(product);
+            return {};
+        }
+        if (__builtin_mul_overflow(product, Int128{line.factor.numerator}, &product))
+            return fail(ErrorCode::kOverflow,
+                fmt::format("{} units at {} times {} does not fit", line.quantity,
+                    line.price.to_per_million(), line.factor.to_string()));
+        ENTREPOT_TRY(line.cost, divide(product, line.factor.denominator, rule));
+        return {};
+    }
+
+    [[nodiscard]] Int128 running(std::uint16_t counter) const {
+        Int128 sum = counter < options_.running.size() ? options_.running[counter] : 0;
+        for (std::size_t i = 0; i < counted_; ++i)
+            if (here_[i].counter == counter) sum += here_[i].amount;
+        return sum;
+    }
+    void advance(std::uint16_t counter, Int128 amount) { here_[counted_++] = {counter, amount}; }
+
+    struct Counted {
+        std::uint16_t counter;
+        Int128 amount;
+    };
+    const Place& place_;
+    const RateCard& card_;
+    const PriceOptions& options_;
+    std::array<Counted, kMeterCount> here_;  // the first `counted_` are set
+    std::size_t counted_ = 0;
+};
 
 Status check_counts(const Usage& usage) {
     for (std::size_t m = 0; m < kMeterCount; ++m)
@@ -121,62 +226,62 @@ Result<Charge> price(
     Charge& charge = *result;
     charge.tier = options.tier;
     charge.factor = factor;
-    const RateCard::Epoch* epoch = card.at(at);
-    if (epoch != nullptr) charge.version = epoch->version;
-    const RateCard::Band* band = band_for(epoch, options.tier, usage.prompt_tokens());
-    if (band != nullptr) charge.ctx_over = band->ctx_over;
+    const Place place = place_of(card, options.tier, usage.prompt_tokens(), at);
+    if (place.epoch != nullptr) charge.version = place.epoch->version;
+    if (place.band != nullptr) charge.ctx_over = place.band->ctx_over;
+    charge.is_contracted = place.terms != nullptr;
 
     Status status;
-    for_each_line(
-        usage, band, [&](Meter meter, std::int64_t quantity, std::int64_t pico, Meter source) {
-            ChargeLine& line = charge.lines_storage[charge.line_count++];
-            line.meter = meter;
-            line.priced_as = source;
-            line.quantity = quantity;
-            line.is_known = pico != RateCard::kUnknownPrice;
-            if (!line.is_known) {
-                charge.is_known = false;
-                return;
-            }
-            line.price = UnitPrice::from_pico(pico);
-            const Result<Money> amount = amount_of(quantity, line.price, factor, options.rounding);
-            if (!amount) {
-                status = std::unexpected(amount.error());
-                return;
-            }
-            line.amount = *amount;
-            if (!add(charge.total, line.amount))
-                status = fail(ErrorCode::kOverflow, "the total of a charge leaves 128 bits");
-        });
+    Till till(place, card, options);
+    for_each_line(usage, place, [&](Meter meter, std::int64_t quantity) {
+        ChargeLine& line = charge.lines_storage[charge.line_count++];
+        line.meter = meter;
+        line.quantity = quantity;
+        if (Status rung = till.ring_up(line, factor); !rung) {
+            status = std::move(rung);
+            return;
+        }
+        charge.is_known = charge.is_known && line.is_known;
+        charge.is_list_known = charge.is_list_known && line.is_list_known;
+        if ((line.is_known && !add(charge.total, line.cost)) ||
+            (line.is_list_known && !add(charge.list_total, line.list)))
+            status = fail(ErrorCode::kOverflow, "the total of a charge leaves 128 bits");
+    });
     if (!status) return std::unexpected(std::move(status).error());
     return result;
 }
 
 bool has_price(const RateCard& card, Meter meter, Instant at) {
     const RateCard::Epoch* epoch = card.at(at);
-    return epoch != nullptr && std::ranges::any_of(epoch->bands, [&](const RateCard::Band& band) {
-        return band.own[index_of(meter)] != RateCard::kUnknownPrice;
+    if (epoch == nullptr) return false;
+    const std::size_t m = index_of(meter);
+    return std::ranges::any_of(epoch->bands, [&](const RateCard::Band& band) {
+        const RateCard::Contracted* terms = epoch->terms_of(band);
+        return band.own[m] != RateCard::kUnknownPrice ||
+            (terms != nullptr && terms->source[m] == meter &&
+                terms->price[m] != RateCard::kUnknownPrice);
     });
 }
 
 Quote estimate(const Usage& usage, const RateCard& card, const PriceOptions& options, Instant at) {
     const Result<Ratio> factor = whole_factor(card, options);
     if (!factor || !check_counts(usage)) return {};
-    const RateCard::Band* band = band_for(card.at(at), options.tier, usage.prompt_tokens());
+    const Place place = place_of(card, options.tier, usage.prompt_tokens(), at);
     Quote quote{true, {}};
-    for_each_line(usage, band, [&](Meter, std::int64_t quantity, std::int64_t pico, Meter) {
-        if (pico == RateCard::kUnknownPrice) {
+    Till till(place, card, options);
+    for_each_line(usage, place, [&](Meter meter, std::int64_t quantity) {
+        ChargeLine line;
+        line.meter = meter;
+        line.quantity = quantity;
+        if (!till.ring_up(line, *factor) || !line.is_known || !add(quote.amount, line.cost))
             quote.is_known = false;
-            return;
-        }
-        const Result<Money> amount =
-            amount_of(quantity, UnitPrice::from_pico(pico), *factor, options.rounding);
-        if (!amount || !add(quote.amount, *amount)) quote.is_known = false;
     });
     return quote;
 }
 
 namespace {
+
+using Prices = std::array<std::int64_t, kMeterCount>;
 
 /// The dearest price per unit that a request within bounds can reach, by what it is paid for.
 struct Dearest {
@@ -195,10 +300,10 @@ struct Dearest {
         if (seen == RateCard::kUnknownPrice) is_known = false;
         raise(price, seen);
     }
-    void see(const RateCard::Band& band, const Bounds& bounds) {
-        const auto used = [&](Meter meter) { return band.used[index_of(meter)]; };
+    void see(const Prices& prices, const Bounds& bounds) {
+        const auto used = [&](Meter meter) { return prices[index_of(meter)]; };
         if (bounds.is_piecework) {
-            see_pieces(band, bounds);
+            see_pieces(prices, bounds);
             return;
         }
         if (bounds.prompt_tokens_max > 0) {
@@ -225,10 +330,10 @@ struct Dearest {
         for (const Meter m : {Meter::kAudioSeconds, Meter::kCharacters, Meter::kToolCalls})
             if (used(m) > 0) is_known = false;
     }
-    void see_pieces(const RateCard::Band& band, const Bounds& bounds) {
+    void see_pieces(const Prices& prices, const Bounds& bounds) {
         const auto dearest_of = [&](std::initializer_list<Meter> meters) {
             std::int64_t price = RateCard::kUnknownPrice;
-            for (const Meter meter : meters) price = std::max(price, band.used[index_of(meter)]);
+            for (const Meter meter : meters) price = std::max(price, prices[index_of(meter)]);
             return price;
         };
         // Also of what has a price of its own alone: some lists of images leave text out.
@@ -242,7 +347,7 @@ struct Dearest {
         raise(prompt, of_prompt);
         raise(output, of_answer);
         const auto count = [&](Meter meter, std::int64_t most, std::int64_t& price) {
-            const std::int64_t seen = band.used[index_of(meter)];
+            const std::int64_t seen = prices[index_of(meter)];
             if (seen < 0) return;
             if (seen > 0 && most == 0) is_known = false;  // nothing bounds it
             raise(price, seen);
@@ -253,7 +358,7 @@ struct Dearest {
         count(Meter::kCharacters, bounds.characters_max, character);
         count(Meter::kAudioSeconds, bounds.audio_seconds_max, audio_second);
         count(Meter::kRequests, 1, request);
-        if (band.used[index_of(Meter::kToolCalls)] > 0 || !is_priced) is_known = false;
+        if (prices[index_of(Meter::kToolCalls)] > 0 || !is_priced) is_known = false;
     }
 };
 
@@ -262,7 +367,10 @@ struct Dearest {
 Quote worst_case(
     const Bounds& bounds, const RateCard& card, const PriceOptions& options, Instant at) {
     const RateCard::Epoch* epoch = card.at(at);
-    const Result<Ratio> factor = whole_factor(card, options);
+    const bool is_contracted = epoch != nullptr && !epoch->contract.empty();
+    // A contract's ceilings hold its factors already, at any volume step.
+    const Result<Ratio> factor =
+        is_contracted ? Result<Ratio>(options.factor) : whole_factor(card, options);
     const auto is_sane = [](std::int64_t count) { return count >= 0 && count <= kCountMax; };
     if (epoch == nullptr || !factor || !is_sane(bounds.prompt_tokens_max) ||
         !is_sane(bounds.output_tokens_max) || !is_sane(bounds.images_max) ||
@@ -275,7 +383,8 @@ Quote worst_case(
         bool reached = false;
         for (const RateCard::Band& band : epoch->tier(static_cast<Tier>(t))) {
             if (!applies(band, bounds.prompt_tokens_max)) break;
-            dearest.see(band, bounds);
+            const RateCard::Contracted* terms = epoch->terms_of(band);
+            dearest.see(terms == nullptr ? band.used : terms->ceiling, bounds);
             reached = true;
         }
         // A discount that the list does not sell leaves the request at the standard price.
@@ -287,8 +396,10 @@ Quote worst_case(
     if (!dearest.is_known) return {};
 
     Quote quote{true, {}};
-    // Each line of the real charge is rounded on its own and may gain up to a pico-unit.
-    if (factor->denominator != 1) quote.amount = Money::from_pico(kMeterCount);
+    // Each line of the real charge is rounded on its own and may gain up to one step of it.
+    const Int128 step = is_contracted ? pico_step(epoch->rounding) : 1;
+    if (factor->denominator != 1 || step != 1)
+        quote.amount = Money::from_pico(static_cast<Int128>(kMeterCount) * step);
     const auto pay = [&](std::int64_t quantity, std::int64_t pico) {
         if (quantity == 0 || pico == 0) return;
         const Result<Money> amount =

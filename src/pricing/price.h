@@ -2,32 +2,41 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "pricing/rate_card.h"
 
 namespace entrepot::pricing {
 
-/// One ledger line of a charge: quantity x price x factor, rounded once.
+/// One ledger line of a charge: quantity x price x factor, rounded once, at the list and as
+/// contracted.
 struct ChargeLine {
     canon::Meter meter = canon::Meter::kInput;
-    canon::Meter priced_as = canon::Meter::kInput;  ///< the meter whose price was used
-    bool is_known = false;  ///< false: no price; `amount` is meaningless, not zero
+    canon::Meter priced_as = canon::Meter::kInput;  ///< the meter whose price is paid
+    bool is_known = false;       ///< false: no price; `cost` is meaningless, not zero
+    bool is_list_known = false;  ///< false: only the contract has a price; `list` is meaningless
     std::int64_t quantity = 0;
-    UnitPrice price;
-    Money amount;
+    UnitPrice list_price;  ///< before `Charge::factor`
+    UnitPrice price;  ///< what is paid, before `factor`; a contract's stated price, or the list's
+    Ratio factor;     ///< of `price`; below any volume step
+    Money list;
+    Money cost;  ///< what is paid: without a contract `list`
 };
 
 /// What a usage costs. Unknown prices are a state: `is_known` is false and `total` holds only the
-/// known lines.
+/// known lines; the same for the list's.
 struct Charge {
     std::array<ChargeLine, canon::kMeterCount> lines_storage{};
     std::uint8_t line_count = 0;
     bool is_known = true;
+    bool is_list_known = true;
+    bool is_contracted = false;  ///< RateCard::at(at)->contract names it
     Tier tier = Tier::kStandard;
     std::int64_t ctx_over = 0;  ///< the context band the whole request was priced at
-    Ratio factor;
-    Money total;
+    Ratio factor;               ///< of list prices: uplifts
+    Money list_total;
+    Money total;  ///< what is paid
     RateVersion version;
 
     [[nodiscard]] std::span<const ChargeLine> lines() const {
@@ -37,8 +46,11 @@ struct Charge {
 
 struct PriceOptions {
     Tier tier = Tier::kStandard;
-    Rounding rounding = Rounding::kHalfEven;
-    Ratio factor;  ///< on top of the card's: a contract's discount
+    Rounding rounding = Rounding::kHalfEven;  ///< of list amounts, and of all without a contract
+    Ratio factor;                             ///< on top of the card's, on list and cost
+    /// What this period's purchases come to so far, by TermVolume::counter: pico-units of list
+    /// cost, or units. A counter beyond its end stands at nothing.
+    std::span<const Int128> running = {};
 };
 
 /// Prices a usage at the rates in force at `at`. The band is chosen by the whole prompt (cache

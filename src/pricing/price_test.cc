@@ -250,7 +250,7 @@ TEST(Price, AMillionRandomLinesAgreeWithExactRationalArithmetic) {
             for (const ChargeLine& line : charge->lines()) {
                 ++lines;
                 const Exact right = oracle(line.quantity, line.price.pico(), *factor);
-                if (exact(line.amount) != right) ++differences;
+                if (exact(line.cost) != right) ++differences;
                 if (Exact(line.quantity) * line.price.pico() * factor->numerator * 2 %
                             factor->denominator ==
                         0 &&

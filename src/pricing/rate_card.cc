@@ -8,30 +8,13 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "pricing/compile.h"
 
 namespace entrepot::pricing {
 namespace {
 
 using canon::kMeterCount;
 using canon::Meter;
-
-constexpr std::size_t index_of(Meter meter) { return static_cast<std::size_t>(meter); }
-
-/// The meter whose price stands in for a meter that has none of its own; itself where nothing does.
-/// README, table.
-constexpr Meter stand_in(Meter meter) {
-    switch (meter) {
-        case Meter::kCacheRead: return Meter::kInput;
-        case Meter::kCacheWrite: return Meter::kInput;
-        case Meter::kCacheWriteLong: return Meter::kCacheWrite;
-        case Meter::kAudioIn: return Meter::kInput;
-        case Meter::kAudioCacheRead: return Meter::kAudioIn;
-        case Meter::kImageIn: return Meter::kInput;
-        case Meter::kAudioOut: return Meter::kOutput;
-        case Meter::kImageOut: return Meter::kOutput;
-        default: return meter;
-    }
-}
 
 /// Fills `used` and `source` from `own`; `base` is the band for short prompts of the same tier, or
 /// null.
@@ -50,26 +33,18 @@ void resolve(RateCard::Band& band, const RateCard::Band* base) {
             band.source[m] = static_cast<Meter>(m);
         }
     }
-}
-
-std::uint64_t mix(std::uint64_t hash, std::string_view bytes) {
-    for (const char c : bytes) {
-        hash ^= static_cast<unsigned char>(c);
-        hash *= 0x100000001b3ULL;  // FNV-1a
-    }
-    return hash;
+    band.is_reasoning_apart = band.own[index_of(Meter::kReasoning)] != RateCard::kUnknownPrice;
 }
 
 RateVersion version_of(
     std::string_view what, const RateCard::Epoch& epoch, const Ratio& factor, Currency currency) {
-    std::uint64_t hash = mix(0xcbf29ce484222325ULL, what);
+    std::uint64_t hash = mix(kHashSeed, what);
     hash = mix(hash, factor.to_string());
     hash = mix(hash, currency.code());
     for (std::size_t t = 0; t < kTierCount; ++t)
         for (const RateCard::Band& band : epoch.tier(static_cast<Tier>(t)))
             hash = mix(hash, fmt::format("|{}:{}:{}", t, band.ctx_over, fmt::join(band.used, ",")));
-    const std::string from = epoch.from == catalog::kBeginning ? "-" : to_date(epoch.from);
-    return RateVersion(fmt::format("{:012x}@{}", hash >> 16, from));
+    return version_name(hash, epoch.from);
 }
 
 using BandKey = std::pair<std::size_t, std::int64_t>;  // tier, ctx_over
@@ -112,6 +87,11 @@ RateVersion::RateVersion(std::string_view text) {
     ENTREPOT_CHECK(text.size() <= text_.size());
     std::ranges::copy(text, text_.begin());
     size_ = static_cast<std::uint8_t>(text.size());
+}
+
+RateVersion version_name(std::uint64_t hash, Instant from) {
+    const std::string date = from == catalog::kBeginning ? "-" : to_date(from);
+    return RateVersion(fmt::format("{:012x}@{}", hash >> 16, date));
 }
 
 std::span<const RateCard::Band> RateCard::Epoch::tier(Tier tier) const {

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "canon/usage.h"
 #include "catalog/catalog.h"
+#include "pricing/terms.h"
 
 namespace entrepot::pricing {
 
@@ -53,6 +54,28 @@ public:
         std::array<std::int64_t, canon::kMeterCount> own{};
         std::array<std::int64_t, canon::kMeterCount> used{};
         std::array<canon::Meter, canon::kMeterCount> source{};
+        bool is_reasoning_apart = false;  ///< priced on its own, not as part of the output
+    };
+    /// A discount that grows with what was bought, compiled: rates per unit of price, over one
+    /// denominator. The first holds below the first threshold.
+    struct Ladder {
+        TermVolume::Measure measure = TermVolume::Measure::kSpend;
+        TermVolume::Reprices reprices = TermVolume::Reprices::kMarginal;
+        std::uint16_t counter = 0;
+        std::int64_t denominator = 1;
+        std::vector<Int128> over;  ///< ascending; one less than `numerators`
+        std::vector<std::int64_t> numerators;
+    };
+    /// What a contract makes of a band. `price` times `factor` is paid per unit (or `ladder`'s rate
+    /// in place of the factor), a price being kUnknownPrice where neither list nor contract has
+    /// one; `ceiling` is no less, in whole pico-units.
+    struct Contracted {
+        std::array<std::int64_t, canon::kMeterCount> price{};
+        std::array<std::int64_t, canon::kMeterCount> ceiling{};
+        std::array<std::uint16_t, canon::kMeterCount> factor{};  ///< into Epoch::factors
+        std::array<std::uint16_t, canon::kMeterCount>
+            ladder{};  ///< one more than the index; 0: none
+        std::array<canon::Meter, canon::kMeterCount> source{};
     };
     /// Rates between two dates. Bands of one tier are contiguous and ascend by ctx_over.
     struct Epoch {
@@ -61,7 +84,17 @@ public:
         std::array<std::uint16_t, kTierCount + 1> first_band{};
         std::vector<Band> bands;
         RateVersion version;
+        std::string contract;  ///< empty: the list is what is paid, and nothing below holds
+        RoundingRule rounding;
+        std::vector<Contracted> contracted;  ///< one per band
+        std::vector<Ratio> factors;
+        std::vector<Ladder> ladders;
         [[nodiscard]] std::span<const Band> tier(Tier tier) const;
+        /// Null without a contract. `band` is one of `bands`.
+        [[nodiscard]] const Contracted* terms_of(const Band& band) const {
+            return contracted.empty() ? nullptr
+                                      : &contracted[static_cast<std::size_t>(&band - bands.data())];
+        }
     };
 
     /// A card without any price: every amount is unknown.
@@ -78,6 +111,12 @@ public:
     [[nodiscard]] static Result<RateCard> from_prices(
         std::span<const NamedPrice> prices, Currency currency);
 
+    /// The same card under contracts, whose terms do not overlap in time: what it says of list
+    /// prices stays, and each amount has a contracted one beside it. A contract's rates have
+    /// versions of their own. Errors: kInvalidField for terms that overlap or discounts beyond the
+    /// whole; kOverflow for ratios too long.
+    [[nodiscard]] Result<RateCard> under(std::span<const Terms> contracts) const;
+
     [[nodiscard]] bool has_prices() const { return !epochs_.empty(); }
     [[nodiscard]] Currency currency() const { return currency_; }
     /// The exact multiplier on every rate: uplifts, exchange.
@@ -93,6 +132,7 @@ public:
     [[nodiscard]] std::span<const Epoch> epochs() const { return epochs_; }
 
 private:
+    friend class TermsCompiler;
     std::vector<Epoch> epochs_;
     std::string what_;
     Ratio factor_;
