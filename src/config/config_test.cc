@@ -353,8 +353,6 @@ INSTANTIATE_TEST_SUITE_P(Table, BadConfig,
             "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h'}}\n"
             "models: {'a b': {offers: {a: {cloud: lab}}}}\n",
             2, 10, "cannot be a model's name", "without spaces"},
-        BadCase{"Contracts", "contracts: {c: {}}\n", 1, 12, "contracts are not supported yet",
-            "contracts: {}"},
         BadCase{"OfferOfUnsupportedKind",
             "clouds:\n  g: {kind: openai, api_key: k}\n"
             "models: {m: {offers: {a: {cloud: g}, b: {cloud: h}}}}\n",

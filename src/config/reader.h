@@ -75,6 +75,7 @@ public:
     /// Calls `read(item)` for each item of `node`, a list.
     void each_item(const Node& node, const std::function<void(const Node&)>& read);
 
+    [[nodiscard]] std::size_t problem_count() const { return problems_.size(); }
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const Environment& environment() const { return environment_; }
     [[nodiscard]] const Currency& currency() const { return currency_; }

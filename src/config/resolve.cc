@@ -11,6 +11,7 @@
 #include "catalog/publisher.h"
 #include "catalog/region.h"
 #include "config/schema.h"
+#include "contracts/check.h"
 
 namespace entrepot::config {
 namespace {
@@ -49,6 +50,7 @@ public:
             for (OfferSettings& offer : model.offers) check_offer(model, offer);
         for (const TeamSettings& team : settings_.teams) check_team(team);
         run_keys();
+        check_contracts();
         check_admin();
     }
 
@@ -425,6 +427,59 @@ private:
                     fmt::format("the secret is that of the key '{}' too", holder->second),
                     "give each key a secret of its own");
         }
+    }
+
+    void check_contracts() {
+        std::vector<std::string> offers;
+        std::vector<contracts::CloudFact> clouds;
+        for (const ModelSettings& model : settings_.models)
+            for (const OfferSettings& offer : model.offers) offers.push_back(offer.id.str());
+        for (const CloudSettings& cloud : settings_.clouds)
+            clouds.push_back({cloud.id.view(), cloud.kind});
+        const std::unordered_set<std::string> offer_set(offers.begin(), offers.end());
+        const auto names = [&](const std::string& path, const std::vector<std::string>& list,
+                               const std::unordered_set<std::string>& known,
+                               const std::vector<std::string>& all, std::string_view kind) {
+            if (!list.empty()) check_names(path, auth::NameSet(list), known, all, kind);
+        };
+        const auto selector = [&](const std::string& path, const contracts::Selector& of) {
+            names(path + ".clouds", of.clouds, cloud_set_, clouds_, "clouds");
+            names(path + ".models", of.models, model_set_, models_, "models");
+            names(path + ".offers", of.offers, offer_set, offers, "offers");
+        };
+        for (const contracts::Contract& contract : settings_.contracts) {
+            const std::string path = fmt::format("contracts.{}", excerpt(contract.name));
+            names(path + ".clouds", contract.clouds, cloud_set_, clouds_, "clouds");
+            names(path + ".models", contract.models, model_set_, models_, "models");
+            if (const auto& commitment = contract.commitment) {
+                selector(path + ".commitment.eligible", commitment->eligible);
+                if (commitment->marketplace)
+                    selector(path + ".commitment.marketplace", commitment->marketplace->bought);
+            }
+            for (std::size_t i = 0; i < contract.discounts.size(); ++i)
+                selector(fmt::format("{}.discounts[{}]", path, i), contract.discounts[i].of);
+            for (std::size_t i = 0; i < contract.volumes.size(); ++i)
+                selector(fmt::format("{}.volume[{}]", path, i), contract.volumes[i].of);
+            for (std::size_t i = 0; i < contract.prices.size(); ++i)
+                selector(fmt::format("{}.prices[{}]", path, i), contract.prices[i].of);
+            for (const contracts::Provisioned& capacity : contract.provisioned) {
+                const std::string at = fmt::format("{}.provisioned.{}", path, capacity.name);
+                names(at + ".offers", capacity.offers, offer_set, offers, "offers");
+                if (!capacity.spill_over.empty())
+                    names(at + ".spill_over", {capacity.spill_over}, offer_set, offers, "offers");
+            }
+            const auto& only = contract.constraints.only_through;
+            for (std::size_t i = 0; i < only.size(); ++i) {
+                const std::string at = fmt::format("{}.constraints.only_through[{}]", path, i);
+                names(at + ".models", only[i].models, model_set_, models_, "models");
+                names(at + ".clouds", only[i].clouds, cloud_set_, clouds_, "clouds");
+            }
+            if (!contract.constraints.regions.empty())
+                check_regions(
+                    path + ".constraints.regions", auth::RegionSet(contract.constraints.regions));
+        }
+        for (const contracts::Finding& finding : contracts::check(settings_.contracts, clouds))
+            reader_.error_at(finding.path, finding.cause, finding.remedy);
     }
 
     void check_admin() {

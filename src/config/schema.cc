@@ -61,10 +61,14 @@ void read_fx(Reader& reader, const Node& node, Settings&) {
         "remove `fx` and write every price and budget in the books' currency");
 }
 
-void read_contracts(Reader& reader, const Node& node, Settings&) {
-    read_not_yet(reader, node, "contracts",
-        "write `contracts: {}`; they come with procurement. Until then write contracted prices at "
-        "the offers");
+void read_contracts(Reader& reader, const Node& node, Settings& out) {
+    reader.each(node, [&](const Node::Member& member) {
+        contracts::Contract contract;
+        const std::size_t before = reader.problem_count();
+        read_contract(reader, member, contract);
+        // What could not be read is not judged as if it had been left out.
+        if (reader.problem_count() == before) out.contracts.push_back(std::move(contract));
+    });
 }
 
 void read_clouds(Reader& reader, const Node& node, Settings& out) {
@@ -183,7 +187,8 @@ constexpr Field<Settings> kFields[] = {
     {"keys", "map by name: [key](#keysname)", "{}",
         "What clients present. Keys made by `entrepot keys create` live in `data` instead.",
         read_keys},
-    {"contracts", "map by name", "{}", "Commercial terms. Only the empty map in this build.",
+    {"contracts", "map by name: [contract](#contractsname)", "{}",
+        "What was signed with suppliers. `docs/reference/contracts.md` explains it.",
         read_contracts},
     {"timeouts", "map: [timeouts](#timeouts)", "see there",
         "Of the client's side. A change needs a restart.", read_timeouts},
@@ -234,8 +239,13 @@ std::vector<SectionRows> reference_sections() {
         rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
         rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
         rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
-        rows_of(pass_section()), rows_of(budget_section()), rows_of(client_timeouts_section()),
-        rows_of(client_http2_section())};
+        rows_of(pass_section()), rows_of(budget_section()), rows_of(contract_section()),
+        rows_of(commitment_section()), rows_of(milestone_section()), rows_of(eligible_section()),
+        rows_of(marketplace_section()), rows_of(shortfall_section()), rows_of(discount_section()),
+        rows_of(volume_section()), rows_of(step_section()), rows_of(stated_section()),
+        rows_of(stated_price_section()), rows_of(rounding_section()),
+        rows_of(provisioned_section()), rows_of(constraints_section()), rows_of(only_section()),
+        rows_of(client_timeouts_section()), rows_of(client_http2_section())};
 }
 
 }  // namespace entrepot::config

@@ -32,6 +32,24 @@ void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
 [[nodiscard]] const Section<PassRule>& pass_section();
 [[nodiscard]] const Section<KeySettings>& key_section();
 
+// Contracts and what stands in them.
+[[nodiscard]] const Section<contracts::Shortfall>& shortfall_section();
+[[nodiscard]] const Section<contracts::Milestone>& milestone_section();
+[[nodiscard]] const Section<contracts::Marketplace>& marketplace_section();
+[[nodiscard]] const Section<contracts::Selector>& eligible_section();
+[[nodiscard]] const Section<contracts::Commitment>& commitment_section();
+[[nodiscard]] const Section<contracts::Discount>& discount_section();
+[[nodiscard]] const Section<pricing::TermVolume::Step>& step_section();
+[[nodiscard]] const Section<contracts::Volume>& volume_section();
+[[nodiscard]] const Section<contracts::StatedPrices>& stated_price_section();
+[[nodiscard]] const Section<contracts::StatedPrices>& stated_section();
+[[nodiscard]] const Section<RoundingRule>& rounding_section();
+[[nodiscard]] const Section<contracts::Provisioned>& provisioned_section();
+[[nodiscard]] const Section<contracts::Constraints::Only>& only_section();
+[[nodiscard]] const Section<contracts::Constraints>& constraints_section();
+[[nodiscard]] const Section<contracts::Contract>& contract_section();
+void read_contract(Reader& reader, const Node::Member& member, contracts::Contract& out);
+
 /// Letters, digits, `.`, `_`, `-`: names of clouds, offers, orgs, teams and keys. At most 64.
 void check_name(Reader& reader, const Node::Member& member);
 

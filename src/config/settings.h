@@ -17,6 +17,7 @@
 #include "canon/embed.h"
 #include "canon/usage.h"
 #include "catalog/region.h"
+#include "contracts/contract.h"
 
 namespace entrepot::config {
 
@@ -251,6 +252,7 @@ struct Settings {
     std::vector<OrgSettings> orgs;
     std::vector<TeamSettings> teams;
     std::vector<KeySettings> keys;
+    std::vector<contracts::Contract> contracts;
     ClientTimeouts timeouts;
     ClientHttp2 http2;
     std::vector<std::string> cors_origins;  ///< of web pages: `https://app.example`, or `*`
