@@ -28,6 +28,7 @@ void write_prices(json::Writer& writer, const pricing::RateCard& card, Instant n
     if (card.factor() != Ratio{}) writer.member("factor", card.factor().to_string());
     writer.end_object();
     writer.member("rate_version", epoch->version.view());
+    if (!epoch->contract.empty()) writer.member("contract", epoch->contract);
 }
 
 }  // namespace

@@ -94,6 +94,7 @@ struct BatchPlan {
 struct BatchTally {
     canon::Usage usage;
     Money cost;
+    Money list_cost;
     bool is_priced = true;    ///< every answer has a price
     bool is_reported = true;  ///< every answer says what it used
 };

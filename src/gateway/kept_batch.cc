@@ -429,10 +429,12 @@ Task<BatchTally> Worker::count_results(
         tally.usage = tally.usage + answer.usage;
         if (card == nullptr) return {};
         const auto charge = pricing::price(answer.usage, *card, options, deferred.dispatch);
-        if (charge && charge->is_known)
+        if (charge && charge->is_known) {
             tally.cost += charge->total;
-        else
+            tally.list_cost += charge->is_list_known ? charge->list_total : charge->total;
+        } else {
             tally.is_priced = false;
+        }
         return {};
     };
     CloudCall call = plain_call(x, cloud, *dialect, path);

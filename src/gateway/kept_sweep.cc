@@ -189,7 +189,8 @@ Co<bool> Worker::end_deferred(
         request.at = wall_now();
         request.usage = tally->usage;
         request.upstream_status = deferred->status;
-        request.cost = request.list_cost = x.cost = tally->cost;
+        request.cost = x.cost = tally->cost;
+        request.list_cost = tally->list_cost;
         if (is_offered) request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
     } else if (is_offered && consumed != nullptr && tally == nullptr) {
         request = settlement_of(x);

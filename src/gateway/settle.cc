@@ -93,7 +93,8 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
             charge && charge->is_known) {
             is_priced = true;
             request.cost = charge->total;
-            request.list_cost = charge->total;
+            // What only the contract prices has no list cost to compare with.
+            request.list_cost = charge->is_list_known ? charge->list_total : charge->total;
             request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
         }
     }

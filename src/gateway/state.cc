@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "catalog/catalog.h"
+#include "contracts/compile.h"
 #include "dialect/registry.h"
 
 namespace entrepot::gateway {
@@ -32,6 +33,25 @@ Result<std::shared_ptr<const pricing::RateCard>> rate_card_of(const config::Offe
     if (match.offer == nullptr || settings.currency.code() != "USD") return nullptr;
     return std::make_shared<const pricing::RateCard>(
         pricing::RateCard::compile(catalog::Catalog::embedded(), *match.offer, match.uplift));
+}
+
+/// The list under what was signed; null where neither has a price.
+Result<std::shared_ptr<const pricing::RateCard>> contracted(const routing::Offer& offer,
+    std::shared_ptr<const pricing::RateCard> list, const config::Settings& settings) {
+    const contracts::Place place{
+        offer.cloud.view(), offer.model.view(), offer.id.view(), offer.residency.region};
+    if (std::ranges::none_of(settings.contracts,
+            [&](const contracts::Contract& contract) { return contract.covers(place); }))
+        return list;
+    pricing::RateCard card;
+    if (list != nullptr) {
+        card = *list;
+    } else {
+        ENTREPOT_TRY(card, card.scaled(Ratio{}, settings.currency));
+    }
+    ENTREPOT_TRY(card, contracts::card_under(settings.contracts, place, std::move(card)));
+    if (list == nullptr && !card.has_prices()) return nullptr;
+    return std::make_shared<const pricing::RateCard>(std::move(card));
 }
 
 void add_budgets(std::vector<ledger::BudgetSpec>& specs, ledger::OwnerKind kind,
@@ -131,6 +151,12 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
                     "in {}\n",
                     model.id.view(), offer.name, settings.currency.code(),
                     (*card)->currency().code(), settings.currency.code());
+                continue;
+            }
+            card = contracted(out, std::move(*card), settings);
+            if (!card) {
+                problems += fmt::format(
+                    "models.{}.offers.{}: {}\n", model.id.view(), offer.name, card.error().message);
                 continue;
             }
             out.card = std::move(*card);

@@ -16,6 +16,7 @@ struct Rates {
     std::string input = "-";
     std::string output = "-";
     std::string version = "-";
+    std::string contract;
 };
 
 std::string times_factor(std::int64_t pico, const Ratio& factor) {
@@ -24,18 +25,24 @@ std::string times_factor(std::int64_t pico, const Ratio& factor) {
     return factor == Ratio{} ? price : fmt::format("{} x {}", price, factor.to_string());
 }
 
-/// The list rates of the band the expected prompt falls in.
+/// What is paid in the band the expected prompt falls in.
 Rates rates_of(const Attempt& attempt, const Offer& offer, Now now) {
     Rates rates;
     if (offer.card == nullptr) return rates;
     const pricing::RateCard::Epoch* epoch = offer.card->at(now.wall);
     if (epoch == nullptr) return rates;
     rates.version = epoch->version.view();
+    rates.contract = epoch->contract;
     for (const pricing::RateCard::Band& band : epoch->tier(pricing::Tier::kStandard)) {
         if (band.ctx_over != 0 && attempt.expected_prompt_tokens <= band.ctx_over) break;
-        const auto used = [&](Meter meter) { return band.used[static_cast<std::size_t>(meter)]; };
-        rates.input = times_factor(used(Meter::kInput), offer.card->factor());
-        rates.output = times_factor(used(Meter::kOutput), offer.card->factor());
+        const pricing::RateCard::Contracted* terms = epoch->terms_of(band);
+        const auto paid = [&](Meter meter) {
+            const auto m = static_cast<std::size_t>(meter);
+            if (terms == nullptr) return times_factor(band.used[m], offer.card->factor());
+            return times_factor(terms->price[m], epoch->factors[terms->factor[m]]);
+        };
+        rates.input = paid(Meter::kInput);
+        rates.output = paid(Meter::kOutput);
     }
     return rates;
 }
@@ -87,7 +94,9 @@ std::string explain_text(const Plan& plan, const OfferTable& table, Now now) {
         rows.push_back({fmt::format("{}", ++place), offer.id.str(), region_of(offer),
             money_of(attempt.is_priced, attempt.expected, offer),
             money_of(attempt.is_bounded, attempt.hold, offer), rates.input, rates.output,
-            std::string(reason_text(attempt.reason)) + waiting(attempt.not_before, now)});
+            std::string(reason_text(attempt.reason)) +
+                (rates.contract.empty() ? "" : fmt::format(", under {}", rates.contract)) +
+                waiting(attempt.not_before, now)});
     }
     for (const Exclusion& exclusion : plan.excluded) {
         const Offer& offer = table.offer(exclusion.offer);
@@ -137,6 +146,7 @@ std::string explain_json(const Plan& plan, const OfferTable& table, Now now) {
         if (offer.card != nullptr) json.member("currency", offer.card->currency().code());
         json.member("input_per_million", rates.input).member("output_per_million", rates.output);
         json.member("rate_version", rates.version);
+        if (!rates.contract.empty()) json.member("contract", rates.contract);
         json.member("expected_prompt_tokens", attempt.expected_prompt_tokens);
         json.member("expected_cache_read_tokens", attempt.expected_cache_read);
         json.member("expected_output_tokens", attempt.expected_output_tokens);

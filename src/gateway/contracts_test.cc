@@ -1,0 +1,64 @@
+#include "gateway/testing.h"
+
+namespace entrepot::gateway {
+namespace {
+
+// Ten tokens in, five out: 0.00006 at the list of the second supplier, 0.00002 at that of the
+// first.
+constexpr std::string_view kThreeQuartersOff = R"(contracts:
+  acme-2026:
+    clouds: [second]
+    from: 2020-01-01
+    to: 2200-01-01
+    discounts: [{off: "75%"}]
+)";
+
+TEST_F(GatewayTest, TheRequestGoesWhereItCostsLeastUnderContract) {
+    start(kBudget, kThreeQuartersOff);
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.headers.at("x-entrepot-offer"), "tiny/second");
+    EXPECT_EQ(reply.headers.at("x-entrepot-cost"), "0.000015 USD");
+    const store::AttemptFacts attempt = report_of(reply).attempts.at(0);
+    EXPECT_EQ(attempt.cost.to_decimal(), "0.000015");
+    EXPECT_EQ(attempt.list_cost.to_decimal(), "0.00006");
+    EXPECT_FALSE(attempt.rate_version.empty());
+    expect_books_in_order();
+}
+
+// The hold is bound by what is paid: a budget that the list would overrun has room.
+TEST_F(GatewayTest, AHoldRestsOnContractedRates) {
+    // 1000 tokens of answer at the list of 2.00 alone are 0.002.
+    start("0.0019", R"(contracts:
+  cheap: {clouds: ["*"], from: 2020-01-01, to: 2200-01-01, discounts: [{off: "50%"}]}
+)");
+    EXPECT_EQ(ask(kAsk).status, 200);
+    expect_books_in_order();
+}
+
+TEST_F(GatewayTest, ARoundedContractIsBookedAsItRounds) {
+    start(kBudget, R"(contracts:
+  round:
+    clouds: [first]
+    from: 2020-01-01
+    to: 2200-01-01
+    prices: [{price: {input: "1.11", output: "2.22"}}]
+    rounding: {mode: up, decimals: 5}
+)");
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.headers.at("x-entrepot-cost"), "0.00004 USD");
+    EXPECT_EQ(report_of(reply).attempts.at(0).list_cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
+TEST_F(GatewayTest, AContractThatHasEndedChangesNothing) {
+    start(kBudget, R"(contracts:
+  past: {clouds: ["*"], from: 2020-01-01, to: 2021-01-01, discounts: [{off: "50%"}]}
+)");
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.headers.at("x-entrepot-offer"), "tiny/first");
+    EXPECT_EQ(reply.headers.at("x-entrepot-cost"), "0.00002 USD");
+}
+
+}  // namespace
+}  // namespace entrepot::gateway
