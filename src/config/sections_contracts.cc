@@ -41,9 +41,17 @@ std::optional<Ratio> ratio(Reader& reader, const Node& node) {
 std::optional<Money> money(Reader& reader, const Node& node) {
     const auto value = reader.text(node);
     if (!value) return std::nullopt;
-    if (const auto parsed = Money::parse(*value)) return *parsed;
-    reader.error(node, fmt::format("'{}' is not an amount", excerpt(node.text, 40)),
-        "write a decimal such as \"100000.00\"");
+    const auto parsed = Money::parse(*value);
+    if (!parsed) {
+        reader.error(node, fmt::format("'{}' is not an amount", excerpt(node.text, 40)),
+            "write a decimal such as \"100000.00\"");
+        return std::nullopt;
+    }
+    // Sums of such amounts stay far inside 128 bits.
+    const Money most = Money::from_pico(Int128{1'000'000'000'000'000} * 1'000'000'000'000);
+    if (*parsed <= most && -*parsed <= most) return *parsed;
+    reader.error(node, fmt::format("{} is beyond any contract", excerpt(node.text, 40)),
+        fmt::format("write an amount of at most {}", most.to_decimal()));
     return std::nullopt;
 }
 
