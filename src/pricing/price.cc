@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "pricing/compile.h"
 #include "pricing/ladder.h"
@@ -293,6 +294,24 @@ struct Dearest {
     std::int64_t character = 0;
     std::int64_t audio_second = 0;
     bool is_known = true;
+    MeterSet paid = 0;  ///< meters whose lines may come to something
+
+    /// How many lines a charge within the bounds has at most, but for those that are free.
+    [[nodiscard]] Int128 lines() const { return std::popcount(paid); }
+    void count(const Prices& prices, const Bounds& bounds) {
+        MeterSet reachable = kAllMeters;
+        const auto without = [&](std::initializer_list<Meter> meters) {
+            for (const Meter meter : meters) reachable &= ~bit_of(meter);
+        };
+        if (!bounds.is_piecework) {
+            if (!bounds.has_images) without({Meter::kImageIn});
+            if (!bounds.has_audio) without({Meter::kAudioIn, Meter::kAudioCacheRead});
+            if (!bounds.may_answer_audio) without({Meter::kAudioOut});
+            if (!bounds.may_answer_images) without({Meter::kImageOut});
+        }
+        for (std::size_t m = 0; m < kMeterCount; ++m)
+            if (prices[m] > 0) paid |= reachable & bit_of(static_cast<Meter>(m));
+    }
 
     void raise(std::int64_t& price, std::int64_t seen) { price = std::max(price, seen); }
     /// A price that is needed: unknown makes the whole unknown.
@@ -384,7 +403,9 @@ Quote worst_case(
         for (const RateCard::Band& band : epoch->tier(static_cast<Tier>(t))) {
             if (!applies(band, bounds.prompt_tokens_max)) break;
             const RateCard::Contracted* terms = epoch->terms_of(band);
-            dearest.see(terms == nullptr ? band.used : terms->ceiling, bounds);
+            const Prices& prices = terms == nullptr ? band.used : terms->ceiling;
+            dearest.see(prices, bounds);
+            dearest.count(prices, bounds);
             reached = true;
         }
         // A discount that the list does not sell leaves the request at the standard price.
@@ -397,9 +418,10 @@ Quote worst_case(
 
     Quote quote{true, {}};
     // Each line of the real charge is rounded on its own and may gain up to one step of it.
-    const Int128 step = is_contracted ? pico_step(epoch->rounding) : 1;
-    if (factor->denominator != 1 || step != 1)
-        quote.amount = Money::from_pico(static_cast<Int128>(kMeterCount) * step);
+    if (is_contracted && epoch->rounding.decimals != RoundingRule::kDecimalsMax)
+        quote.amount = Money::from_pico(dearest.lines() * pico_step(epoch->rounding));
+    else if (factor->denominator != 1)
+        quote.amount = Money::from_pico(kMeterCount);
     const auto pay = [&](std::int64_t quantity, std::int64_t pico) {
         if (quantity == 0 || pico == 0) return;
         const Result<Money> amount =
