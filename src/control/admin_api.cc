@@ -41,6 +41,11 @@ constexpr Route kRoutes[] = {
         "context,rate_version",
         get_usage},
     {"GET", "/api/budgets", "Every budget and what it stands at", "", get_budgets},
+    {"GET", "/api/contracts", "Every contract of the file", "", list_contracts},
+    {"GET", "/api/contracts/{name}", "One contract", "", get_contract},
+    {"GET", "/api/contracts/{name}/status",
+        "Burn-down of its commitment, use of its capacity, list and contracted cost", "",
+        get_contract_status},
     {"GET", "/api/exchanges/{id}", "One exchange with its attempts", "", get_exchange},
     {"GET", "/api/ledger/verify", "Prove the invariants over the books", "", verify_ledger},
 };

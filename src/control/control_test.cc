@@ -46,7 +46,10 @@ public:
               "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h', region: eu}}\n"
               "models: {m: {offers: {lab: {cloud: lab}}}}\n"
               "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
-              "keys: {filed: {team: t, secret: s-1}}\n")) {
+              "keys: {filed: {team: t, secret: s-1}}\n"
+              "contracts: {acme-2027: {clouds: [lab], from: 2027-01-01, to: 2028-01-01,\n"
+              "  commitment: {amount: '365'}, discounts: [{off: 10%}], provisioned: {ptu: {\n"
+              "  offers: [m/lab], units: 2, hourly: '0.50', tokens_per_minute: 1000}}}}\n")) {
         store_ = *store::SettingsStore::open(data);
         store::BooksOptions options;
         options.data = data;
@@ -143,7 +146,7 @@ TEST_F(AdminApi, DescribesEveryRouteInItsOpenApiDocument) {
              "/api/exchanges/{id}", "/api/ledger/verify", "/api/models", "/api/prices"})
         EXPECT_NE(paths.find(path), nullptr) << path;
     EXPECT_NE(paths["/api/keys"].find("post"), nullptr);
-    EXPECT_EQ(paths.members().size(), 12U);
+    EXPECT_EQ(paths.members().size(), 15U);
 }
 
 TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
@@ -209,6 +212,49 @@ TEST_F(AdminApi, EmptyBooksAddUp) {
         << usage.body;
     EXPECT_NE(ask("GET", "/api/prices", {}, "model=gpt-4o-mini&limit=3").body.find("\"input\""),
         std::string::npos);
+}
+
+TEST_F(AdminApi, AContractTellsHowFarItIsMet) {
+    backend_.with_books([](store::Books& books) {
+        ledger::HoldRequest hold;
+        hold.exchange = *ExchangeId::parse("01890a5d-ac96-774b-bcce-b302099a8057");
+        hold.attempt = 1;
+        hold.path = *books.path("filed", "t", "o");
+        hold.route = *books.route("m", "m/lab", "lab");
+        hold.amount = *Money::parse("20");
+        hold.dispatch = kNow - std::chrono::hours(24);
+        ASSERT_TRUE(books.hold(hold));
+        ledger::SettleRequest settle;
+        settle.at = kNow;
+        settle.usage[canon::Meter::kInput] = 20'640'000;
+        settle.cost = *Money::parse("3.50");
+        settle.list_cost = *Money::parse("4.00");
+        ASSERT_TRUE(books.settle(hold.exchange, 1, settle));
+    });
+    const AdminResponse list = ask("GET", "/api/contracts");
+    EXPECT_NE(list.body.find("\"contract\":\"acme-2027\""), std::string::npos) << list.body;
+    EXPECT_NE(list.body.find("\"off\":\"1/10\""), std::string::npos) << list.body;
+    EXPECT_EQ(member(ask("GET", "/api/contracts/acme-2027"), "state"), "running");
+    const AdminResponse missing = ask("GET", "/api/contracts/acme-2026/status");
+    EXPECT_EQ(missing.status, 404);
+    EXPECT_NE(missing.body.find("did you mean 'acme-2027'"), std::string::npos) << missing.body;
+
+    // Two units at half a dollar, fourteen days and eight hours of them; 344 hours serve 41.28
+    // million tokens, half of which were used.
+    const AdminResponse status = ask("GET", "/api/contracts/acme-2027/status");
+    const auto document = json::Document::parse(status.body);
+    ASSERT_TRUE(document) << status.body;
+    const json::Value& root = document->root();
+    EXPECT_EQ(root["list_cost"].string(), "4.00");
+    EXPECT_EQ(root["cost"].string(), "3.50");
+    const json::Value& window = root["commitment"].items()[0];
+    EXPECT_EQ(window["committed"].string(), "365.00");
+    EXPECT_EQ(window["spent"].string(), "347.50");
+    EXPECT_EQ(window["counted"].string(), "0.00");  // by invoice: January has not ended
+    EXPECT_EQ(window["state"].string(), "on_track");
+    const json::Value& capacity = root["provisioned"].items()[0];
+    EXPECT_EQ(capacity["paid"].string(), "344.00");
+    EXPECT_EQ(capacity["used_percent"].string(), "50.00");
 }
 
 // The whole way: HTTP over the Unix socket, without a token; over TCP, with one.

@@ -44,4 +44,9 @@ struct ApiAnswer {
 [[nodiscard]] Result<ApiAnswer> list_models(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> list_prices(const ApiCall& call);
 
+// api_contracts.cc
+[[nodiscard]] Result<ApiAnswer> list_contracts(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_contract(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_contract_status(const ApiCall& call);
+
 }  // namespace entrepot::control
