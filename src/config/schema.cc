@@ -61,8 +61,17 @@ void read_fx(Reader& reader, const Node& node, Settings&) {
         "remove `fx` and write every price and budget in the books' currency");
 }
 
+/// Each is held against every other.
+constexpr std::size_t kContractsMax = 256;
+
 void read_contracts(Reader& reader, const Node& node, Settings& out) {
     reader.each(node, [&](const Node::Member& member) {
+        if (out.contracts.size() == kContractsMax) {
+            reader.error(member.key_at, reader.path(),
+                fmt::format("there are more than {} contracts", kContractsMax),
+                "remove those that have ended");
+            return;
+        }
         contracts::Contract contract;
         const std::size_t before = reader.problem_count();
         read_contract(reader, member, contract);

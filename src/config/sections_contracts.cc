@@ -21,6 +21,18 @@ using contracts::StatedPrices;
 using contracts::Volume;
 using Step = pricing::TermVolume::Step;
 
+// Every term is held against every other one: these bound the work that a file can ask for.
+constexpr std::size_t kItemsMax = 256;
+constexpr std::size_t kNamesMax = 64;
+
+bool has_room(Reader& reader, const Node& node, std::size_t size, std::size_t most) {
+    if (size < most) return true;
+    if (size == most)
+        reader.error(node, fmt::format("there are more than {} entries", most),
+            "put what they have in common into one, or part the contract");
+    return false;
+}
+
 // ---- values ----
 
 /// `12%`, `0.12` or `3/25`; its bounds are judged with the contract.
@@ -79,6 +91,7 @@ void read_date(Reader& reader, const Node& node, T& out) {
 template <typename T, auto Member>
 void read_names(Reader& reader, const Node& node, T& out) {
     out.*Member = reader.texts(node);
+    if ((out.*Member).size() > kNamesMax) (void)has_room(reader, node, kNamesMax, kNamesMax);
     if (node.kind == Node::Kind::kList && node.items.empty())
         reader.error(node, "the list is empty, so it takes nothing",
             "name what is meant, or leave it out for everything");
@@ -231,6 +244,7 @@ void read_per(Reader& reader, const Node& node, Commitment& out) {
 
 void read_milestones(Reader& reader, const Node& node, Commitment& out) {
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.milestones.size(), kItemsMax)) return;
         Milestone milestone;
         reader.section(milestone_section(), item, milestone);
         out.milestones.push_back(milestone);
@@ -318,6 +332,7 @@ std::span<const Field<Discount>> discount_fields() {
 
 void read_discounts(Reader& reader, const Node& node, Contract& out) {
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.discounts.size(), kItemsMax)) return;
         Discount discount;
         reader.section(discount_section(), item, discount);
         out.discounts.push_back(std::move(discount));
@@ -355,6 +370,7 @@ void read_reprices(Reader& reader, const Node& node, Volume& out) {
 
 void read_steps(Reader& reader, const Node& node, Volume& out) {
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.steps.size(), kItemsMax)) return;
         Step step;
         reader.section(step_section(), item, step);
         out.steps.push_back(step);
@@ -380,6 +396,7 @@ std::span<const Field<Volume>> volume_fields() {
 void read_volumes(Reader& reader, const Node& node, Contract& out) {
     constexpr Int128 kWhole = 1'000'000'000'000;
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.volumes.size(), kItemsMax)) return;
         Volume volume;
         reader.section(volume_section(), item, volume);
         if (volume.measure == Volume::Measure::kUnits)
@@ -442,6 +459,7 @@ std::span<const Field<StatedPrices>> stated_fields() {
 
 void read_prices(Reader& reader, const Node& node, Contract& out) {
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.prices.size(), kItemsMax)) return;
         StatedPrices stated;
         stated.of.tiers = pricing::bit_of(catalog::Tier::kStandard);
         reader.section(stated_section(), item, stated);
@@ -517,6 +535,7 @@ std::span<const Field<Provisioned>> provisioned_fields() {
 
 void read_provisioned(Reader& reader, const Node& node, Contract& out) {
     reader.each(node, [&](const Node::Member& member) {
+        if (!has_room(reader, member.value, out.provisioned.size(), kItemsMax)) return;
         check_name(reader, member);
         Provisioned capacity;
         capacity.name = member.key;
@@ -534,6 +553,7 @@ constexpr Field<Constraints::Only> kOnlyFields[] = {
 
 void read_only(Reader& reader, const Node& node, Constraints& out) {
     reader.each_item(node, [&](const Node& item) {
+        if (!has_room(reader, item, out.only_through.size(), kItemsMax)) return;
         Constraints::Only only;
         reader.section(only_section(), item, only);
         out.only_through.push_back(std::move(only));
