@@ -200,7 +200,7 @@ Int128 pico_step(const RoundingRule& rule) {
 Result<Money> divide(Int128 numerator, Int128 denominator, const RoundingRule& rule) {
     ENTREPOT_CHECK(denominator > 0);
     Int128 divisor = denominator;
-    const Int128 step = pico_step(rule);
+    const Int128 step = rule.decimals == RoundingRule::kDecimalsMax ? 1 : pico_step(rule);
     const auto overflow = [&] {
         return fail(ErrorCode::kOverflow,
             fmt::format("{} over {} pico-units does not fit 128 bits", to_string(numerator),

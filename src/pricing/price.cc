@@ -25,17 +25,18 @@ bool applies(const RateCard::Band& band, std::int64_t prompt_tokens) {
     return band.ctx_over == 0 || prompt_tokens > band.ctx_over;
 }
 
+using Prices = std::array<std::int64_t, kMeterCount>;
+
 /// Where a whole request is priced: the list's band, and what a contract makes of it. All are null
 /// when the tier has none; `terms` is without a contract.
 struct Place {
     const RateCard::Epoch* epoch = nullptr;
     const RateCard::Band* band = nullptr;
     const RateCard::Contracted* terms = nullptr;
+    const Prices* prices = nullptr;  ///< what is paid, before its factor
 
-    /// What is paid, before its factor.
     [[nodiscard]] std::int64_t price(std::size_t m) const {
-        if (band == nullptr) return RateCard::kUnknownPrice;
-        return terms == nullptr ? band->used[m] : terms->price[m];
+        return prices == nullptr ? RateCard::kUnknownPrice : (*prices)[m];
     }
     [[nodiscard]] Meter source(std::size_t m) const {
         if (band == nullptr) return static_cast<Meter>(m);
@@ -57,6 +58,7 @@ Place place_of(const RateCard& card, Tier tier, std::int64_t prompt_tokens, Inst
         if (!applies(*band, prompt_tokens)) continue;
         place.band = &*band;
         place.terms = place.epoch->terms_of(*band);
+        place.prices = place.terms == nullptr ? &band->used : &place.terms->price;
         break;
     }
     return place;
@@ -125,6 +127,19 @@ void for_each_line(const Usage& usage, const Place& place, Line&& line) {
     }
 }
 
+/// What a contract makes of a line that is on no volume step.
+Result<Money> paid_of(
+    std::int64_t quantity, UnitPrice price, const Ratio& factor, const RoundingRule& rule) {
+    Int128 product = static_cast<Int128>(quantity) * price.pico();
+    if (is_one(factor) && rule.decimals == RoundingRule::kDecimalsMax)
+        return Money::from_pico(product);
+    if (__builtin_mul_overflow(product, Int128{factor.numerator}, &product)) [[unlikely]]
+        return fail(ErrorCode::kOverflow,
+            fmt::format("{} units at {} times {} does not fit", quantity, price.to_per_million(),
+                factor.to_string()));
+    return divide(product, factor.denominator, rule);
+}
+
 /// Prices the lines of one charge, in their order: what a volume step counts goes on from line to
 /// line.
 class Till {
@@ -172,16 +187,7 @@ private:
         if (!is_one(options_.factor)) {
             ENTREPOT_TRY(line.factor, multiply(line.factor, options_.factor));
         }
-        Int128 product = static_cast<Int128>(line.quantity) * line.price.pico();
-        if (is_one(line.factor) && rule.decimals == RoundingRule::kDecimalsMax) {
-            line.cost = Money::from_pico(product);
-            return {};
-        }
-        if (__builtin_mul_overflow(product, Int128{line.factor.numerator}, &product))
-            return fail(ErrorCode::kOverflow,
-                fmt::format("{} units at {} times {} does not fit", line.quantity,
-                    line.price.to_per_million(), line.factor.to_string()));
-        ENTREPOT_TRY(line.cost, divide(product, line.factor.denominator, rule));
+        ENTREPOT_TRY(line.cost, paid_of(line.quantity, line.price, line.factor, rule));
         return {};
     }
 
@@ -269,6 +275,27 @@ Quote estimate(const Usage& usage, const RateCard& card, const PriceOptions& opt
     if (!factor || !check_counts(usage)) return {};
     const Place place = place_of(card, options.tier, usage.prompt_tokens(), at);
     Quote quote{true, {}};
+    const auto sum = [&](const auto& amount_at) {
+        for_each_line(usage, place, [&](Meter meter, std::int64_t quantity) {
+            const std::size_t m = index_of(meter);
+            const std::int64_t pico = place.price(m);
+            if (pico == RateCard::kUnknownPrice) {
+                quote.is_known = false;
+                return;
+            }
+            const Result<Money> amount = amount_at(m, quantity, UnitPrice::from_pico(pico));
+            if (!amount || !add(quote.amount, *amount)) quote.is_known = false;
+        });
+        return quote;
+    };
+    if (place.terms == nullptr)
+        return sum([&](std::size_t, std::int64_t quantity, UnitPrice unit) {
+            return amount_of(quantity, unit, *factor, options.rounding);
+        });
+    if (place.epoch->ladders.empty() && is_one(options.factor))
+        return sum([&](std::size_t m, std::int64_t quantity, UnitPrice unit) {
+            return paid_of(quantity, unit, place.factor(m), place.epoch->rounding);
+        });
     Till till(place, card, options);
     for_each_line(usage, place, [&](Meter meter, std::int64_t quantity) {
         ChargeLine line;
@@ -281,8 +308,6 @@ Quote estimate(const Usage& usage, const RateCard& card, const PriceOptions& opt
 }
 
 namespace {
-
-using Prices = std::array<std::int64_t, kMeterCount>;
 
 /// The dearest price per unit that a request within bounds can reach, by what it is paid for.
 struct Dearest {
@@ -396,6 +421,8 @@ Quote worst_case(
         !is_sane(bounds.searches_max) || !is_sane(bounds.characters_max) ||
         !is_sane(bounds.audio_seconds_max))
         return {};
+    const bool rounds_coarsely =
+        is_contracted && epoch->rounding.decimals != RoundingRule::kDecimalsMax;
     Dearest dearest;
     for (std::size_t t = 0; t < kTierCount; ++t) {
         if ((bounds.tiers & Bounds::tier_bit(static_cast<Tier>(t))) == 0) continue;
@@ -405,7 +432,7 @@ Quote worst_case(
             const RateCard::Contracted* terms = epoch->terms_of(band);
             const Prices& prices = terms == nullptr ? band.used : terms->ceiling;
             dearest.see(prices, bounds);
-            dearest.count(prices, bounds);
+            if (rounds_coarsely) dearest.count(prices, bounds);
             reached = true;
         }
         // A discount that the list does not sell leaves the request at the standard price.
@@ -418,7 +445,7 @@ Quote worst_case(
 
     Quote quote{true, {}};
     // Each line of the real charge is rounded on its own and may gain up to one step of it.
-    if (is_contracted && epoch->rounding.decimals != RoundingRule::kDecimalsMax)
+    if (rounds_coarsely)
         quote.amount = Money::from_pico(dearest.lines() * pico_step(epoch->rounding));
     else if (factor->denominator != 1)
         quote.amount = Money::from_pico(kMeterCount);

@@ -21,6 +21,12 @@ canon::Usage usage_of_a_chat() {
     return usage;
 }
 
+RateCard contracted(const RateCard& list) {
+    Terms terms{.contract = "acme"};
+    terms.discounts = {{.off = {12, 100}}, {.off = {3, 100}, .is_of_net = true}};
+    return *list.under(std::span(&terms, 1));
+}
+
 constexpr Instant kNow{1'795'000'000'000'000'000};
 
 void price_a_chat(benchmark::State& state) {
@@ -37,6 +43,20 @@ void estimate_a_chat(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(estimate(usage, card, {}, kNow));
 }
 BENCHMARK(estimate_a_chat);
+
+void price_a_chat_under_contract(benchmark::State& state) {
+    const RateCard card = contracted(card_of("openai:api:global:openai.gpt-5.6-luna", {}));
+    const canon::Usage usage = usage_of_a_chat();
+    for (auto _ : state) benchmark::DoNotOptimize(price(usage, card, {}, kNow));
+}
+BENCHMARK(price_a_chat_under_contract);
+
+void estimate_a_chat_under_contract(benchmark::State& state) {
+    const RateCard card = contracted(card_of("openai:api:global:openai.gpt-5.6-luna", {}));
+    const canon::Usage usage = usage_of_a_chat();
+    for (auto _ : state) benchmark::DoNotOptimize(estimate(usage, card, {}, kNow));
+}
+BENCHMARK(estimate_a_chat_under_contract);
 
 void bound_a_chat(benchmark::State& state) {
     const RateCard card = card_of("openai:api:global:openai.gpt-5.6-luna", {});
