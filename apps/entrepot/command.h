@@ -79,6 +79,7 @@ struct Command {
 [[nodiscard]] std::vector<Command> catalog_commands();   // catalog.cc
 [[nodiscard]] std::vector<Command> books_commands();     // books.cc
 [[nodiscard]] std::vector<Command> contract_commands();  // contracts.cc
+[[nodiscard]] std::vector<Command> audit_commands();     // audit.cc
 [[nodiscard]] std::vector<Command> about_commands();     // about.cc
 
 /// Tells an error on stderr and gives the exit code that fits it: a bad value (kInvalidField) is

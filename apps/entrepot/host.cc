@@ -9,6 +9,7 @@
 #include "control/admin_server.h"
 #include "control/stored_keys.h"
 #include "control/token.h"
+#include "control/user.h"
 #include "gateway/gateway.h"
 #include "gateway/state.h"
 #include "runtime/cores.h"
@@ -21,6 +22,22 @@ namespace entrepot::cli {
 namespace {
 
 using telemetry::LogLevel;
+
+/// What becomes of a change of the file stands in the audit log.
+Status note_in_audit(
+    store::SettingsStore& store, const config::Settings& settings, store::AuditBy by) {
+    if (settings.stated == nullptr) return {};
+    ENTREPOT_TRY(const std::size_t changes, store.note_file(*settings.stated, by));
+    if (changes > 0)
+        telemetry::log(LogLevel::kInfo,
+            fmt::format("{} settings changed by {} ({})", changes, by.actor, by.cause));
+    return {};
+}
+
+std::string file_name(const config::Settings& settings) {
+    return settings.file.empty() ? "built-in settings"
+                                 : std::filesystem::absolute(settings.file).string();
+}
 
 /// The admin API's view of a running gateway. Used by the admin plane's thread alone, once it runs.
 class GatewayBackend final : public control::Backend {
@@ -42,10 +59,15 @@ public:
     bool draining() override { return gateway_->draining(); }
     Instant now() override { return wall_now(); }
 
-    /// All or nothing: the gateway takes it over, then the API tells it.
-    Status take_over(config::Settings changed) {
+    /// All or nothing: the gateway takes it over, the audit log has it, then the API tells it.
+    Status take_over(config::Settings changed, store::AuditBy by) {
         ENTREPOT_TRY(routing::OfferTable offers, gateway::compile_offers(changed));
         ENTREPOT_TRY_DO(apply(changed));
+        if (Status noted = note_in_audit(store_, changed, std::move(by)); !noted) {
+            // What cannot be noted does not stay.
+            ENTREPOT_TRY_DO(apply(settings_));
+            return noted;
+        }
         settings_ = std::move(changed);
         offers_ = std::move(offers);
         return {};
@@ -123,6 +145,8 @@ Result<std::unique_ptr<Host>> Host::start(const config::Settings& settings) {
     ENTREPOT_TRY(
         impl->gateway, gateway::Gateway::start(settings, std::move(books), std::move(options)));
     impl->backend->attach(*impl->gateway);
+    ENTREPOT_TRY_DO(
+        note_in_audit(*impl->store, settings, {wall_now(), file_name(settings), "start"}));
     ENTREPOT_TRY(impl->admin,
         control::AdminServer::start(settings.admin, data, impl->token, *impl->backend));
     if (!settings.file.empty()) {
@@ -140,7 +164,7 @@ const Secret& Host::admin_token() const { return impl_->token; }
 
 namespace {
 
-void reload(GatewayBackend& backend, const std::filesystem::path& config_file) {
+void reload(GatewayBackend& backend, const std::filesystem::path& config_file, store::AuditBy by) {
     config::Loaded loaded = config::load_file(config_file.string());
     if (!loaded.ok()) {
         telemetry::log(LogLevel::kError,
@@ -157,7 +181,8 @@ void reload(GatewayBackend& backend, const std::filesystem::path& config_file) {
         return;
     }
     const std::string level = loaded.settings->log_level;
-    if (const Status taken = backend.take_over(std::move(*loaded.settings)); !taken) {
+    if (const Status taken = backend.take_over(std::move(*loaded.settings), std::move(by));
+        !taken) {
         telemetry::log(LogLevel::kError,
             fmt::format("the configuration was not taken over; the running one stays: {}",
                 taken.error().message));
@@ -177,8 +202,13 @@ void Host::run(control::ChangeWatch& watch, const std::filesystem::path& config_
         if (*event == control::ChangeEvent::kHangUp)
             if (const Status opened = impl_->gateway->reopen_logs(); !opened)
                 telemetry::log(LogLevel::kError, opened.error().message);
-        if (!config_file.empty())
-            impl_->admin->run_between([&] { reload(*impl_->backend, config_file); });
+        if (config_file.empty()) continue;
+        store::AuditBy by{wall_now(), std::filesystem::absolute(config_file).string(), "file"};
+        if (*event == control::ChangeEvent::kHangUp) {
+            by.actor = fmt::format("{} with {}", control::user_name(watch.sender()), by.actor);
+            by.cause = "SIGHUP";
+        }
+        impl_->admin->run_between([&] { reload(*impl_->backend, config_file, std::move(by)); });
     }
     telemetry::log(LogLevel::kInfo, "draining");
     impl_->gateway->drain(milliseconds(impl_->settings.timeouts.drain_ms));

@@ -1,6 +1,7 @@
 #include "target.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -129,6 +130,8 @@ Result<json::Document> ask(
     if (question != std::string::npos) request.query = std::string_view(path).substr(question + 1);
     request.body = body;
     request.is_trusted = true;
+    const std::string peer = fmt::format("unix:{}", ::getuid());
+    request.peer = peer;
     control::AdminResponse answer = control::handle(*backend, Secret(), request);
     return parse_answer(answer.status, std::move(answer.body));
 }

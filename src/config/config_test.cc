@@ -546,5 +546,48 @@ TEST(ProblemsJson, IsOneObjectPerProblem) {
         << json;
 }
 
+std::map<std::string, std::string> stated_in(std::string_view text) {
+    const Loaded loaded = load(text);
+    EXPECT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    return {loaded.settings->stated->begin(), loaded.settings->stated->end()};
+}
+
+TEST(Stated, EveryValueStandsAtItsPathAndEntriesWithoutSettingsToo) {
+    const auto stated = stated_in(
+        "threads: 2\norgs: {acme: {budgets: [{limit: '5.00'}, {limit: 7, period: day}]}, o: {}}\n"
+        "teams: {t: {org: acme, regions: [eu, us]}}\n"
+        "keys: {k: {team: t, secret: \"${env:K}\", tags: {x: \"${env:TAG}\"}}}\n");
+    EXPECT_EQ(stated.at("threads"), "2");
+    EXPECT_EQ(stated.at("orgs.acme.budgets[1].limit"), "7");
+    EXPECT_EQ(stated.at("orgs.acme.budgets[1].period"), "day");
+    EXPECT_EQ(stated.at("orgs.o"), "{}");
+    EXPECT_EQ(stated.at("teams.t.regions[1]"), "us");
+    EXPECT_EQ(stated.at("keys.k.tags.x"), "value-of-TAG");
+    EXPECT_FALSE(stated.contains("keys.k.budgets[0].limit"));
+}
+
+TEST(Stated, ASecretIsEightDigitsOfItsDigestHoweverItIsWritten) {
+    const std::string digest = auth::to_string(auth::digest_of("value-of-K"));
+    const std::string shown = digest.substr(0, 15);
+    const std::string people = "orgs: {o: {}}\nteams: {t: {org: o}}\n";
+    EXPECT_EQ(
+        stated_in(people + "keys: {k: {team: t, secret: \"${env:K}\"}}\n").at("keys.k.secret"),
+        shown);
+    EXPECT_EQ(stated_in(people + "keys: {k: {team: t, secret_hash: \"" + digest + "\"}}\n")
+                  .at("keys.k.secret_hash"),
+        shown);
+    for (const auto& [path, value] :
+        stated_in("clouds: {a: {kind: openai, api_key: \"${env:A}\"}}\n"))
+        EXPECT_EQ(value.find("value-of"), std::string::npos) << path;
+}
+
+TEST(Stated, ALongValueIsCutAndToldApartByItsDigest) {
+    const std::string people = "orgs: {o: {}}\nteams: {t: {org: o}}\ncors_origins: ['https://";
+    const auto one = stated_in(people + std::string(3000, 'a') + "']\n").at("cors_origins[0]");
+    const auto other = stated_in(people + std::string(2999, 'a') + "b']\n").at("cors_origins[0]");
+    EXPECT_LT(one.size(), 1100U);
+    EXPECT_NE(one, other);
+}
+
 }  // namespace
 }  // namespace entrepot::config

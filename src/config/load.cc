@@ -90,7 +90,9 @@ Loaded load_text(std::string_view text, const std::string& file, const Environme
     });
     const bool failed = std::ranges::any_of(
         loaded.problems, [](const Problem& p) { return p.severity == Problem::Severity::kError; });
-    if (!failed) loaded.settings = std::move(settings);
+    if (failed) return loaded;
+    settings.stated = std::make_shared<const Stated>(reader.stated());
+    loaded.settings = std::move(settings);
     return loaded;
 }
 
@@ -128,7 +130,7 @@ Loaded load_file(const std::string& path, const Environment& environment) {
 }
 
 Result<KeySettings> read_key(
-    std::string_view name, std::string_view json, const Settings& settings) {
+    std::string_view name, std::string_view json, const Settings& settings, Stated* stated) {
     // Whoever sends a key over the API must not read this process's variables and files.
     Environment closed;
     closed.variable = [](const std::string&) { return std::nullopt; };
@@ -180,6 +182,7 @@ Result<KeySettings> read_key(
         Error error{ErrorCode::kBadConfiguration, std::move(all), {}, problem.path};
         return std::unexpected(std::move(error));
     }
+    if (stated != nullptr) *stated = reader.stated();
     return std::move(with.keys.at(0));
 }
 

@@ -60,9 +60,9 @@ struct Loaded {
 /// One key as JSON in the form of `keys.<name>`, by the same table and the same checks as a key of
 /// the file; what it names must exist in `settings`, and its name and secrets must not be there
 /// already. `${...}` is not replaced. Errors: kBadConfiguration with every problem; `field` is the
-/// first one's path within the key.
-[[nodiscard]] Result<KeySettings> read_key(
-    std::string_view name, std::string_view json, const Settings& settings);
+/// first one's path within the key. `stated`, when given, gets the values by path.
+[[nodiscard]] Result<KeySettings> read_key(std::string_view name, std::string_view json,
+    const Settings& settings, Stated* stated = nullptr);
 
 /// Every problem on its own line(s), for people.
 [[nodiscard]] std::string format_problems(const std::vector<Problem>& problems);

@@ -5,10 +5,24 @@
 #include <algorithm>
 #include <charconv>
 
+#include "crypto/hash.h"
+
 namespace entrepot::config {
 namespace {
 
 constexpr std::size_t kProblemsMax = 200;
+constexpr std::size_t kStatedBytesMax = 1024;
+constexpr std::string_view kDigestPrefix = "sha256:";
+constexpr std::size_t kDigestLettersShown = 8;
+
+/// Enough to tell two secrets apart, too little to find one that was not guessed already.
+std::string shown_digest(std::string_view hex) {
+    return std::string(kDigestPrefix) + std::string(hex.substr(0, kDigestLettersShown));
+}
+
+std::string digest_shown_of(std::string_view secret) {
+    return shown_digest(crypto::hex(crypto::sha256(secret)));
+}
 
 }  // namespace
 
@@ -117,9 +131,30 @@ std::optional<std::string> Reader::interpolate(const Node& node) {
     return ok ? std::optional(std::move(out)) : std::nullopt;
 }
 
+// A long value is told apart by its digest; one that is a digest of a secret is shown as secrets
+// are.
+void Reader::state(std::string_view value) {
+    constexpr std::size_t kDigestBytes = 64;
+    if (value.starts_with(kDigestPrefix) && value.size() == kDigestPrefix.size() + kDigestBytes)
+        stated_[path_] = shown_digest(value.substr(kDigestPrefix.size()));
+    else if (value.size() > kStatedBytesMax)
+        stated_[path_] =
+            fmt::format("{} ({})", excerpt(value, kStatedBytesMax), digest_shown_of(value));
+    else
+        stated_[path_] = value;
+}
+
+// An entry without settings is an entry: `orgs: {acme: {}}`.
+void Reader::state_empty(const Node& node) {
+    if (node.kind == Node::Kind::kNull || (node.is_map() && node.members.empty()))
+        stated_[path_] = "{}";
+}
+
 std::optional<std::string> Reader::text(const Node& node) {
     if (!expect(node, Node::Kind::kScalar, "write one value")) return std::nullopt;
-    return interpolate(node);
+    std::optional<std::string> value = interpolate(node);
+    if (value) state(*value);
+    return value;
 }
 
 std::optional<Secret> Reader::secret(const Node& node) {
@@ -130,6 +165,7 @@ std::optional<Secret> Reader::secret(const Node& node) {
     }
     std::optional<std::string> value = interpolate(node);
     if (!value) return std::nullopt;
+    stated_[path_] = digest_shown_of(*value);
     if (value->empty()) {
         error(node, "the value is empty", "give it a value, or remove the key");
         return std::nullopt;
@@ -193,6 +229,7 @@ void Reader::each(const Node& node, const std::function<void(const Node::Member&
     if (!expect(node, Node::Kind::kMap, "write a map by name: {name: {...}}")) return;
     for (const Node::Member& member : node.members) {
         const Step step(*this, member.key, member.key_at);
+        state_empty(member.value);
         read(member);
     }
 }

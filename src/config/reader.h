@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -77,6 +78,8 @@ public:
 
     [[nodiscard]] std::size_t problem_count() const { return problems_.size(); }
     [[nodiscard]] const std::string& path() const { return path_; }
+    /// Every value read so far, by its path.
+    [[nodiscard]] Stated stated() const { return {stated_.begin(), stated_.end()}; }
     [[nodiscard]] const Environment& environment() const { return environment_; }
     [[nodiscard]] const Currency& currency() const { return currency_; }
     void set_currency(Currency currency) { currency_ = currency; }
@@ -99,12 +102,15 @@ private:
     void unknown_key(const Node::Member& member, std::span<const std::string> known);
     void missing_key(const Node& node, std::string_view name, std::string_view form);
     [[nodiscard]] std::optional<std::string> interpolate(const Node& node);
+    void state(std::string_view value);
+    void state_empty(const Node& node);
 
     std::string file_;
     const Environment& environment_;
     std::vector<Problem>& problems_;
     std::string path_;
     std::unordered_map<std::string, Location> places_;
+    std::map<std::string, std::string> stated_;
     Currency currency_;
 };
 

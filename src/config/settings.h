@@ -3,9 +3,11 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "auth/credential.h"
@@ -27,6 +29,10 @@ struct Location {
     std::uint32_t column = 0;
     friend bool operator==(const Location&, const Location&) = default;
 };
+
+/// What a file states, value by value: its path (`keys.search-prod.budgets[0].limit`) and the value
+/// with its `${...}` replaced, a secret as `sha256:` and 8 hex digits. Sorted by path.
+using Stated = std::vector<std::pair<std::string, std::string>>;
 
 struct TlsSettings {
     std::string cert_file;
@@ -262,6 +268,7 @@ struct Settings {
     std::int64_t connections_max = 16'384;  ///< open client connections per core
     std::string access_log;                 ///< empty: off; `stderr`; or a path
     std::string log_level = "info";
+    std::shared_ptr<const Stated> stated;  ///< what of all this the file says; null: no file does
 
     [[nodiscard]] const CloudSettings* find_cloud(std::string_view id) const;
     [[nodiscard]] const ModelSettings* find_model(std::string_view id) const;

@@ -5,6 +5,7 @@
 #include "auth/credential.h"
 #include "base/text.h"
 #include "control/routes.h"
+#include "control/user.h"
 #include "json/writer.h"
 
 namespace entrepot::control {
@@ -48,6 +49,11 @@ constexpr Route kRoutes[] = {
         get_contract_status},
     {"GET", "/api/exchanges/{id}", "One exchange with its attempts", "", get_exchange},
     {"GET", "/api/ledger/verify", "Prove the invariants over the books", "", verify_ledger},
+    {"GET", "/api/audit", "Every change of a setting, oldest first; `after` is a row's number",
+        "since,until,after,limit", get_audit},
+    {"GET", "/api/audit/verify",
+        "Read the audit log's chain again; `head` is a hash seen before that must be in it", "head",
+        verify_audit},
 };
 
 int hex_value(char c) {
@@ -128,6 +134,11 @@ Result<std::map<std::string, std::string>> arguments_of(
     return arguments;
 }
 
+store::AuditBy asked_by(const AdminRequest& request, Instant now) {
+    if (request.is_trusted) return {now, socket_user(request.peer), "cli"};
+    return {now, fmt::format("admin token from {}", excerpt(request.peer)), "api"};
+}
+
 Result<ApiAnswer> dispatch(Backend& backend, const AdminRequest& request) {
     bool is_path_known = false;
     for (const Route& route : kRoutes) {
@@ -137,7 +148,8 @@ Result<ApiAnswer> dispatch(Backend& backend, const AdminRequest& request) {
         const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
         if (method != route.method) continue;
         ENTREPOT_TRY(auto arguments, arguments_of(route, request.query));
-        return route.answer(ApiCall{backend, std::move(name), std::move(arguments), request.body});
+        return route.answer(ApiCall{backend, std::move(name), std::move(arguments), request.body,
+            asked_by(request, backend.now())});
     }
     if (is_path_known)
         return fail(ErrorCode::kMethodNotAllowed,

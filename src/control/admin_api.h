@@ -19,6 +19,8 @@ struct AdminRequest {
     /// It came by the Unix socket, which only the owner of the data folder can open: no token is
     /// needed.
     bool is_trusted = false;
+    std::string_view
+        peer;  ///< `127.0.0.1:50312`; `unix:1000` by the socket, with the user's number
 };
 
 struct AdminResponse {

@@ -27,6 +27,7 @@ public:
         asked.body = request.body;
         asked.authorization = request.headers.find("authorization").value_or("");
         asked.is_trusted = is_trusted_;
+        asked.peer = request.peer;
         const AdminResponse answer = control::handle(backend_, token_, asked);
         net::HeaderLines headers;
         headers.add("content-type", answer.content_type).add("cache-control", "no-store");

@@ -72,8 +72,14 @@ Error unknown_key(const ApiCall& call, const std::vector<store::Setting>& stored
         {}, {}};
 }
 
-// A key of the store, which may be changed. Errors: kConflict for a key of the file, kNotFound.
-Result<config::KeySettings> changeable_key(const ApiCall& call) {
+// A key of the store, which may be changed, and what is stored of it, for the audit log.
+struct StoredKey {
+    config::KeySettings settings;
+    config::Stated stated;
+};
+
+// Errors: kConflict for a key of the file, kNotFound.
+Result<StoredKey> changeable_key(const ApiCall& call) {
     if (call.backend.settings().find_key(call.name) != nullptr)
         return fail(ErrorCode::kConflict,
             fmt::format(
@@ -85,13 +91,21 @@ Result<config::KeySettings> changeable_key(const ApiCall& call) {
         ENTREPOT_TRY(const auto stored, call.backend.store().list("key"));
         return std::unexpected(unknown_key(call, stored));
     }
-    return config::read_key(entry->name, entry->json, call.backend.settings());
+    StoredKey key;
+    ENTREPOT_TRY(key.settings,
+        config::read_key(entry->name, entry->json, call.backend.settings(), &key.stated));
+    return key;
 }
 
 // The store first, then the gateway: a crash in between leaves what the caller asked for.
-Status put_and_apply(const ApiCall& call, const config::KeySettings& key) {
+Status put_and_apply(
+    const ApiCall& call, const config::Stated& before, const config::KeySettings& key) {
+    const std::string json = key_to_json(key);
+    config::Stated after;
+    ENTREPOT_TRY_DO(config::read_key(key.id.view(), json, call.backend.settings(), &after));
+    const auto changes = store::changes_between(before, after, call.by);
     ENTREPOT_TRY_DO(
-        call.backend.store().put({"key", key.id.str(), key_to_json(key), call.backend.now()}));
+        call.backend.store().put({"key", key.id.str(), json, call.backend.now()}, changes));
     return call.backend.apply_stored_keys();
 }
 
@@ -126,7 +140,7 @@ Result<ApiAnswer> get_key(const ApiCall& call) {
     if (const auto* key = call.backend.settings().find_key(call.name))
         return ApiAnswer{200, key_json(*key, Origin::kFile, call)};
     ENTREPOT_TRY(const auto key, changeable_key(call));
-    return ApiAnswer{200, key_json(key, Origin::kStore, call)};
+    return ApiAnswer{200, key_json(key.settings, Origin::kStore, call)};
 }
 
 Result<ApiAnswer> create_key(const ApiCall& call) {
@@ -155,19 +169,20 @@ Result<ApiAnswer> create_key(const ApiCall& call) {
         if (member.key != "name") writer.member_raw(member.key, member.value.raw());
     writer.member("secret_hash", auth::to_string(auth::digest_of(secret.reveal()))).end_object();
     ENTREPOT_TRY(const auto key, config::read_key(*name, json, call.backend.settings()));
-    ENTREPOT_TRY_DO(put_and_apply(call, key));
+    ENTREPOT_TRY_DO(put_and_apply(call, {}, key));
     return ApiAnswer{201, with_secret(key, secret)};
 }
 
 Result<ApiAnswer> rotate_key(const ApiCall& call) {
-    ENTREPOT_TRY(auto key, changeable_key(call));
+    ENTREPOT_TRY(auto stored, changeable_key(call));
+    config::KeySettings& key = stored.settings;
     const Secret secret = auth::new_secret();
     const bool drop_old = call.argument("drop_old") == "true";
     // The newest stands last; of two live ones the older goes.
     if (drop_old) key.digests.clear();
     while (key.digests.size() > 1) key.digests.erase(key.digests.begin());
     key.digests.push_back(auth::digest_of(secret.reveal()));
-    ENTREPOT_TRY_DO(put_and_apply(call, key));
+    ENTREPOT_TRY_DO(put_and_apply(call, stored.stated, key));
     return ApiAnswer{200, with_secret(key, secret)};
 }
 
@@ -175,9 +190,9 @@ namespace {
 
 Result<ApiAnswer> set_disabled(const ApiCall& call, bool disabled) {
     ENTREPOT_TRY(auto key, changeable_key(call));
-    key.disabled = disabled;
-    ENTREPOT_TRY_DO(put_and_apply(call, key));
-    return ApiAnswer{200, key_json(key, Origin::kStore, call)};
+    key.settings.disabled = disabled;
+    ENTREPOT_TRY_DO(put_and_apply(call, key.stated, key.settings));
+    return ApiAnswer{200, key_json(key.settings, Origin::kStore, call)};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "config/load.h"
 #include "control/admin_api.h"
@@ -90,7 +91,8 @@ protected:
                 .query = query,
                 .body = body,
                 .authorization = "Bearer the-admin-token-1",
-                .is_trusted = false});
+                .is_trusted = false,
+                .peer = "127.0.0.1:5"});
     }
     static std::string member(const AdminResponse& response, std::string_view name) {
         const auto document = json::Document::parse(response.body);
@@ -146,7 +148,7 @@ TEST_F(AdminApi, DescribesEveryRouteInItsOpenApiDocument) {
              "/api/exchanges/{id}", "/api/ledger/verify", "/api/models", "/api/prices"})
         EXPECT_NE(paths.find(path), nullptr) << path;
     EXPECT_NE(paths["/api/keys"].find("post"), nullptr);
-    EXPECT_EQ(paths.members().size(), 15U);
+    EXPECT_EQ(paths.members().size(), 17U);
 }
 
 TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
@@ -175,6 +177,54 @@ TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
     EXPECT_EQ(member(ask("POST", "/api/keys/ci/enable"), "state"), "live");
     EXPECT_EQ(ask("GET", "/api/keys").body.find(fourth), std::string::npos);
     EXPECT_EQ(ask("GET", "/api/keys").body.find("sha256"), std::string::npos);
+}
+
+TEST_F(AdminApi, EveryChangeOfAKeyIsInTheAuditLogWithoutItsSecret) {
+    const AdminResponse made = ask("POST", "/api/keys",
+        R"({"name":"ci","team":"t","budgets":[{"limit":"1.00"}],"tags":{"a":"b"}})");
+    ASSERT_EQ(made.status, 201) << made.body;
+    const std::string secret = member(made, "secret");
+    ASSERT_EQ(ask("POST", "/api/keys/ci/disable").status, 200);
+    const AdminResponse log = ask("GET", "/api/audit");
+    ASSERT_EQ(log.status, 200) << log.body;
+    const auto document = json::Document::parse(log.body);
+    std::map<std::string, std::string> changed;
+    for (const json::Value& row : document->root()["rows"].items()) {
+        EXPECT_EQ(row["actor"].string(), "admin token from 127.0.0.1:5");
+        EXPECT_EQ(row["cause"].string(), "api");
+        EXPECT_TRUE(row["from"].is_null());
+        changed[std::string(row["path"].string())] = row["to"].string();
+    }
+    const std::string digest = auth::to_string(auth::digest_of(secret));
+    EXPECT_EQ(changed["keys.ci.secret_hash[0]"], digest.substr(0, 15));
+    EXPECT_EQ(changed["keys.ci.budgets[0].limit"], "1.00");
+    EXPECT_EQ(changed["keys.ci.tags.a"], "b");
+    EXPECT_EQ(changed["keys.ci.disabled"], "true");
+    EXPECT_EQ(log.body.find(secret), std::string::npos);
+    EXPECT_EQ(log.body.find(digest), std::string::npos);
+
+    const AdminResponse verified = ask("GET", "/api/audit/verify");
+    EXPECT_NE(verified.body.find("\"ok\":true"), std::string::npos) << verified.body;
+    EXPECT_NE(ask("GET", "/api/audit/verify", {}, "head=00ff").body.find("\"ok\":false"),
+        std::string::npos);
+    EXPECT_EQ(ask("GET", "/api/audit", {}, "limit=many").status, 400);
+    EXPECT_EQ(ask("GET", "/api/audit", {}, "since=yesterday").status, 400);
+    const AdminResponse page = ask("GET", "/api/audit", {}, "limit=1&after=1");
+    EXPECT_NE(page.body.find("\"rows\":[{\"number\":2,"), std::string::npos) << page.body;
+    EXPECT_NE(page.body.find("\"has_more\":true"), std::string::npos) << page.body;
+}
+
+TEST_F(AdminApi, WhoAsksByTheSocketIsNotedByName) {
+    AdminRequest request{.method = "POST",
+        .path = "/api/keys",
+        .body = R"({"name":"ci","team":"t"})",
+        .is_trusted = true,
+        .peer = "unix:0"};
+    ASSERT_EQ(handle(backend_, token_, request).status, 201);
+    const auto rows = backend_.store().audit({}).value();
+    ASSERT_FALSE(rows.empty());
+    EXPECT_EQ(rows[0].entry.by.actor, "root");
+    EXPECT_EQ(rows[0].entry.by.cause, "cli");
 }
 
 TEST_F(AdminApi, RefusesKeysThatCannotBeAndTellsWhy) {

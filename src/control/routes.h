@@ -14,6 +14,7 @@ struct ApiCall {
     std::string name;                              ///< what stands for `{name}` or `{id}`, decoded
     std::map<std::string, std::string> arguments;  ///< of the query, decoded
     std::string_view body;
+    store::AuditBy by;  ///< who asks, for what is changed
 
     [[nodiscard]] std::string_view argument(const std::string& key) const {
         const auto found = arguments.find(key);
@@ -39,6 +40,10 @@ struct ApiAnswer {
 [[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_exchange(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> verify_ledger(const ApiCall& call);
+
+// api_audit.cc
+[[nodiscard]] Result<ApiAnswer> get_audit(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> verify_audit(const ApiCall& call);
 
 // api_catalog.cc
 [[nodiscard]] Result<ApiAnswer> list_models(const ApiCall& call);

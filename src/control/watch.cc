@@ -68,8 +68,10 @@ std::optional<ChangeEvent> ChangeWatch::wait(milliseconds patience) {
         if (::poll(waited, count, static_cast<int>(left)) < 0 && errno != EINTR)
             return std::nullopt;
         signalfd_siginfo signal{};
-        if (::read(signals_, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal))
+        if (::read(signals_, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
+            sender_ = signal.ssi_uid;
             return signal.ssi_signo == SIGHUP ? ChangeEvent::kHangUp : ChangeEvent::kStop;
+        }
         if (count == 2 && drain_changes()) {
             // A copy or an editor touches a file several times: take its last word.
             do {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -29,6 +30,8 @@ public:
     /// The next event, or nothing when `patience` is over. Changes that follow each other within
     /// 100 ms are one.
     [[nodiscard]] std::optional<ChangeEvent> wait(milliseconds patience);
+    /// Who sent the last signal, by number.
+    [[nodiscard]] std::uint32_t sender() const { return sender_; }
 
 private:
     ChangeWatch() = default;
@@ -44,6 +47,7 @@ private:
 
     std::filesystem::path file_;
     Stamp seen_;
+    std::uint32_t sender_ = 0;
     int signals_ = -1;
     int inotify_ = -1;
 };

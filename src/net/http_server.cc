@@ -19,14 +19,19 @@ namespace entrepot::net {
 
 namespace {
 
-std::string address_text(const sockaddr_storage& storage) {
+std::string address_text(const sockaddr_storage& storage, int accepted) {
     char text[INET6_ADDRSTRLEN] = {};
     if (storage.ss_family == AF_INET) {
         const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
         ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
         return fmt::format("{}:{}", text, ntohs(v4.sin_port));
     }
-    if (storage.ss_family == AF_UNIX) return "unix";
+    if (storage.ss_family == AF_UNIX) {
+        ucred who{};
+        socklen_t size = sizeof who;
+        if (::getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return "unix";
+        return fmt::format("unix:{}", who.uid);
+    }
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
@@ -87,7 +92,7 @@ struct HttpServer::State final : Watched {
             ::close(accepted);
             return true;
         }
-        auto connection = std::make_unique<ServerConnection>(shared, address_text(from));
+        auto connection = std::make_unique<ServerConnection>(shared, address_text(from, accepted));
         if (!connection->adopt(accepted)) return true;
         ++shared.count;
         shared.connections.push_back(*connection);

@@ -37,7 +37,7 @@ public:
     /// kBadConfiguration for an address that is not one, kIo with the system's reason.
     [[nodiscard]] static Result<Listener> bind(std::string_view address);
     /// A Unix socket at `path`, mode 0600; what stood there is replaced. Errors: kIo. Requests by
-    /// it have the peer `unix`.
+    /// it have the peer `unix:1000`, by the number of the user who connected.
     [[nodiscard]] static Result<Listener> bind_unix(const std::string& path);
     /// Another one at the same address and port.
     [[nodiscard]] Result<Listener> again() const;

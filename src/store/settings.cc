@@ -26,6 +26,7 @@ Result<std::unique_ptr<SettingsStore>> SettingsStore::open(const std::filesystem
     // A key that was shown once must still be there after a power cut.
     ENTREPOT_TRY_DO(database.execute("PRAGMA synchronous=FULL"));
     ENTREPOT_TRY_DO(make_schema(database));
+    ENTREPOT_TRY_DO(make_audit_schema(database));
     return std::unique_ptr<SettingsStore>(
         new SettingsStore(std::make_unique<Impl>(std::move(database))));
 }
@@ -37,17 +38,29 @@ Setting read_setting(const Statement& row) {
         Instant{row.number(3)}};
 }
 
-/// Runs one change and counts it, both or neither.
-Result<bool> change(Database& database, Statement& statement) {
+/// Runs `work` as one transaction.
+template <typename Work>
+Status transact(Database& database, const Work& work) {
     ENTREPOT_TRY_DO(database.execute("BEGIN IMMEDIATE"));
-    Status done = statement.run();
-    const bool changed = done && database.changes() > 0;
-    if (changed)
-        done = database.execute("UPDATE meta SET value=value+1 WHERE name='settings_revision'");
+    Status done = work();
     if (done) done = database.execute("COMMIT");
-    if (done) return changed;
-    (void)database.execute("ROLLBACK");
-    return std::unexpected(done.error());
+    if (!done) (void)database.execute("ROLLBACK");
+    return done;
+}
+
+/// Runs one change, counts it and notes it in the audit log: all of it or nothing.
+Result<bool> change(Database& database, Statement& statement, std::span<const AuditEntry> audit) {
+    bool changed = false;
+    const auto work = [&]() -> Status {
+        ENTREPOT_TRY_DO(statement.run());
+        changed = database.changes() > 0;
+        if (!changed) return {};
+        ENTREPOT_TRY_DO(
+            database.execute("UPDATE meta SET value=value+1 WHERE name='settings_revision'"));
+        return append_audit(database, audit);
+    };
+    ENTREPOT_TRY_DO(transact(database, work));
+    return changed;
 }
 
 }  // namespace
@@ -76,20 +89,21 @@ Result<std::optional<Setting>> SettingsStore::get(
     return std::optional<Setting>(read_setting(query));
 }
 
-Status SettingsStore::put(const Setting& setting) {
+Status SettingsStore::put(const Setting& setting, std::span<const AuditEntry> audit) {
     ENTREPOT_TRY(Statement insert,
         impl_->database.prepare("INSERT OR REPLACE INTO settings VALUES(?,?,?,?)"));
     insert.bind(std::string_view(setting.kind)).bind(std::string_view(setting.name));
     insert.bind(std::string_view(setting.json)).bind(setting.updated.ns);
-    ENTREPOT_TRY_DO(change(impl_->database, insert));
+    ENTREPOT_TRY_DO(change(impl_->database, insert, audit));
     return {};
 }
 
-Result<bool> SettingsStore::remove(std::string_view kind, std::string_view name) {
+Result<bool> SettingsStore::remove(
+    std::string_view kind, std::string_view name, std::span<const AuditEntry> audit) {
     ENTREPOT_TRY(
         Statement remove, impl_->database.prepare("DELETE FROM settings WHERE kind=? AND name=?"));
     remove.bind(kind).bind(name);
-    return change(impl_->database, remove);
+    return change(impl_->database, remove, audit);
 }
 
 Result<std::uint64_t> SettingsStore::revision() const {
@@ -97,6 +111,27 @@ Result<std::uint64_t> SettingsStore::revision() const {
         impl_->database.prepare("SELECT value FROM meta WHERE name='settings_revision'"));
     ENTREPOT_TRY_DO(query.step());
     return static_cast<std::uint64_t>(query.number(0));
+}
+
+Result<std::size_t> SettingsStore::note_file(const StatedValues& values, const AuditBy& by) {
+    std::size_t count = 0;
+    const auto work = [&]() -> Status {
+        ENTREPOT_TRY(const StatedValues before, stated_before(impl_->database));
+        const std::vector<AuditEntry> changes = changes_between(before, values, by);
+        count = changes.size();
+        ENTREPOT_TRY_DO(append_audit(impl_->database, changes));
+        return remember_stated(impl_->database, changes);
+    };
+    ENTREPOT_TRY_DO(transact(impl_->database, work));
+    return count;
+}
+
+Result<std::vector<AuditRow>> SettingsStore::audit(const AuditQuery& query) const {
+    return read_audit(impl_->database, query);
+}
+
+Result<AuditReport> SettingsStore::verify_audit(std::string_view head) const {
+    return entrepot::store::verify_audit(impl_->database, head);
 }
 
 }  // namespace entrepot::store
