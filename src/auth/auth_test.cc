@@ -274,46 +274,128 @@ TEST(Bucket, CorrectionsGoBothWays) {
     EXPECT_EQ(bucket.take(1001, 1000, now), Bucket::kNever);
 }
 
-TEST(KeyLimiter, RefusalSaysWhichLimitWhatIsLeftAndWhenToRetry) {
+constexpr LimitOwner kOwner{LimitLevel::kKey, "ci"};
+
+TEST(Limiter, RefusalSaysWhichLimitWhatIsLeftAndWhenToRetry) {
     const Limits limits{.requests_per_minute = 2, .tokens_per_minute = 1000, .concurrent = 5};
-    KeyLimiter limiter;
+    Limiter limiter;
     const MonotonicTime now{0};
-    EXPECT_FALSE(limiter.admit(limits, 100, now));
-    const auto tokens = limiter.admit(limits, 950, now);
+    EXPECT_FALSE(limiter.admit(limits, kOwner, 100, now));
+    const auto tokens = limiter.admit(limits, kOwner, 950, now);
     ASSERT_TRUE(tokens);
     EXPECT_EQ(tokens->kind, LimitKind::kTokens);
     EXPECT_EQ(tokens->left, 900);
     EXPECT_EQ(tokens->retry_after, 3000ms);
-    EXPECT_FALSE(limiter.admit(limits, 100, now));
-    const auto requests = limiter.admit(limits, 100, now);
+    EXPECT_FALSE(limiter.admit(limits, kOwner, 100, now));
+    const auto requests = limiter.admit(limits, kOwner, 100, now);
     ASSERT_TRUE(requests);
     EXPECT_EQ(requests->kind, LimitKind::kRequests);
     EXPECT_EQ(requests->retry_after, 30'000ms);
     // The refused request took no tokens.
     EXPECT_EQ(limiter.tokens_left(limits, now), 800);
-    const auto never = limiter.admit(limits, 5000, now);
+    const auto never = limiter.admit(limits, kOwner, 5000, now);
     ASSERT_TRUE(never);
     EXPECT_EQ(never->retry_after, 0ms);
+    EXPECT_EQ(never->message,
+        "The key 'ci' may use 1000 tokens per minute; this request may use 5000, so it can never "
+        "be admitted. Lower max_tokens or shorten the prompt.");
 }
 
-TEST(KeyLimiter, CountsWhatIsInFlightAndCorrectsTheTokens) {
+TEST(Limiter, CountsWhatIsInFlightAndCorrectsTheTokens) {
     const Limits limits{.tokens_per_minute = 1000, .concurrent = 1};
-    KeyLimiter limiter;
+    Limiter limiter;
     const MonotonicTime now{0};
-    EXPECT_FALSE(limiter.admit(limits, 600, now));
-    const auto busy = limiter.admit(limits, 1, now);
+    EXPECT_FALSE(limiter.admit(limits, kOwner, 600, now));
+    const auto busy = limiter.admit(limits, kOwner, 1, now);
     ASSERT_TRUE(busy);
     EXPECT_EQ(busy->kind, LimitKind::kConcurrent);
     limiter.finish(limits, 600, 50, now);
     EXPECT_EQ(limiter.in_flight(), 0);
     EXPECT_EQ(limiter.tokens_left(limits, now), 950);
-    EXPECT_FALSE(limiter.admit(limits, 1, now));
+    EXPECT_FALSE(limiter.admit(limits, kOwner, 1, now));
 }
 
-TEST(KeyLimiter, WithoutLimitsAdmitsEverything) {
-    KeyLimiter limiter;
-    for (int i = 0; i < 1000; ++i) EXPECT_FALSE(limiter.admit({}, 1'000'000'000, MonotonicTime{0}));
+TEST(Limiter, WithoutLimitsAdmitsEverything) {
+    Limiter limiter;
+    for (int i = 0; i < 1000; ++i)
+        EXPECT_FALSE(limiter.admit({}, kOwner, 1'000'000'000, MonotonicTime{0}));
     EXPECT_EQ(limiter.in_flight(), 1000);
+}
+
+/// A key below a team below an org.
+struct Levels {
+    Limits key, team, org;
+    Limiter of_key, of_team, of_org;
+
+    std::array<LimitStep, 3> steps() {
+        return {LimitStep{{LimitLevel::kKey, "ci"}, &key, &of_key},
+            LimitStep{{LimitLevel::kTeam, "search"}, &team, &of_team},
+            LimitStep{{LimitLevel::kOrg, "acme"}, &org, &of_org}};
+    }
+    std::optional<LimitRefusal> admit(std::int64_t tokens, MonotonicTime now) {
+        const auto all = steps();
+        return admit_all(all, tokens, now);
+    }
+};
+
+TEST(LimitLevels, ARefusalAtOneTakesFromNone) {
+    Levels levels{.key = {.requests_per_minute = 10, .tokens_per_minute = 1000},
+        .team = {.tokens_per_minute = 1000, .concurrent = 9},
+        .org = {.requests_per_minute = 1}};
+    const MonotonicTime now{0};
+    EXPECT_FALSE(levels.admit(100, now));
+    const auto refused = levels.admit(100, now);
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->level, LimitLevel::kOrg);
+    EXPECT_EQ(refused->message,
+        "The org 'acme' may make 1 requests per minute, and none is left. Retry in 60000 ms.");
+    EXPECT_EQ(levels.of_key.tokens_left(levels.key, now), 900);
+    EXPECT_EQ(levels.of_key.requests_left(levels.key, now), 9);
+    EXPECT_EQ(levels.of_team.tokens_left(levels.team, now), 900);
+    EXPECT_EQ(levels.of_key.in_flight(), 1);
+    EXPECT_EQ(levels.of_team.in_flight(), 1);
+    EXPECT_EQ(levels.of_org.in_flight(), 1);
+}
+
+TEST(LimitLevels, OfSeveralRefusalsTheOneIsToldThatHoldsLongest) {
+    Levels levels{.key = {.requests_per_minute = 60, .concurrent = 1},
+        .team = {.requests_per_minute = 2},
+        .org = {.tokens_per_minute = 500}};
+    const MonotonicTime now{0};
+    EXPECT_FALSE(levels.admit(10, now));
+    EXPECT_EQ(levels.admit(10, now)->level, LimitLevel::kKey) << "one is in flight";
+    levels.of_key.finish(levels.key, 10, 10, now);
+    EXPECT_FALSE(levels.admit(10, now));
+    const auto longest = levels.admit(10, now);
+    EXPECT_EQ(longest->level, LimitLevel::kTeam) << longest->message;
+    EXPECT_EQ(longest->retry_after, 30'000ms);
+    const auto hopeless = levels.admit(501, now);
+    EXPECT_EQ(hopeless->level, LimitLevel::kOrg);
+    EXPECT_EQ(hopeless->retry_after, 0ms);
+}
+
+// Who waits as long as it was told is not refused by another level then.
+TEST(LimitLevels, WaitingAsToldIsEnoughForAllOfThem) {
+    std::uint64_t seed = 1;
+    const auto any = [&](std::int64_t most) {
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        return 1 + static_cast<std::int64_t>((seed >> 33) % static_cast<std::uint64_t>(most));
+    };
+    for (int round = 0; round < 300; ++round) {
+        Levels levels{
+            .key = {.requests_per_minute = any(100), .tokens_per_minute = 1000 + any(9000)},
+            .team = {.requests_per_minute = any(100), .tokens_per_minute = 1000 + any(9000)},
+            .org = {.requests_per_minute = any(100), .tokens_per_minute = 1000 + any(9000)}};
+        MonotonicTime now{0};
+        for (int request = 0; request < 50; ++request) {
+            const std::int64_t tokens = any(1000);
+            const auto refused = levels.admit(tokens, now);
+            if (!refused) continue;
+            ASSERT_GT(refused->retry_after, 0ms);
+            now = now + refused->retry_after;
+            ASSERT_FALSE(levels.admit(tokens, now)) << refused->message;
+        }
+    }
 }
 
 }  // namespace

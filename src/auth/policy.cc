@@ -36,6 +36,16 @@ std::string_view kept_scope_name(KeptScope value) {
     return "key";
 }
 
+std::string_view limit_level_name(LimitLevel level) {
+    switch (level) {
+        case LimitLevel::kKey: return "key";
+        case LimitLevel::kProject: return "project";
+        case LimitLevel::kTeam: return "team";
+        case LimitLevel::kOrg: return "org";
+    }
+    return "key";
+}
+
 std::string_view on_lossy_name(OnLossy value) {
     switch (value) {
         case OnLossy::kRefuse: return "refuse";

@@ -38,13 +38,27 @@ struct Policy {
     friend bool operator==(const Policy&, const Policy&) = default;
 };
 
-/// Rates of one key; 0 means no limit.
+/// Rates of a key, or of all keys of whoever stands above it; 0 means no limit.
 struct Limits {
     std::int64_t requests_per_minute = 0;
     std::int64_t tokens_per_minute = 0;
     std::int64_t concurrent = 0;
     friend bool operator==(const Limits&, const Limits&) = default;
 };
+
+/// Who may have limits. A request passes those of its key and of all above it.
+enum class LimitLevel : std::uint8_t { kKey, kProject, kTeam, kOrg };
+inline constexpr std::size_t kLimitLevels = 4;
+[[nodiscard]] std::string_view limit_level_name(LimitLevel level);
+
+/// The limits of one of them.
+struct LevelLimits {
+    LimitLevel level = LimitLevel::kKey;
+    std::string owner;
+    Limits limits;
+};
+/// Those above a key, from below; at most one of each level.
+using LimitChain = std::vector<LevelLimits>;
 
 [[nodiscard]] Result<OnLossy> parse_on_lossy(std::string_view text);
 [[nodiscard]] Result<OnUnbounded> parse_on_unbounded(std::string_view text);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,10 +36,14 @@ struct Principal {
         0;  ///< dense, 0 .. KeyIndex::size()-1: the place of per-key state in arrays
     Scope scope;
     Policy policy;
-    Limits limits;
+    Limits limits;  ///< its own
+    /// Of its project, team and org, shared by all keys below them; null: they have none.
+    std::shared_ptr<const LimitChain> limits_above;
     std::optional<Instant> expires;
     bool disabled = false;
     std::map<std::string, std::string> tags;
+
+    [[nodiscard]] bool is_limited() const { return limits_above != nullptr || limits != Limits{}; }
 };
 
 }  // namespace entrepot::auth

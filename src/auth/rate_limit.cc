@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 #include "base/money.h"
@@ -52,54 +53,89 @@ namespace {
 
 milliseconds whole_ms(nanoseconds wait) { return std::chrono::ceil<milliseconds>(wait); }
 
+// How long a request that finds too many others in flight is told to wait: nobody knows when one of
+// them ends.
+constexpr milliseconds kWaitForAnother{1'000};
+
+// A refusal that waiting does not end holds longer than any that it does.
+bool holds_longer(const LimitRefusal& a, const LimitRefusal& b) {
+    const bool never_a = a.retry_after == milliseconds(0);
+    const bool never_b = b.retry_after == milliseconds(0);
+    if (never_a != never_b) return never_a;
+    return a.retry_after > b.retry_after;
+}
+
 }  // namespace
 
-std::optional<LimitRefusal> KeyLimiter::admit(
-    const Limits& limits, std::int64_t tokens_expected, MonotonicTime now) {
+std::optional<LimitRefusal> Limiter::admit(
+    const Limits& limits, LimitOwner owner, std::int64_t tokens_expected, MonotonicTime now) {
+    const auto refusal = [&](LimitKind kind, std::int64_t limit, std::int64_t left,
+                             milliseconds retry_after, std::string_view why) {
+        return LimitRefusal{kind, owner.level, limit, left, retry_after,
+            fmt::format("The {} '{}' {}", limit_level_name(owner.level), owner.name, why)};
+    };
     if (limits.concurrent > 0 && in_flight_ >= limits.concurrent)
-        return LimitRefusal{LimitKind::kConcurrent, limits.concurrent, 0, milliseconds(0),
-            fmt::format("This key has {} requests in flight, and may have {}. Wait for one to end.",
-                in_flight_, limits.concurrent)};
-    if (limits.tokens_per_minute > 0 && tokens_expected > limits.tokens_per_minute)
-        return LimitRefusal{LimitKind::kTokens, limits.tokens_per_minute, tokens_left(limits, now),
-            milliseconds(0),
-            fmt::format(
-                "This request may use {} tokens; the key's limit is {} per minute, so it can "
-                "never be admitted. Lower max_tokens or shorten the prompt.",
-                tokens_expected, limits.tokens_per_minute)};
+        return refusal(LimitKind::kConcurrent, limits.concurrent, 0, kWaitForAnother,
+            fmt::format("has {} requests in flight, and may have {}. Wait for one to end.",
+                in_flight_, limits.concurrent));
+    const std::int64_t per_minute = limits.tokens_per_minute;
+    if (per_minute > 0 && tokens_expected > per_minute)
+        return refusal(LimitKind::kTokens, per_minute, tokens_left(limits, now), milliseconds(0),
+            fmt::format("may use {} tokens per minute; this request may use {}, so it can never be "
+                        "admitted. Lower max_tokens or shorten the prompt.",
+                per_minute, tokens_expected));
     const Bucket tokens_before = tokens_;
-    if (const nanoseconds wait = tokens_.take(tokens_expected, limits.tokens_per_minute, now);
-        wait > nanoseconds(0)) {
-        const std::int64_t left = tokens_left(limits, now);
-        return LimitRefusal{LimitKind::kTokens, limits.tokens_per_minute, left, whole_ms(wait),
-            fmt::format("The key's limit of {} tokens per minute is reached: {} are left and this "
-                        "request may use {}. Retry in {} ms.",
-                limits.tokens_per_minute, left, tokens_expected, whole_ms(wait).count())};
-    }
-    if (const nanoseconds wait = requests_.take(1, limits.requests_per_minute, now);
-        wait > nanoseconds(0)) {
+    const Bucket requests_before = requests_;
+    const nanoseconds for_tokens = tokens_.take(tokens_expected, per_minute, now);
+    const nanoseconds for_request = requests_.take(1, limits.requests_per_minute, now);
+    const nanoseconds wait = std::max(for_tokens, for_request);
+    if (wait > nanoseconds(0)) {
         tokens_ = tokens_before;
-        return LimitRefusal{LimitKind::kRequests, limits.requests_per_minute, 0, whole_ms(wait),
-            fmt::format("The key's limit of {} requests per minute is reached. Retry in {} ms.",
-                limits.requests_per_minute, whole_ms(wait).count())};
+        requests_ = requests_before;
+        if (for_request >= for_tokens)
+            return refusal(LimitKind::kRequests, limits.requests_per_minute,
+                requests_left(limits, now), whole_ms(wait),
+                fmt::format("may make {} requests per minute, and none is left. Retry in {} ms.",
+                    limits.requests_per_minute, whole_ms(wait).count()));
+        const std::int64_t left = tokens_left(limits, now);
+        return refusal(LimitKind::kTokens, per_minute, left, whole_ms(wait),
+            fmt::format("may use {} tokens per minute: {} are left and this request may use {}. "
+                        "Retry in {} ms.",
+                per_minute, left, tokens_expected, whole_ms(wait).count()));
     }
     ++in_flight_;
     return std::nullopt;
 }
 
-void KeyLimiter::finish(const Limits& limits, std::int64_t tokens_expected,
-    std::int64_t tokens_used, MonotonicTime now) {
+void Limiter::finish(const Limits& limits, std::int64_t tokens_expected, std::int64_t tokens_used,
+    MonotonicTime now) {
     ENTREPOT_CHECK(in_flight_ > 0);
     --in_flight_;
     tokens_.adjust(tokens_used - tokens_expected, limits.tokens_per_minute, now);
 }
 
-std::int64_t KeyLimiter::requests_left(const Limits& limits, MonotonicTime now) const {
+std::int64_t Limiter::requests_left(const Limits& limits, MonotonicTime now) const {
     return requests_.left(limits.requests_per_minute, now);
 }
 
-std::int64_t KeyLimiter::tokens_left(const Limits& limits, MonotonicTime now) const {
+std::int64_t Limiter::tokens_left(const Limits& limits, MonotonicTime now) const {
     return tokens_.left(limits.tokens_per_minute, now);
+}
+
+std::optional<LimitRefusal> admit_all(
+    std::span<const LimitStep> steps, std::int64_t tokens_expected, MonotonicTime now) {
+    ENTREPOT_CHECK(steps.size() <= kLimitLevels);
+    std::array<Limiter, kLimitLevels> before;
+    std::optional<LimitRefusal> told;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const LimitStep& step = steps[i];
+        before[i] = *step.limiter;
+        auto refusal = step.limiter->admit(*step.limits, step.owner, tokens_expected, now);
+        if (refusal && (!told || holds_longer(*refusal, *told))) told = std::move(refusal);
+    }
+    if (told)
+        for (std::size_t i = 0; i < steps.size(); ++i) *steps[i].limiter = before[i];
+    return told;
 }
 
 }  // namespace entrepot::auth

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,24 +32,31 @@ private:
 
 enum class LimitKind : std::uint8_t { kRequests, kTokens, kConcurrent };
 
+/// Whose limits they are, for messages.
+struct LimitOwner {
+    LimitLevel level = LimitLevel::kKey;
+    std::string_view name;
+};
+
 /// Why a request was not admitted; `message` is for the client.
 struct LimitRefusal {
     LimitKind kind = LimitKind::kRequests;
+    LimitLevel level = LimitLevel::kKey;
     std::int64_t limit = 0;
     std::int64_t left = 0;
-    milliseconds retry_after{
-        0};  ///< 0 when waiting cannot help (larger than the limit), or is unknown (concurrent)
+    /// When it may be asked again; 0: never, because the request is larger than the limit.
+    milliseconds retry_after{0};
     std::string message;
 };
 
-/// The limits of one key. Owned by one core at a time; about 32 bytes.
+/// What a key, or somebody above it, has used of its limits. Owned by one core at a time; 24 bytes.
 /// Every admitted request is ended once with `finish`.
-class KeyLimiter {
+class Limiter {
 public:
     /// Admits a request expected to use `tokens_expected` tokens (prompt estimate and the answer's
-    /// cap), or says why not; a refusal takes nothing.
+    /// cap), or says what it has to wait longest for; a refusal takes nothing.
     [[nodiscard]] std::optional<LimitRefusal> admit(
-        const Limits& limits, std::int64_t tokens_expected, MonotonicTime now);
+        const Limits& limits, LimitOwner owner, std::int64_t tokens_expected, MonotonicTime now);
     /// Ends an admitted request that used `tokens_used` tokens.
     void finish(const Limits& limits, std::int64_t tokens_expected, std::int64_t tokens_used,
         MonotonicTime now);
@@ -61,5 +69,18 @@ private:
     Bucket requests_, tokens_;
     std::int64_t in_flight_ = 0;
 };
+
+/// One level that a request passes.
+struct LimitStep {
+    LimitOwner owner;
+    const Limits* limits = nullptr;
+    Limiter* limiter = nullptr;
+};
+
+/// Admits a request at every level, or at none. Of several refusals the one is told that holds the
+/// longest, so that who waits as long as it says waited long enough for all of them.
+/// `steps`: at most kLimitLevels.
+[[nodiscard]] std::optional<LimitRefusal> admit_all(
+    std::span<const LimitStep> steps, std::int64_t tokens_expected, MonotonicTime now);
 
 }  // namespace entrepot::auth

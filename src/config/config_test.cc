@@ -546,6 +546,18 @@ TEST(ProblemsJson, IsOneObjectPerProblem) {
         << json;
 }
 
+TEST(Limits, StandAtOrgsTeamsAndKeys) {
+    const Loaded loaded = load(
+        "orgs: {o: {limits: {requests_per_minute: 900}}}\n"
+        "teams: {t: {org: o, limits: {tokens_per_minute: 5000, concurrent: 8}}}\n"
+        "keys: {k: {team: t, secret: s, limits: {concurrent: 2}}}\n");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    EXPECT_EQ(loaded.settings->orgs[0].limits.requests_per_minute, 900);
+    EXPECT_EQ(loaded.settings->teams[0].limits.tokens_per_minute, 5000);
+    EXPECT_EQ(loaded.settings->teams[0].limits.concurrent, 8);
+    EXPECT_EQ(loaded.settings->keys[0].limits.concurrent, 2);
+}
+
 std::map<std::string, std::string> stated_in(std::string_view text) {
     const Loaded loaded = load(text);
     EXPECT_TRUE(loaded.ok()) << format_problems(loaded.problems);

@@ -119,9 +119,16 @@ constexpr std::string_view kRegionsHelp =
     "`datazone-eu`, `datazone-us`, and `global` for what may be processed anywhere. `*` is "
     "everywhere, also where the region is not known.";
 
+template <typename T>
+void read_limits(Reader& reader, const Node& node, T& out) {
+    reader.section(limits_section(), node, out.limits);
+}
+
 constexpr Field<OrgSettings> kOrgFields[] = {
     {"budgets", "list: [budget](#budgets)", "no limit", "Of all its teams together.",
         read_budgets<OrgSettings>},
+    {"limits", "map: [limits](#limits)", "no limits", "Rates of all its keys together.",
+        read_limits<OrgSettings>},
 };
 
 void read_team_org(Reader& reader, const Node& node, TeamSettings& out) {
@@ -132,6 +139,8 @@ constexpr Field<TeamSettings> kTeamFields[] = {
     {"org", "name of an org", "required", "To which it belongs.", read_team_org},
     {"budgets", "list: [budget](#budgets)", "no limit", "Of all its keys together.",
         read_budgets<TeamSettings>},
+    {"limits", "map: [limits](#limits)", "no limits", "Rates of all its keys together.",
+        read_limits<TeamSettings>},
     {"models", "list of names, `*` at the end", "[\"*\"]", "What its keys may ask for.",
         read_models<TeamSettings>},
     {"clouds", "list of names, `*` at the end", "[\"*\"]", "Where its requests may go.",
@@ -300,10 +309,6 @@ void read_disabled(Reader& reader, const Node& node, KeySettings& out) {
     if (const auto value = reader.boolean(node)) out.disabled = *value;
 }
 
-void read_limits(Reader& reader, const Node& node, KeySettings& out) {
-    reader.section(limits_section(), node, out.limits);
-}
-
 void read_policy(Reader& reader, const Node& node, KeySettings& out) {
     reader.section(policy_section(), node, out.policy);
 }
@@ -405,7 +410,8 @@ constexpr Field<KeySettings> kKeyFields[] = {
     {"regions", "list of regions", "[\"*\"]", kRegionsHelp, read_regions<KeySettings>},
     {"budgets", "list: [budget](#budgets)", "no limit", "Its own; the team's and org's bind too.",
         read_budgets<KeySettings>},
-    {"limits", "map: [limits](#keysnamelimits)", "no limits", "Rates.", read_limits},
+    {"limits", "map: [limits](#limits)", "no limits",
+        "Its own rates; the team's and org's bind too.", read_limits<KeySettings>},
     {"tags", "map of text", "none", "Carried into the books, for reports.", read_tags},
     {"policy", "map: [policy](#keysnamepolicy)", "see there", "What to do where there is a choice.",
         read_policy},
@@ -434,8 +440,10 @@ const Section<TeamSettings>& team_section() {
 }
 
 const Section<auth::Limits>& limits_section() {
-    static const Section<auth::Limits> section{
-        "keys.<name>.limits", "A bucket holds one minute's allowance.", kLimitFields};
+    static const Section<auth::Limits> section{"limits",
+        "At an org, a team or a key. A request passes all of them or takes from none; the refusal "
+        "names the one that holds longest. A bucket holds one minute's allowance.",
+        kLimitFields};
     return section;
 }
 

@@ -179,6 +179,7 @@ struct BudgetSettings {
 struct OrgSettings {
     OrgId id;
     std::vector<BudgetSettings> budgets;
+    auth::Limits limits;  ///< of all its keys together
     Location at;
 };
 
@@ -186,6 +187,7 @@ struct TeamSettings {
     TeamId id;
     OrgId org;
     std::vector<BudgetSettings> budgets;
+    auth::Limits limits;  ///< of all its keys together
     auth::NameSet models = auth::NameSet::all();
     auth::NameSet clouds = auth::NameSet::all();
     auth::RegionSet regions = auth::RegionSet::all();

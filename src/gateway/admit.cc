@@ -166,30 +166,49 @@ Task<void> Worker::limit(Exchange& x) {
     const canon::RequestFacts& facts = x.bench->facts;
     if (!canon::is_free(facts.task))
         x.tokens_admitted = facts.prompt_bytes / 4 + facts.output_cap.value_or(0);
-    milliseconds retry_after{0};
     const auto work = [&](store::Books&) {
-        return limiters_.admit(*x.principal, x.tokens_admitted, monotonic_now(), &retry_after);
+        return limiters_.admit(*x.principal, x.tokens_admitted, monotonic_now());
     };
-    Status admitted = co_await books_.call(core_, work);
-    if (!admitted) {
-        x.retry_after = retry_after;
-        co_return std::unexpected(std::move(admitted).error());
+    std::optional<auth::LimitRefusal> refusal = co_await books_.call(core_, work);
+    if (refusal) {
+        if (refusal->retry_after > milliseconds(0))
+            x.retry_after = refusal->retry_after;
+        else
+            x.is_hopeless = true;
+        co_return fail(ErrorCode::kRateLimited, std::move(refusal->message));
     }
     x.is_admitted = true;
     co_return Status{};
 }
 
-Status Limiters::admit(const auth::Principal& principal, std::int64_t tokens, MonotonicTime now,
-    milliseconds* retry_after) {
-    auto refusal = by_key_[principal.key.str()].admit(principal.limits, tokens, now);
-    if (!refusal) return {};
-    *retry_after = refusal->retry_after;
-    return fail(ErrorCode::kRateLimited, std::move(refusal->message));
+void Limiters::add(Path& path, auth::LimitOwner owner, const auth::Limits& limits) {
+    ByName& known = by_level_[static_cast<std::size_t>(owner.level)];
+    auto found = known.find(owner.name);
+    if (found == known.end()) found = known.emplace(std::string(owner.name), auth::Limiter()).first;
+    path.steps[path.count++] = {owner, &limits, &found->second};
+}
+
+Limiters::Path Limiters::path_of(const auth::Principal& principal) {
+    Path path;
+    if (principal.limits != auth::Limits{})
+        add(path, {auth::LimitLevel::kKey, principal.key.view()}, principal.limits);
+    if (principal.limits_above != nullptr)
+        for (const auth::LevelLimits& above : *principal.limits_above)
+            add(path, {above.level, above.owner}, above.limits);
+    return path;
+}
+
+std::optional<auth::LimitRefusal> Limiters::admit(
+    const auth::Principal& principal, std::int64_t tokens, MonotonicTime now) {
+    const Path path = path_of(principal);
+    return auth::admit_all(path.used(), tokens, now);
 }
 
 void Limiters::finish(const auth::Principal& principal, std::int64_t tokens_expected,
     std::int64_t tokens_used, MonotonicTime now) {
-    by_key_[principal.key.str()].finish(principal.limits, tokens_expected, tokens_used, now);
+    const Path path = path_of(principal);
+    for (const auth::LimitStep& step : path.used())
+        step.limiter->finish(*step.limits, tokens_expected, tokens_used, now);
 }
 
 }  // namespace entrepot::gateway

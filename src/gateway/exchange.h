@@ -158,8 +158,8 @@ struct Exchange {
     std::string model;
     std::string_view origin;           ///< of the page that asks, when it may; of `state`
     std::string_view allow;            ///< the methods that its path takes, once one was refused
-    std::int64_t tokens_admitted = 0;  ///< what the key's token limit was charged
-    bool is_admitted = false;          ///< by the key's limits: to be finished
+    std::int64_t tokens_admitted = 0;  ///< what the limits of tokens were charged
+    bool is_admitted = false;          ///< by all limits over it: to be finished
     std::uint64_t length_key = 0;
     std::uint64_t prompt_hash = 0;
     std::shared_ptr<KeptUse> kept;  ///< null: it has nothing to do with what suppliers keep
@@ -183,6 +183,7 @@ struct Exchange {
     std::string error_cause;
     MonotonicTime first_byte;                 ///< to the client; 0: none
     std::optional<milliseconds> retry_after;  ///< for a refusal of ours
+    bool is_hopeless = false;                 ///< it would be refused again at any time
 };
 
 /// The supplier said its own failure under a 200.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <unordered_map>
+
 #include "catalog/catalog.h"
 #include "contracts/compile.h"
 #include "dialect/registry.h"
@@ -60,7 +62,28 @@ void add_budgets(std::vector<ledger::BudgetSpec>& specs, ledger::OwnerKind kind,
         specs.push_back({kind, owner, budget.limit, budget.period, budget.zone});
 }
 
-auth::KeyEntry key_entry(const config::Settings& settings, const config::KeySettings& key) {
+/// By team: the limits that its keys share, each chain made once.
+using LimitChains = std::unordered_map<std::string, std::shared_ptr<const auth::LimitChain>>;
+
+LimitChains limit_chains(const config::Settings& settings) {
+    LimitChains chains;
+    for (const config::TeamSettings& team : settings.teams) {
+        auth::LimitChain chain;
+        const auto add = [&](auth::LimitLevel level, std::string_view owner,
+                             const auth::Limits& limits) {
+            if (limits != auth::Limits{}) chain.push_back({level, std::string(owner), limits});
+        };
+        add(auth::LimitLevel::kTeam, team.id.view(), team.limits);
+        if (const config::OrgSettings* org = settings.find_org(team.org.view()))
+            add(auth::LimitLevel::kOrg, org->id.view(), org->limits);
+        if (!chain.empty())
+            chains[team.id.str()] = std::make_shared<const auth::LimitChain>(std::move(chain));
+    }
+    return chains;
+}
+
+auth::KeyEntry key_entry(
+    const config::Settings& settings, const config::KeySettings& key, const LimitChains& above) {
     auth::KeyEntry entry;
     auth::Principal& principal = entry.principal;
     principal.key = key.id;
@@ -77,6 +100,8 @@ auth::KeyEntry key_entry(const config::Settings& settings, const config::KeySett
     }
     principal.policy = key.policy;
     principal.limits = key.limits;
+    if (const auto found = above.find(key.team.str()); found != above.end())
+        principal.limits_above = found->second;
     principal.expires = key.expires;
     principal.disabled = key.disabled;
     principal.tags = key.tags;
@@ -100,8 +125,9 @@ routing::Reach reach_of(const auth::Principal& principal) {
 Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
     const config::Settings& settings, std::span<const config::KeySettings> stored_keys) {
     std::vector<auth::KeyEntry> entries;
+    const LimitChains above = limit_chains(settings);
     for (const config::KeySettings& key : settings.keys)
-        entries.push_back(key_entry(settings, key));
+        entries.push_back(key_entry(settings, key, above));
     for (const config::KeySettings& key : stored_keys) {
         if (settings.find_key(key.id.view()) != nullptr)
             return fail(ErrorCode::kBadConfiguration,
@@ -112,7 +138,7 @@ Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
                 fmt::format("key '{}' of the store belongs to team '{}', which the file does not "
                             "define; add the team or disable the key",
                     key.id.view(), key.team.view()));
-        entries.push_back(key_entry(settings, key));
+        entries.push_back(key_entry(settings, key, above));
     }
     return auth::KeyIndex::build(std::move(entries));
 }
@@ -273,7 +299,7 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         ENTREPOT_TRY(compiled.spender.key, books.name(principal.key.view()));
         ENTREPOT_TRY(compiled.spender.team, books.name(principal.team.view()));
         ENTREPOT_TRY(compiled.spender.org, books.name(principal.org.view()));
-        compiled.has_limits = principal.limits != auth::Limits{};
+        compiled.has_limits = principal.is_limited();
         compiled.reach = reach_of(principal);
         state->key_states.push_back(std::move(compiled));
     }

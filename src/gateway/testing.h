@@ -238,7 +238,9 @@ protected:
         std::filesystem::remove_all(data_);
     }
 
-    void start(std::string_view budget, std::string_view extra = "") {
+    /// `extra`, `orgs`, `teams`: more keys, orgs and teams, in YAML, two columns in.
+    void start(std::string_view budget, std::string_view extra = "", std::string_view orgs = "",
+        std::string_view teams = "") {
         const std::string suppliers = fmt::format(R"(clouds:
   first:
     kind: openai_compatible
@@ -263,12 +265,12 @@ models:
         price: {{input: "3.00", output: "6.00", currency: USD}}
 )",
             first.port, second.port);
-        start_with(suppliers, budget, extra);
+        start_with(suppliers, budget, extra, orgs, teams);
     }
 
     /// `suppliers`: the sections `clouds` and `models`, in YAML.
     void start_with(std::string_view suppliers, std::string_view budget = kBudget,
-        std::string_view extra = "") {
+        std::string_view extra = "", std::string_view orgs = "", std::string_view teams = "") {
         gateway_.reset();
         const std::string yaml = fmt::format(R"(
 listen: 127.0.0.1:0
@@ -279,13 +281,15 @@ threads: 2
 orgs:
   acme: {{budgets: [{{limit: "{}", currency: USD, period: month, timezone: UTC}}]}}
   free: {{}}
-teams: {{search: {{org: acme}}, free: {{org: free}}}}
-keys:
+{}teams:
+  search: {{org: acme}}
+  free: {{org: free}}
+{}keys:
   test: {{team: search, secret: sk-test, models: ["*"]}}
   eu: {{team: search, secret: sk-eu, models: ["*"], regions: [eu]}}
   mate: {{team: search, secret: sk-mate, models: ["*"], policy: {{kept: team}}}}
 {})",
-            data_.string(), suppliers, budget, extra);
+            data_.string(), suppliers, budget, orgs, teams, extra);
         config::Loaded loaded =
             config::load_text(yaml, "test.yaml", config::Environment::of_process());
         ASSERT_TRUE(loaded.ok()) << config::format_problems(loaded.problems);

@@ -253,7 +253,8 @@ Co<void> Worker::send_failure(
             (failure.retry_after->count() + 999) / 1000, failure.retry_after->count());
     }
     // No retry of ours or the client's brings back money or rights: spare both the attempts.
-    if (failure.kind == canon::FailureKind::kQuotaExhausted) lines += "x-should-retry: false\r\n";
+    if (failure.kind == canon::FailureKind::kQuotaExhausted || x.is_hopeless)
+        lines += "x-should-retry: false\r\n";
     x.first_byte = monotonic_now();
     (void)co_await response.send(status, lines, body);
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <list>
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "auth/rate_limit.h"
@@ -43,18 +45,36 @@ struct CoreState {
     routing::Health health;
 };
 
-/// Limits of requests, tokens and concurrency, by key. Lives with the books on their core: one
-/// place counts for all.
+/// Limits of requests, tokens and concurrency, by key and by all that stands above it. Lives with
+/// the books on their core: one place counts for all.
 class Limiters {
 public:
-    /// Errors: kRateLimited with what is left and when to retry.
-    [[nodiscard]] Status admit(const auth::Principal& principal, std::int64_t tokens,
-        MonotonicTime now, milliseconds* retry_after);
+    /// At every level or at none. The refusal says whose limit it is, what is left, when to retry.
+    [[nodiscard]] std::optional<auth::LimitRefusal> admit(
+        const auth::Principal& principal, std::int64_t tokens, MonotonicTime now);
     void finish(const auth::Principal& principal, std::int64_t tokens_expected,
         std::int64_t tokens_used, MonotonicTime now);
 
 private:
-    std::unordered_map<std::string, auth::KeyLimiter> by_key_;
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const {
+            return std::hash<std::string_view>()(name);
+        }
+    };
+    using ByName = std::unordered_map<std::string, auth::Limiter, NameHash, std::equal_to<>>;
+    /// The levels of a request, from its key up, that have limits.
+    struct Path {
+        std::array<auth::LimitStep, auth::kLimitLevels> steps;
+        std::size_t count = 0;
+        [[nodiscard]] std::span<const auth::LimitStep> used() const {
+            return {steps.data(), count};
+        }
+    };
+    [[nodiscard]] Path path_of(const auth::Principal& principal);
+    void add(Path& path, auth::LimitOwner owner, const auth::Limits& limits);
+
+    std::array<ByName, auth::kLimitLevels> by_level_;  // who was ever limited; some 100 bytes each
 };
 
 /// One call of a cloud that is no generation.
