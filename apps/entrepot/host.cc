@@ -7,6 +7,7 @@
 
 #include "config/load.h"
 #include "control/admin_server.h"
+#include "control/notifier.h"
 #include "control/stored_keys.h"
 #include "control/token.h"
 #include "control/user.h"
@@ -46,7 +47,10 @@ public:
         config::Settings settings, routing::OfferTable offers, store::SettingsStore& store)
         : settings_(std::move(settings)), offers_(std::move(offers)), store_(store) {}
 
-    void attach(gateway::Gateway& gateway) { gateway_ = &gateway; }
+    void attach(gateway::Gateway& gateway, control::Notifier& notifier) {
+        gateway_ = &gateway;
+        notifier_ = &notifier;
+    }
 
     const config::Settings& settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
@@ -55,7 +59,7 @@ public:
     }
     store::SettingsStore& store() override { return store_; }
     Status apply_stored_keys() override { return apply(settings_); }
-    std::string metrics() override { return gateway_->metrics(); }
+    std::string metrics() override { return gateway_->metrics() + notifier_->metrics(); }
     bool draining() override { return gateway_->draining(); }
     Instant now() override { return wall_now(); }
 
@@ -77,13 +81,16 @@ private:
     Status apply(const config::Settings& settings) {
         gateway::GatewayOptions options;
         ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(store_, settings));
-        return gateway_->reload(settings, std::move(options));
+        ENTREPOT_TRY_DO(gateway_->reload(settings, options));
+        notifier_->watch(settings, options.stored_keys);
+        return {};
     }
 
     config::Settings settings_;
     routing::OfferTable offers_;
     store::SettingsStore& store_;
     gateway::Gateway* gateway_ = nullptr;
+    control::Notifier* notifier_ = nullptr;
 };
 
 std::string url_of(const config::ListenSettings& listen, std::uint16_t port) {
@@ -112,6 +119,7 @@ struct Host::Impl {
     std::unique_ptr<store::SettingsStore> store;
     std::unique_ptr<GatewayBackend> backend;
     std::unique_ptr<gateway::Gateway> gateway;
+    std::unique_ptr<control::Notifier> notifier;
     std::unique_ptr<control::AdminServer> admin;  // goes first: it calls the gateway
 };
 
@@ -142,9 +150,11 @@ Result<std::unique_ptr<Host>> Host::start(const config::Settings& settings) {
     ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(*impl->store, settings));
     ENTREPOT_TRY(routing::OfferTable offers, gateway::compile_offers(settings));
     impl->backend = std::make_unique<GatewayBackend>(settings, std::move(offers), *impl->store);
+    ENTREPOT_TRY(impl->notifier, control::Notifier::start({.data = data}));
+    impl->notifier->watch(settings, options.stored_keys);
     ENTREPOT_TRY(
         impl->gateway, gateway::Gateway::start(settings, std::move(books), std::move(options)));
-    impl->backend->attach(*impl->gateway);
+    impl->backend->attach(*impl->gateway, *impl->notifier);
     ENTREPOT_TRY_DO(
         note_in_audit(*impl->store, settings, {wall_now(), file_name(settings), "start"}));
     ENTREPOT_TRY(impl->admin,

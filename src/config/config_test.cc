@@ -558,6 +558,50 @@ TEST(Limits, StandAtOrgsTeamsAndKeys) {
     EXPECT_EQ(loaded.settings->keys[0].limits.concurrent, 2);
 }
 
+TEST(Notices, BudgetsNameSharesAndAWebhookThatExists) {
+    const std::string hooks =
+        "webhooks: {ops: {url: 'https://hooks.example/a?token=t', secret: "
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZg==}}\n";
+    const Loaded loaded = load(hooks +
+        "orgs: {o: {budgets: [{limit: 5, notify: {webhook: ops}}, {limit: 9, period: day, notify: "
+        "{at: [90, 20], webhook: ops}}]}}\n");
+    ASSERT_TRUE(loaded.ok()) << format_problems(loaded.problems);
+    const auto& budgets = loaded.settings->orgs[0].budgets;
+    EXPECT_EQ(budgets[0].notify->at, (std::vector<std::int64_t>{50, 80, 100}));
+    EXPECT_EQ(budgets[1].notify->at, (std::vector<std::int64_t>{20, 90}));
+    EXPECT_EQ(loaded.settings->find_webhook("ops")->signing_key().reveal(), "0123456789abcdef");
+    for (const auto& [path, value] : *loaded.settings->stated)
+        EXPECT_EQ(value.find("token"), std::string::npos) << path;
+
+    const struct {
+        std::string text;
+        const char* found;
+    } kBad[] = {
+        {hooks + "orgs: {o: {budgets: [{limit: 5, notify: {webhook: obs}}]}}\n",
+            "orgs.o.budgets[0].notify.webhook: there is no webhook 'obs'\n    did you mean 'ops'?"},
+        {hooks + "orgs: {o: {budgets: [{limit: 5, notify: {at: [], webhook: ops}}]}}\n",
+            "nobody would ever be told"},
+        {hooks + "orgs: {o: {budgets: [{limit: 5, notify: {at: [101], webhook: ops}}]}}\n",
+            "'101' is not a whole number from 1 to 100"},
+        {hooks + "orgs: {o: {budgets: [{limit: 5, notify: {at: [5, 5], webhook: ops}}]}}\n",
+            "5 is there twice"},
+        {"webhooks: {a: {url: 'ftp://x/secret-path', secret: 0123456789abcdef}}\n",
+            "webhooks.a.url: this is not an address: it does not begin with http"},
+        {"webhooks: {a: {url: 'http://x', secret: short}}\n", "fewer than 16 bytes"},
+        {"webhooks: {a: {url: 'http://x', secret: whsec_a}}\n", "is not base64"},
+        {"webhooks: {a: {url: 'http://x'}}\n", "'secret' is missing"},
+        {"webhooks: {a: {url: 'http://x', secret: 0123456789abcdef, ca_file: missing}}\n",
+            "webhooks.a.ca_file: cannot read"},
+    };
+    for (const auto& bad : kBad) {
+        const Loaded refused = load(bad.text);
+        EXPECT_FALSE(refused.ok()) << bad.text;
+        const std::string told = format_problems(refused.problems);
+        EXPECT_NE(told.find(bad.found), std::string::npos) << told;
+        EXPECT_EQ(told.find("secret-path"), std::string::npos);
+    }
+}
+
 std::map<std::string, std::string> stated_in(std::string_view text) {
     const Loaded loaded = load(text);
     EXPECT_TRUE(loaded.ok()) << format_problems(loaded.problems);

@@ -126,6 +126,7 @@ Loaded load_file(const std::string& path, const Environment& environment) {
                  &cloud.credentials.ca_file, &cloud.credentials.credentials_file,
                  &cloud.credentials.config_file, &cloud.credentials.token_file})
             *file = beside(*file);
+    for (WebhookSettings& webhook : settings.webhooks) webhook.ca_file = beside(webhook.ca_file);
     return loaded;
 }
 

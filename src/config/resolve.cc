@@ -48,6 +48,9 @@ public:
         }
         for (ModelSettings& model : settings_.models)
             for (OfferSettings& offer : model.offers) check_offer(model, offer);
+        for (const WebhookSettings& webhook : settings_.webhooks) check_webhook(webhook);
+        for (const OrgSettings& org : settings_.orgs)
+            check_notices(fmt::format("orgs.{}", excerpt(org.id.view())), org.budgets);
         for (const TeamSettings& team : settings_.teams) check_team(team);
         run_keys();
         check_contracts();
@@ -362,6 +365,27 @@ private:
         check_names(path + ".models", team.models, model_set_, models_, "models");
         check_names(path + ".clouds", team.clouds, cloud_set_, clouds_, "clouds");
         check_regions(path + ".regions", team.regions);
+        check_notices(path, team.budgets);
+    }
+
+    void check_webhook(const WebhookSettings& webhook) {
+        if (webhook.ca_file.empty() || !reader_.environment().is_whole) return;
+        if (const auto text = reader_.environment().file(webhook.ca_file); !text)
+            reader_.error_at(fmt::format("webhooks.{}.ca_file", excerpt(webhook.name)),
+                text.error().message, "check the path and that this user may read the file");
+    }
+
+    void check_notices(const std::string& path, const std::vector<BudgetSettings>& budgets) {
+        for (std::size_t i = 0; i < budgets.size(); ++i) {
+            const auto& notify = budgets[i].notify;
+            if (!notify || notify->webhook.empty()) continue;  // its absence has been told
+            if (settings_.find_webhook(notify->webhook) != nullptr) continue;
+            std::vector<std::string> names;
+            for (const WebhookSettings& webhook : settings_.webhooks) names.push_back(webhook.name);
+            reader_.error_at(fmt::format("{}.budgets[{}].notify.webhook", path, i),
+                fmt::format("there is no webhook '{}'", excerpt(notify->webhook)),
+                did_you_mean(notify->webhook, names, "webhooks"));
+        }
     }
 
     void check_key(const KeySettings& key) {
@@ -369,6 +393,7 @@ private:
         check_names(path + ".models", key.models, model_set_, models_, "models");
         check_names(path + ".clouds", key.clouds, cloud_set_, clouds_, "clouds");
         check_regions(path + ".regions", key.regions);
+        check_notices(path, key.budgets);
         check_passthrough(path, key);
         check_secrets(path, key);
         if (key.team.empty()) return;

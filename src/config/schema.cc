@@ -129,6 +129,23 @@ void read_keys(Reader& reader, const Node& node, Settings& out) {
     read_entries<KeySettings, KeyId>(reader, node, key_section(), out.keys);
 }
 
+void read_webhooks(Reader& reader, const Node& node, Settings& out) {
+    constexpr std::size_t kWebhooksMax = 32;
+    reader.each(node, [&](const Node::Member& member) {
+        check_name(reader, member);
+        if (out.webhooks.size() == kWebhooksMax) {
+            reader.error(member.value, fmt::format("there are more than {} webhooks", kWebhooksMax),
+                "let one receiver pass them on");
+            return;
+        }
+        WebhookSettings webhook;
+        webhook.name = member.key;
+        webhook.at = member.key_at;
+        reader.section(webhook_section(), member.value, webhook);
+        out.webhooks.push_back(std::move(webhook));
+    });
+}
+
 void read_timeouts(Reader& reader, const Node& node, Settings& out) {
     reader.section(client_timeouts_section(), node, out.timeouts);
 }
@@ -196,6 +213,8 @@ constexpr Field<Settings> kFields[] = {
     {"keys", "map by name: [key](#keysname)", "{}",
         "What clients present. Keys made by `entrepot keys create` live in `data` instead.",
         read_keys},
+    {"webhooks", "map by name: [webhook](#webhooksname)", "{}",
+        "Where notices are posted ([docs](notices.md)).", read_webhooks},
     {"contracts", "map by name: [contract](#contractsname)", "{}",
         "What was signed with suppliers. `docs/reference/contracts.md` explains it.",
         read_contracts},
@@ -248,7 +267,8 @@ std::vector<SectionRows> reference_sections() {
         rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
         rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
         rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
-        rows_of(pass_section()), rows_of(budget_section()), rows_of(contract_section()),
+        rows_of(pass_section()), rows_of(budget_section()), rows_of(notify_section()),
+        rows_of(webhook_section()), rows_of(contract_section()),
         rows_of(commitment_section()), rows_of(milestone_section()), rows_of(eligible_section()),
         rows_of(marketplace_section()), rows_of(shortfall_section()), rows_of(discount_section()),
         rows_of(volume_section()), rows_of(step_section()), rows_of(stated_section()),

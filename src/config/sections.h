@@ -24,6 +24,8 @@ void read_cloud(Reader& reader, const Node::Member& member, CloudSettings& out);
 [[nodiscard]] const Section<ModelSettings>& model_section();
 void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
 
+[[nodiscard]] const Section<NotifySettings>& notify_section();
+[[nodiscard]] const Section<WebhookSettings>& webhook_section();
 [[nodiscard]] const Section<BudgetSettings>& budget_section();
 [[nodiscard]] const Section<OrgSettings>& org_section();
 [[nodiscard]] const Section<TeamSettings>& team_section();

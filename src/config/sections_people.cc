@@ -60,6 +60,12 @@ void read_time_zone(Reader& reader, const Node& node, BudgetSettings& out) {
     }
 }
 
+void read_notify(Reader& reader, const Node& node, BudgetSettings& out) {
+    NotifySettings notify;
+    reader.section(notify_section(), node, notify);
+    out.notify = std::move(notify);
+}
+
 constexpr Field<BudgetSettings> kBudgetFields[] = {
     {"limit", "decimal", "required", "The most that may be held and spent in one period.",
         read_limit},
@@ -68,6 +74,8 @@ constexpr Field<BudgetSettings> kBudgetFields[] = {
     {"period", "day, week, month, quarter, year or total", "month",
         "A calendar period; weeks begin on Monday; `total` never renews.", read_period},
     {"timezone", "IANA name", "UTC", "Whose midnight ends the period.", read_time_zone},
+    {"notify", "map: [notify](#budgetsnotify)", "nobody is told",
+        "Who is told when shares of it are spent.", read_notify},
 };
 
 void read_budget_list(Reader& reader, const Node& node, std::vector<BudgetSettings>& out) {

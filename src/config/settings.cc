@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace entrepot::config {
 
 std::string_view api_format_name(ApiFormat format) {
@@ -52,6 +54,20 @@ const ModelSettings* Settings::find_model(std::string_view id) const {
 }
 const TeamSettings* Settings::find_team(std::string_view id) const { return find_by_id(teams, id); }
 const OrgSettings* Settings::find_org(std::string_view id) const { return find_by_id(orgs, id); }
+const WebhookSettings* Settings::find_webhook(std::string_view name) const {
+    const auto found = std::ranges::find(webhooks, name, &WebhookSettings::name);
+    return found == webhooks.end() ? nullptr : &*found;
+}
+
+Secret WebhookSettings::signing_key() const {
+    constexpr std::string_view kPrefix = "whsec_";
+    const std::string_view text = secret.reveal();
+    std::string bytes;
+    if (text.starts_with(kPrefix) && base64_decode(text.substr(kPrefix.size()), bytes))
+        return Secret(std::move(bytes));
+    return secret;
+}
+
 const KeySettings* Settings::find_key(std::string_view id) const { return find_by_id(keys, id); }
 
 std::vector<std::string> needs_restart(const Settings& running, const Settings& changed) {

@@ -168,11 +168,19 @@ struct ModelSettings {
     Location at;
 };
 
+/// When somebody is told what a budget stands at, once a period for each share.
+struct NotifySettings {
+    std::vector<std::int64_t> at{50, 80, 100};  ///< percent of the limit, spent; ascending
+    std::string webhook;                        ///< who is told
+    friend bool operator==(const NotifySettings&, const NotifySettings&) = default;
+};
+
 struct BudgetSettings {
     Money limit;  ///< >= 0
     Currency currency;
     PeriodKind period = PeriodKind::kMonth;
     TimeZone zone = TimeZone::utc();
+    std::optional<NotifySettings> notify;
     Location at;
 };
 
@@ -245,6 +253,19 @@ struct ClientHttp2 {
     friend bool operator==(const ClientHttp2&, const ClientHttp2&) = default;
 };
 
+/// Where notices are posted.
+struct WebhookSettings {
+    std::string name;
+    Secret url;     ///< may hold what lets one post there
+    Secret secret;  ///< signs them
+    std::string ca_file;
+    std::string proxy;
+    Location at;
+
+    /// The bytes that sign: of `whsec_` and base64 what that stands for, else the text's own.
+    [[nodiscard]] Secret signing_key() const;
+};
+
 /// The whole file as plain values, checked: every name refers to something that exists.
 struct Settings {
     std::string file;  ///< as given; empty when it came from memory
@@ -261,6 +282,7 @@ struct Settings {
     std::vector<TeamSettings> teams;
     std::vector<KeySettings> keys;
     std::vector<contracts::Contract> contracts;
+    std::vector<WebhookSettings> webhooks;
     ClientTimeouts timeouts;
     ClientHttp2 http2;
     std::vector<std::string> cors_origins;  ///< of web pages: `https://app.example`, or `*`
@@ -277,6 +299,7 @@ struct Settings {
     [[nodiscard]] const TeamSettings* find_team(std::string_view id) const;
     [[nodiscard]] const OrgSettings* find_org(std::string_view id) const;
     [[nodiscard]] const KeySettings* find_key(std::string_view id) const;
+    [[nodiscard]] const WebhookSettings* find_webhook(std::string_view name) const;
 };
 
 /// The keys of `changed` that a running process cannot take over, by name: what its listeners,

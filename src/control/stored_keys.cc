@@ -17,6 +17,13 @@ void write_names(
 
 }  // namespace
 
+void write_notify(json::Writer& writer, const std::optional<config::NotifySettings>& notify) {
+    if (!notify) return;
+    writer.key("notify").begin_object().key("at").begin_array();
+    for (const std::int64_t share : notify->at) writer.number(share);
+    writer.end_array().member("webhook", notify->webhook).end_object();
+}
+
 std::string key_to_json(const config::KeySettings& key) {
     std::string out;
     json::Writer writer(out);
@@ -31,12 +38,14 @@ std::string key_to_json(const config::KeySettings& key) {
     if (!key.regions.allows_all()) write_names(writer, "regions", key.regions.names());
     if (!key.budgets.empty()) {
         writer.key("budgets").begin_array();
-        for (const config::BudgetSettings& budget : key.budgets)
+        for (const config::BudgetSettings& budget : key.budgets) {
             writer.begin_object()
                 .member("limit", budget.limit.to_decimal())
                 .member("period", period_kind_name(budget.period))
-                .member("timezone", budget.zone.name())
-                .end_object();
+                .member("timezone", budget.zone.name());
+            write_notify(writer, budget.notify);
+            writer.end_object();
+        }
         writer.end_array();
     }
     if (key.limits != auth::Limits{}) {

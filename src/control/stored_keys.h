@@ -6,12 +6,16 @@
 
 #include "base/result.h"
 #include "config/settings.h"
+#include "json/writer.h"
 #include "store/settings.h"
 
 namespace entrepot::control {
 
 /// The key as the JSON that the store keeps; secrets as hashes.
 [[nodiscard]] std::string key_to_json(const config::KeySettings& key);
+
+/// `notify: {...}` of a budget, when it has one.
+void write_notify(json::Writer& writer, const std::optional<config::NotifySettings>& notify);
 
 /// All keys of the store, checked against the settings (teams, clouds, models, regions, width).
 /// Errors: kIo, and kBadConfiguration with every problem.
