@@ -1,4 +1,4 @@
-// usage, budgets, ledger verify.
+// usage, ledger verify.
 
 #include <fmt/format.h>
 
@@ -69,26 +69,6 @@ int run_usage(const Arguments& arguments) {
     return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
 }
 
-int run_budgets(const Arguments& arguments) {
-    const auto target = open_target(arguments);
-    if (!target) return report(target.error());
-    const auto answer = ask(*target, "GET", "/api/budgets");
-    if (!answer) return report(answer.error());
-    if (arguments.has("--json"))
-        return write_output(std::string(answer->text()) + "\n") ? kOk : kFailed;
-    Table table{{{"OWNER"}, {"PERIOD"}, {"RENEWS"}, {"LIMIT", true}, {"SPENT", true},
-                    {"HELD", true}, {"LEFT", true}},
-        {}};
-    for (const json::Value& budget : answer->root()["budgets"].items())
-        table.rows.push_back(
-            {fmt::format("{} {}", budget["owner_kind"].string(), budget["owner"].string()),
-                fmt::format("{} {}", budget["period"].string(), budget["timezone"].string()),
-                std::string(budget["renews"].string()), std::string(budget["limit"].string()),
-                std::string(budget["settled"].string()), std::string(budget["held"].string()),
-                std::string(budget["available"].string())});
-    return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
-}
-
 int run_verify(const Arguments& arguments) {
     const auto target = open_target(arguments);
     if (!target) return report(target.error());
@@ -131,8 +111,6 @@ std::vector<Command> books_commands() {
                 {"--model", "NAME", "Of this model alone."},
                 {"--cloud", "NAME", "Of this cloud alone."}, as_json, as_csv}),
             run_usage},
-        {"budgets list", "Every budget: limit, spent, held, left.",
-            target_options({as_json, as_csv}), run_budgets},
         {"ledger verify", "Prove the invariants over the books; exit 4 when they do not hold.",
             target_options({as_json}), run_verify},
     };

@@ -24,7 +24,7 @@ public:
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>&) override { std::abort(); }
     store::SettingsStore& store() override { std::abort(); }
-    Status apply_stored_keys() override { return {}; }
+    Status apply_stored() override { return {}; }
     std::string metrics() override { return {}; }
     bool draining() override { return false; }
     Instant now() override { return wall_now(); }

@@ -66,7 +66,8 @@ TEST(Commands, HaveNamesAndOptionsOfTheirOwn) {
     }
     for (const char* promised : {"dev", "serve", "validate", "explain", "translate", "meter",
              "keys list", "keys get", "keys create", "keys rotate", "keys disable", "models",
-             "prices", "usage", "ledger verify", "version", "completion"})
+             "prices", "usage", "budgets list", "budgets get", "budgets set", "budgets remove",
+             "budgets raise", "audit", "ledger verify", "version", "completion"})
         EXPECT_TRUE(names.contains(promised)) << promised;
 }
 

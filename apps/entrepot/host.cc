@@ -8,6 +8,7 @@
 #include "config/load.h"
 #include "control/admin_server.h"
 #include "control/notifier.h"
+#include "control/stored_budgets.h"
 #include "control/stored_keys.h"
 #include "control/token.h"
 #include "control/user.h"
@@ -40,6 +41,16 @@ std::string file_name(const config::Settings& settings) {
                                  : std::filesystem::absolute(settings.file).string();
 }
 
+constexpr Instant kNever{INT64_MAX};
+
+/// What the store adds to the settings: its keys, its budgets, raises; and when the first of these
+/// ends.
+Result<std::optional<Instant>> add_stored(const store::SettingsStore& store,
+    config::Settings& settings, gateway::GatewayOptions& options) {
+    ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(store, settings));
+    return control::add_stored_budgets(store, settings, options.stored_keys, wall_now());
+}
+
 /// The admin API's view of a running gateway. Used by the admin plane's thread alone, once it runs.
 class GatewayBackend final : public control::Backend {
 public:
@@ -58,10 +69,19 @@ public:
         gateway_->with_books(work);
     }
     store::SettingsStore& store() override { return store_; }
-    Status apply_stored_keys() override { return apply(settings_); }
+    Status apply_stored() override { return apply(settings_); }
     std::string metrics() override { return gateway_->metrics() + notifier_->metrics(); }
     bool draining() override { return gateway_->draining(); }
     Instant now() override { return wall_now(); }
+
+    /// Lowers what was raised for a while that is over.
+    void end_raises() {
+        if (wall_now().ns < raised_until_) return;
+        if (const Status applied = apply(settings_); !applied)
+            telemetry::log(LogLevel::kError,
+                fmt::format("the end of a raise was not taken over: {}", applied.error().message));
+    }
+    void raised_until(std::optional<Instant> end) { raised_until_ = end.value_or(kNever).ns; }
 
     /// All or nothing: the gateway takes it over, the audit log has it, then the API tells it.
     Status take_over(config::Settings changed, store::AuditBy by) {
@@ -78,11 +98,12 @@ public:
     }
 
 private:
-    Status apply(const config::Settings& settings) {
+    Status apply(config::Settings settings) {
         gateway::GatewayOptions options;
-        ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(store_, settings));
+        ENTREPOT_TRY(const auto raised_until, add_stored(store_, settings, options));
         ENTREPOT_TRY_DO(gateway_->reload(settings, options));
         notifier_->watch(settings, options.stored_keys);
+        raised_until_ = raised_until.value_or(kNever).ns;
         return {};
     }
 
@@ -91,6 +112,7 @@ private:
     store::SettingsStore& store_;
     gateway::Gateway* gateway_ = nullptr;
     control::Notifier* notifier_ = nullptr;
+    std::int64_t raised_until_ = kNever.ns;
 };
 
 std::string url_of(const config::ListenSettings& listen, std::uint16_t port) {
@@ -147,13 +169,15 @@ Result<std::unique_ptr<Host>> Host::start(const config::Settings& settings) {
     ENTREPOT_TRY(impl->token, control::load_or_make_admin_token(data));
     ENTREPOT_TRY(impl->store, store::SettingsStore::open(data));
     gateway::GatewayOptions options;
-    ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(*impl->store, settings));
+    config::Settings whole = settings;
+    ENTREPOT_TRY(const auto raised_until, add_stored(*impl->store, whole, options));
     ENTREPOT_TRY(routing::OfferTable offers, gateway::compile_offers(settings));
     impl->backend = std::make_unique<GatewayBackend>(settings, std::move(offers), *impl->store);
     ENTREPOT_TRY(impl->notifier, control::Notifier::start({.data = data}));
-    impl->notifier->watch(settings, options.stored_keys);
+    impl->notifier->watch(whole, options.stored_keys);
     ENTREPOT_TRY(
-        impl->gateway, gateway::Gateway::start(settings, std::move(books), std::move(options)));
+        impl->gateway, gateway::Gateway::start(whole, std::move(books), std::move(options)));
+    impl->backend->raised_until(raised_until);
     impl->backend->attach(*impl->gateway, *impl->notifier);
     ENTREPOT_TRY_DO(
         note_in_audit(*impl->store, settings, {wall_now(), file_name(settings), "start"}));
@@ -204,9 +228,16 @@ void reload(GatewayBackend& backend, const std::filesystem::path& config_file, s
 
 }  // namespace
 
+namespace {
+
+constexpr milliseconds kLookForRaises{5'000};
+
+}  // namespace
+
 void Host::run(control::ChangeWatch& watch, const std::filesystem::path& config_file) {
     for (;;) {
-        const auto event = watch.wait(milliseconds(60'000));
+        const auto event = watch.wait(kLookForRaises);
+        impl_->admin->run_between([&] { impl_->backend->end_raises(); });
         if (!event) continue;
         if (*event == control::ChangeEvent::kStop) break;
         if (*event == control::ChangeEvent::kHangUp)

@@ -48,7 +48,7 @@ public:
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
-    Status apply_stored_keys() override { return {}; }  // the next start reads them
+    Status apply_stored() override { return {}; }  // the next start reads them
     std::string metrics() override { return {}; }
     bool draining() override { return false; }
     Instant now() override { return wall_now(); }

@@ -11,6 +11,7 @@
 
 #include "config/reader.h"
 #include "config/schema.h"
+#include "config/sections.h"
 #include "config/yaml.h"
 #include "json/writer.h"
 
@@ -130,14 +131,37 @@ Loaded load_file(const std::string& path, const Environment& environment) {
     return loaded;
 }
 
-Result<KeySettings> read_key(
-    std::string_view name, std::string_view json, const Settings& settings, Stated* stated) {
-    // Whoever sends a key over the API must not read this process's variables and files.
+namespace {
+
+/// Whoever sends a setting over the API must not read this process's variables and files.
+Environment closed_environment() {
     Environment closed;
     closed.variable = [](const std::string&) { return std::nullopt; };
     closed.file = [](const std::string&) -> Result<std::string> {
         return fail(ErrorCode::kInvalidField, "files are not read here");
     };
+    return closed;
+}
+
+/// Errors: kBadConfiguration with every problem, when there is one.
+Status check(const std::vector<Problem>& problems) {
+    std::string all;
+    std::string field;
+    for (const Problem& problem : problems) {
+        if (problem.severity != Problem::Severity::kError) continue;
+        if (all.empty()) field = problem.path;
+        all += fmt::format(
+            "{}{}: {}; {}", all.empty() ? "" : "\n", problem.path, problem.cause, problem.remedy);
+    }
+    if (all.empty()) return {};
+    return std::unexpected(Error{ErrorCode::kBadConfiguration, std::move(all), {}, field});
+}
+
+}  // namespace
+
+Result<KeySettings> read_key(
+    std::string_view name, std::string_view json, const Settings& settings, Stated* stated) {
+    const Environment closed = closed_environment();
     std::vector<Problem> problems;
     Reader reader("key", closed, problems);
     reader.set_currency(settings.currency);
@@ -173,18 +197,41 @@ Result<KeySettings> read_key(
             "kept readable",
             "write it under keys in the file");
     resolve_keys(reader, with);
-    for (const Problem& problem : problems) {
-        if (problem.severity != Problem::Severity::kError) continue;
-        std::string all;
-        for (const Problem& each : problems)
-            if (each.severity == Problem::Severity::kError)
-                all += fmt::format(
-                    "{}{}: {}; {}", all.empty() ? "" : "\n", each.path, each.cause, each.remedy);
-        Error error{ErrorCode::kBadConfiguration, std::move(all), {}, problem.path};
-        return std::unexpected(std::move(error));
-    }
+    ENTREPOT_TRY_DO(check(problems));
     if (stated != nullptr) *stated = reader.stated();
     return std::move(with.keys.at(0));
+}
+
+Result<BudgetSettings> read_budget(
+    std::string_view name, std::string_view json, const Settings& settings, Stated* stated) {
+    const Environment closed = closed_environment();
+    std::vector<Problem> problems;
+    Reader reader("budget", closed, problems);
+    reader.set_currency(settings.currency);
+    YamlDocument document = parse_yaml(std::string(json));  // YAML holds JSON
+    for (const YamlProblem& problem : document.problems)
+        reader.error(problem.at, "", problem.cause, problem.remedy);
+    const auto below = [](std::string key, Node value) {
+        Node map;
+        map.kind = Node::Kind::kMap;
+        map.at = {1, 1};
+        map.members.push_back({std::move(key), {1, 1}, std::move(value)});
+        return map;
+    };
+    const Node root = below("budgets", below(std::string(name), std::move(document.root)));
+    BudgetSettings budget;
+    budget.currency = settings.currency;
+    const auto read = [&](const Node::Member& member) {
+        reader.section(budget_section(), member.value, budget);
+        if (!budget.notify || settings.find_webhook(budget.notify->webhook) != nullptr) return;
+        reader.error(member.value,
+            fmt::format("there is no webhook '{}'", excerpt(budget.notify->webhook)),
+            "add it below `webhooks` in the configuration file");
+    };
+    reader.each(root, [&](const Node::Member& all) { reader.each(all.value, read); });
+    ENTREPOT_TRY_DO(check(problems));
+    if (stated != nullptr) *stated = reader.stated();
+    return budget;
 }
 
 std::string format_problems(const std::vector<Problem>& problems) {

@@ -64,6 +64,11 @@ struct Loaded {
 [[nodiscard]] Result<KeySettings> read_key(std::string_view name, std::string_view json,
     const Settings& settings, Stated* stated = nullptr);
 
+/// One budget as JSON in the form of `budgets`, likewise; `name` stands for it in messages and,
+/// below `budgets.`, in `stated`. Errors: kBadConfiguration with every problem.
+[[nodiscard]] Result<BudgetSettings> read_budget(std::string_view name, std::string_view json,
+    const Settings& settings, Stated* stated = nullptr);
+
 /// Every problem on its own line(s), for people.
 [[nodiscard]] std::string format_problems(const std::vector<Problem>& problems);
 /// `[{"severity","file","line","column","path","cause","remedy"}]`

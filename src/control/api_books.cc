@@ -120,35 +120,6 @@ Result<ApiAnswer> get_usage(const ApiCall& call) {
     return ApiAnswer{200, std::move(out)};
 }
 
-Result<ApiAnswer> get_budgets(const ApiCall& call) {
-    const Instant now = call.backend.now();
-    const auto budgets = ask<std::vector<store::BudgetStanding>>(
-        call.backend, [&](store::Books& books) { return books.budgets(now); });
-    std::string out;
-    json::Writer writer(out);
-    writer.begin_object().member("currency", call.backend.settings().currency.code());
-    writer.key("budgets").begin_array();
-    for (const auto& budget : budgets) {
-        writer.begin_object()
-            .member("owner_kind", ledger::owner_kind_name(budget.owner_kind))
-            .member("owner", budget.owner)
-            .member("period", period_kind_name(budget.period_kind))
-            .member("timezone", budget.zone);
-        if (budget.period_kind != PeriodKind::kTotal)
-            writer.member("begins", to_rfc3339(budget.period.begin))
-                .member("renews", to_rfc3339(budget.period.end));
-        writer.member("limit", budget.limit.to_decimal())
-            .member("settled", budget.settled.to_decimal())
-            .member("held", budget.held.to_decimal())
-            .member("overdraft", budget.overdraft.to_decimal())
-            .member("available", budget.available.to_decimal())
-            .member("open_holds", static_cast<std::int64_t>(budget.open_holds))
-            .end_object();
-    }
-    writer.end_array().end_object();
-    return ApiAnswer{200, std::move(out)};
-}
-
 Result<ApiAnswer> get_exchange(const ApiCall& call) {
     ENTREPOT_TRY(const ExchangeId id, ExchangeId::parse(call.name));
     std::string out;

@@ -106,7 +106,7 @@ Status put_and_apply(
     const auto changes = store::changes_between(before, after, call.by);
     ENTREPOT_TRY_DO(
         call.backend.store().put({"key", key.id.str(), json, call.backend.now()}, changes));
-    return call.backend.apply_stored_keys();
+    return call.backend.apply_stored();
 }
 
 std::string with_secret(const config::KeySettings& key, const Secret& secret) {

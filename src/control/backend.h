@@ -23,8 +23,9 @@ public:
     /// Runs `work` with the books on the thread that owns them and waits for it.
     virtual void with_books(const std::function<void(store::Books&)>& work) = 0;
     [[nodiscard]] virtual store::SettingsStore& store() = 0;
-    /// Puts the keys of the store to work, beside those of the file. Errors: kBadConfiguration.
-    [[nodiscard]] virtual Status apply_stored_keys() = 0;
+    /// Puts the keys and budgets of the store to work, beside those of the file. Errors:
+    /// kBadConfiguration.
+    [[nodiscard]] virtual Status apply_stored() = 0;
     /// Prometheus text.
     [[nodiscard]] virtual std::string metrics() = 0;
     [[nodiscard]] virtual bool draining() = 0;

@@ -1,8 +1,10 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +13,7 @@
 #include "control/admin_api.h"
 #include "control/admin_server.h"
 #include "control/socket_client.h"
+#include "control/stored_budgets.h"
 #include "control/stored_keys.h"
 #include "control/token.h"
 #include "control/watch.h"
@@ -46,7 +49,9 @@ public:
         : settings_(settings_of(
               "clouds: {lab: {kind: openai_compatible, endpoint: 'http://h', region: eu}}\n"
               "models: {m: {offers: {lab: {cloud: lab}}}}\n"
-              "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}}\n"
+              "orgs: {o: {}}\nteams: {t: {org: o, regions: [eu]}, full: {org: o, budgets: ["
+              "{limit: 1}, {limit: 1, period: day}, {limit: 1, period: week}, {limit: 1, period: "
+              "year}, {limit: 1, period: quarter}]}}\n"
               "keys: {filed: {team: t, secret: s-1}}\n"
               "contracts: {acme-2027: {clouds: [lab], from: 2027-01-01, to: 2028-01-01,\n"
               "  commitment: {amount: '365'}, discounts: [{off: 10%}], provisioned: {ptu: {\n"
@@ -60,8 +65,9 @@ public:
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
-    Status apply_stored_keys() override {
+    Status apply_stored() override {
         ++applied;
+        if (refuses) return fail(ErrorCode::kBadConfiguration, "the gateway refuses");
         return {};
     }
     std::string metrics() override { return "entrepot_up 1\n"; }
@@ -70,6 +76,7 @@ public:
 
     int applied = 0;
     bool is_draining = false;
+    bool refuses = false;
 
 private:
     config::Settings settings_;
@@ -148,7 +155,7 @@ TEST_F(AdminApi, DescribesEveryRouteInItsOpenApiDocument) {
              "/api/exchanges/{id}", "/api/ledger/verify", "/api/models", "/api/prices"})
         EXPECT_NE(paths.find(path), nullptr) << path;
     EXPECT_NE(paths["/api/keys"].find("post"), nullptr);
-    EXPECT_EQ(paths.members().size(), 17U);
+    EXPECT_EQ(paths.members().size(), 19U);
 }
 
 TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
@@ -252,6 +259,99 @@ TEST_F(AdminApi, RefusesKeysThatCannotBeAndTellsWhy) {
     EXPECT_EQ(ask("POST", "/api/keys/nobody/disable").status, 404);
     ASSERT_EQ(ask("POST", "/api/keys", R"({"name":"a","team":"t"})").status, 201);
     EXPECT_EQ(ask("POST", "/api/keys", R"({"name":"a","team":"t"})").status, 409);
+}
+
+TEST_F(AdminApi, ABudgetOfTheStoreIsSetChangedRaisedAndRemoved) {
+    const AdminResponse made = ask("PUT", "/api/budgets/team%3At", R"({"limit":"5.00"})");
+    ASSERT_EQ(made.status, 201) << made.body;
+    EXPECT_EQ(member(made, "period"), "month");
+    EXPECT_EQ(ask("PUT", "/api/budgets/team:t", R"({"limit":"7.00"})").status, 200);
+    EXPECT_EQ(backend_.applied, 2);
+    const AdminResponse raised =
+        ask("POST", "/api/budgets/team:t/raise", R"({"by":"3.00","until":"2027-02-01"})");
+    ASSERT_EQ(raised.status, 200) << raised.body;
+
+    config::Settings settings = backend_.settings();
+    std::vector<config::KeySettings> keys;
+    const auto end = add_stored_budgets(backend_.store(), settings, keys, kNow);
+    ASSERT_TRUE(end && *end);
+    EXPECT_EQ(to_date(**end), "2027-02-01");
+    ASSERT_EQ(settings.teams[0].budgets.size(), 1U);
+    EXPECT_EQ(settings.teams[0].budgets[0].limit.to_decimal(), "10.00");
+    // When the raise is over, what was set holds again.
+    settings = backend_.settings();
+    EXPECT_FALSE(*add_stored_budgets(backend_.store(), settings, keys, **end));
+    EXPECT_EQ(settings.teams[0].budgets[0].limit.to_decimal(), "7.00");
+
+    EXPECT_EQ(ask("DELETE", "/api/budgets/team:t/raise").status, 200);
+    EXPECT_EQ(ask("DELETE", "/api/budgets/team:t/raise").status, 404);
+    EXPECT_EQ(ask("DELETE", "/api/budgets/team:t", {}, "period=month").status, 200);
+    EXPECT_EQ(ask("DELETE", "/api/budgets/team:t").status, 404);
+    std::vector<std::string> log;
+    const auto rows = backend_.store().audit({}).value();
+    for (const store::AuditRow& row : rows)
+        log.push_back(fmt::format("{} {} > {}", row.entry.path, row.entry.from.value_or("-"),
+            row.entry.to.value_or("-")));
+    EXPECT_NE(std::ranges::find(log, "budgets.team/t/month/UTC.limit 5.00 > 7.00"), log.end());
+    EXPECT_NE(std::ranges::find(log, "budgets.team/t/month/UTC.raise.by - > 3.00"), log.end());
+    EXPECT_NE(std::ranges::find(log, "budgets.team/t/month/UTC.limit 7.00 > -"), log.end());
+}
+
+TEST_F(AdminApi, ABudgetThatTheGatewayRefusesIsNotLeftInTheStore) {
+    backend_.refuses = true;
+    EXPECT_EQ(ask("PUT", "/api/budgets/team:t", R"({"limit":"5.00"})").status, 400);
+    backend_.refuses = false;
+    EXPECT_TRUE(backend_.store().list("budget").value().empty());
+    EXPECT_TRUE(backend_.store().verify_audit().value().ok());
+}
+
+TEST_F(AdminApi, BudgetsThatCannotBeAreRefusedAndTellWhy) {
+    ASSERT_EQ(ask("PUT", "/api/budgets/org:o", R"({"limit":"5.00"})").status, 201);
+    ASSERT_EQ(ask("PUT", "/api/budgets/org:o", R"({"limit":"1.00","period":"day"})").status, 201);
+    const struct {
+        const char* method;
+        const char* path;
+        const char* body;
+        int status;
+        const char* message;
+    } kBad[] = {
+        {"PUT", "/api/budgets/t", R"({"limit":"5"})", 400, "write org:NAME, team:NAME or key:NAME"},
+        {"PUT", "/api/budgets/team:x", R"({"limit":"5"})", 404, "There is no team 'x'"},
+        {"PUT", "/api/budgets/team:t", "[]", 400, "must be an object"},
+        {"PUT", "/api/budgets/team:t", R"({"limit":"-5"})", 400, "is below zero"},
+        {"PUT", "/api/budgets/team:t", R"({"limit":"many"})", 400, "'many' is not an amount"},
+        {"PUT", "/api/budgets/team:t", R"({"limt":"5"})", 400, "did you mean 'limit'?"},
+        {"PUT", "/api/budgets/team:t", R"({"limit":"5","period":"moth"})", 400, "'month'?"},
+        {"PUT", "/api/budgets/team:t", R"({"limit":"5","notify":{"webhook":"w"}})", 400,
+            "there is no webhook 'w'"},
+        {"PUT", "/api/budgets/team:t", R"({"limit":"${env:HOME}"})", 400, "is not set"},
+        {"PUT", "/api/budgets/team:full", R"({"limit":"5"})", 409, "is stated where team:full is"},
+        {"PUT", "/api/budgets/team:full", R"({"limit":"5","period":"total"})", 409,
+            "has 5 budgets already"},
+        {"POST", "/api/budgets/org:o/raise", R"({"by":"0","until":"2027-02-01"})", 400,
+            "no amount to raise by"},
+        {"POST", "/api/budgets/org:o/raise", R"({"by":"1","until":"2020-01-01"})", 400,
+            "no time to come"},
+        {"POST", "/api/budgets/org:o/raise", R"({"by":"1","until":"2027-02-01"})", 400,
+            "2 budgets of org:o fit; it has: day UTC, month UTC"},
+        {"POST", "/api/budgets/team:t/raise", R"({"by":"1","until":"2027-02-01"})", 404,
+            "0 budgets of team:t fit; it has: none"},
+        {"POST", "/api/budgets/org:o/raise", R"({"by":"1","til":"2027-02-01"})", 400,
+            "'til' is no member of a raise"},
+    };
+    const std::size_t noted = backend_.store().audit({}).value().size();
+    for (const auto& bad : kBad) {
+        const AdminResponse response = ask(bad.method, bad.path, bad.body);
+        EXPECT_EQ(response.status, bad.status) << bad.path << bad.body << response.body;
+        EXPECT_NE(response.body.find(bad.message), std::string::npos) << response.body;
+    }
+    EXPECT_EQ(backend_.store().audit({}).value().size(), noted);
+    EXPECT_EQ(backend_.store().list("budget").value().size(), 2U);
+    EXPECT_EQ(ask("POST", "/api/budgets/team:full/raise",
+                  R"({"by":"1","until":"2027-02-01","period":"day"})")
+                  .status,
+        200)
+        << "of the file too";
 }
 
 TEST_F(AdminApi, EmptyBooksAddUp) {

@@ -37,9 +37,16 @@ struct ApiAnswer {
 
 // api_books.cc
 [[nodiscard]] Result<ApiAnswer> get_usage(const ApiCall& call);
-[[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_exchange(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> verify_ledger(const ApiCall& call);
+
+// api_budgets.cc
+[[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_budgets_of(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> set_budget(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> remove_budget(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> raise_budget(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> end_raise(const ApiCall& call);
 
 // api_audit.cc
 [[nodiscard]] Result<ApiAnswer> get_audit(const ApiCall& call);
