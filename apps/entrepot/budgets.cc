@@ -106,7 +106,7 @@ int run_raise(const Arguments& arguments) {
 }  // namespace
 
 std::vector<Command> budget_commands() {
-    const Option owner{"OWNER", "", "org:NAME, team:NAME or key:NAME.", true};
+    const Option owner{"OWNER", "", "org:NAME, team:NAME, project:NAME or key:NAME.", true};
     const Option period{"--period", "PERIOD", "Which of its budgets, when it has several."};
     const Option zone{"--timezone", "ZONE", "The same."};
     return {

@@ -31,6 +31,7 @@ struct Scope {
 struct Principal {
     KeyId key;
     TeamId team;
+    ProjectId project;  ///< may be empty
     OrgId org;
     std::uint32_t index =
         0;  ///< dense, 0 .. KeyIndex::size()-1: the place of per-key state in arrays
@@ -42,6 +43,9 @@ struct Principal {
     std::optional<Instant> expires;
     bool disabled = false;
     std::map<std::string, std::string> tags;
+    std::map<std::string, std::string> tag_headers;  ///< tag to request header, lower case
+    std::string end_user_header;                     ///< lower case; empty: not told apart
+    bool needs_end_user = false;
 
     [[nodiscard]] bool is_limited() const { return limits_above != nullptr || limits != Limits{}; }
 };

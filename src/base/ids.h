@@ -34,6 +34,7 @@ using CloudId = Name<struct CloudTag>;  ///< one configured endpoint: `aws`
 using OfferId = Name<struct OfferTag>;  ///< a model at a cloud: `claude-sonnet-4-5/aws`
 using KeyId = Name<struct KeyTag>;
 using TeamId = Name<struct TeamTag>;
+using ProjectId = Name<struct ProjectTag>;
 using OrgId = Name<struct OrgTag>;
 
 /// A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits. Names one exchange.

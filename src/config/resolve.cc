@@ -52,6 +52,7 @@ public:
         for (const OrgSettings& org : settings_.orgs)
             check_notices(fmt::format("orgs.{}", excerpt(org.id.view())), org.budgets);
         for (const TeamSettings& team : settings_.teams) check_team(team);
+        for (const ProjectSettings& project : settings_.projects) check_project(project);
         run_keys();
         check_contracts();
         check_admin();
@@ -368,6 +369,31 @@ private:
         check_notices(path, team.budgets);
     }
 
+    void check_project(const ProjectSettings& project) {
+        const std::string path = fmt::format("projects.{}", excerpt(project.id.view()));
+        if (!project.team.empty() && !team_index_.contains(project.team.str()))
+            reader_.error_at(path + ".team",
+                fmt::format("there is no team '{}'", excerpt(project.team.view())),
+                did_you_mean(project.team.view(), teams_, "teams"));
+        check_notices(path, project.budgets);
+    }
+
+    void check_key_project(const std::string& path, const KeySettings& key) {
+        if (key.project.empty()) return;
+        const ProjectSettings* const project = settings_.find_project(key.project.view());
+        if (project == nullptr) {
+            reader_.error_at(path + ".project",
+                fmt::format("there is no project '{}'", excerpt(key.project.view())),
+                did_you_mean(key.project.view(), ids_of(settings_.projects), "projects"));
+        } else if (project->team != key.team) {
+            reader_.error_at(path + ".project",
+                fmt::format("project '{}' is of team '{}', the key of team '{}'",
+                    excerpt(key.project.view()), excerpt(project->team.view()),
+                    excerpt(key.team.view())),
+                "name a project of the key's own team");
+        }
+    }
+
     void check_webhook(const WebhookSettings& webhook) {
         if (webhook.ca_file.empty() || !reader_.environment().is_whole) return;
         if (const auto text = reader_.environment().file(webhook.ca_file); !text)
@@ -394,6 +420,8 @@ private:
         check_names(path + ".clouds", key.clouds, cloud_set_, clouds_, "clouds");
         check_regions(path + ".regions", key.regions);
         check_notices(path, key.budgets);
+        check_notices(path + ".end_users", key.end_users.budgets);
+        check_key_project(path, key);
         check_passthrough(path, key);
         check_secrets(path, key);
         if (key.team.empty()) return;

@@ -125,6 +125,10 @@ void read_teams(Reader& reader, const Node& node, Settings& out) {
     read_entries<TeamSettings, TeamId>(reader, node, team_section(), out.teams);
 }
 
+void read_projects(Reader& reader, const Node& node, Settings& out) {
+    read_entries<ProjectSettings, ProjectId>(reader, node, project_section(), out.projects);
+}
+
 void read_keys(Reader& reader, const Node& node, Settings& out) {
     read_entries<KeySettings, KeyId>(reader, node, key_section(), out.keys);
 }
@@ -210,6 +214,8 @@ constexpr Field<Settings> kFields[] = {
     {"models", "map by name: [model](#modelsname)", "{}", "What clients may ask for.", read_models},
     {"orgs", "map by name: [org](#orgsname)", "{}", "Who pays.", read_orgs},
     {"teams", "map by name: [team](#teamsname)", "{}", "Parts of orgs.", read_teams},
+    {"projects", "map by name: [project](#projectsname)", "{}", "Parts of a team's work.",
+        read_projects},
     {"keys", "map by name: [key](#keysname)", "{}",
         "What clients present. Keys made by `entrepot keys create` live in `data` instead.",
         read_keys},
@@ -266,13 +272,13 @@ std::vector<SectionRows> reference_sections() {
         rows_of(admin_section()), rows_of(cloud_section()), rows_of(credentials_section()),
         rows_of(upstream_timeouts_section()), rows_of(model_section()), rows_of(offer_section()),
         rows_of(price_section()), rows_of(org_section()), rows_of(team_section()),
-        rows_of(key_section()), rows_of(limits_section()), rows_of(policy_section()),
-        rows_of(pass_section()), rows_of(budget_section()), rows_of(notify_section()),
-        rows_of(webhook_section()), rows_of(contract_section()),
-        rows_of(commitment_section()), rows_of(milestone_section()), rows_of(eligible_section()),
-        rows_of(marketplace_section()), rows_of(shortfall_section()), rows_of(discount_section()),
-        rows_of(volume_section()), rows_of(step_section()), rows_of(stated_section()),
-        rows_of(stated_price_section()), rows_of(rounding_section()),
+        rows_of(project_section()), rows_of(key_section()), rows_of(end_user_section()),
+        rows_of(limits_section()), rows_of(policy_section()), rows_of(pass_section()),
+        rows_of(budget_section()), rows_of(notify_section()), rows_of(webhook_section()),
+        rows_of(contract_section()), rows_of(commitment_section()), rows_of(milestone_section()),
+        rows_of(eligible_section()), rows_of(marketplace_section()), rows_of(shortfall_section()),
+        rows_of(discount_section()), rows_of(volume_section()), rows_of(step_section()),
+        rows_of(stated_section()), rows_of(stated_price_section()), rows_of(rounding_section()),
         rows_of(provisioned_section()), rows_of(constraints_section()), rows_of(only_section()),
         rows_of(client_timeouts_section()), rows_of(client_http2_section())};
 }

@@ -29,6 +29,8 @@ void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
 [[nodiscard]] const Section<BudgetSettings>& budget_section();
 [[nodiscard]] const Section<OrgSettings>& org_section();
 [[nodiscard]] const Section<TeamSettings>& team_section();
+[[nodiscard]] const Section<ProjectSettings>& project_section();
+[[nodiscard]] const Section<EndUserSettings>& end_user_section();
 [[nodiscard]] const Section<auth::Limits>& limits_section();
 [[nodiscard]] const Section<auth::Policy>& policy_section();
 [[nodiscard]] const Section<PassRule>& pass_section();

@@ -7,6 +7,9 @@
 namespace entrepot::config {
 namespace {
 
+constexpr std::size_t kTagHeadersMax = 8;
+constexpr std::size_t kTagsBytesMax = 512;  // of a name in the books
+
 void read_limit(Reader& reader, const Node& node, BudgetSettings& out) {
     const auto value = reader.text(node);
     if (!value) return;
@@ -156,6 +159,56 @@ constexpr Field<TeamSettings> kTeamFields[] = {
     {"regions", "list of regions", "[\"*\"]", kRegionsHelp, read_regions<TeamSettings>},
 };
 
+template <typename T>
+void read_team(Reader& reader, const Node& node, T& out) {
+    if (auto value = reader.text(node)) out.team = TeamId(std::move(*value));
+}
+
+constexpr Field<ProjectSettings> kProjectFields[] = {
+    {"team", "name of a team", "required", "To which it belongs.", read_team<ProjectSettings>},
+    {"budgets", "list: [budget](#budgets)", "no limit", "Of all its keys together.",
+        read_budgets<ProjectSettings>},
+    {"limits", "map: [limits](#limits)", "no limits", "Rates of all its keys together.",
+        read_limits<ProjectSettings>},
+};
+
+/// The name of a request header, in lower case; nothing where it is none or has a meaning here.
+std::optional<std::string> read_header_name(Reader& reader, const Node& node) {
+    const auto value = reader.text(node);
+    if (!value) return std::nullopt;
+    std::string name = to_lower(*value);
+    static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+    static constexpr std::string_view kTaken[] = {"authorization", "x-api-key", "api-key",
+        "x-goog-api-key", "cookie", "host", "content-length", "transfer-encoding"};
+    if (name.empty() || name.size() > 64 || name.find_first_not_of(kLetters) != std::string::npos ||
+        std::ranges::find(kTaken, name) != std::end(kTaken)) {
+        reader.error(node, fmt::format("'{}' is no header for this", excerpt(*value, 60)),
+            "write a header's name such as x-end-user; those of credentials and of the "
+            "connection are not read");
+        return std::nullopt;
+    }
+    return name;
+}
+
+void read_end_user_header(Reader& reader, const Node& node, EndUserSettings& out) {
+    if (auto name = read_header_name(reader, node)) out.header = std::move(*name);
+}
+
+void read_end_user_required(Reader& reader, const Node& node, EndUserSettings& out) {
+    if (const auto value = reader.boolean(node)) out.is_required = *value;
+}
+
+constexpr Field<EndUserSettings> kEndUserFields[] = {
+    {"header", "name of a header", "required",
+        "The request header in which the client says who stands behind the request: at most 256 "
+        "printable characters. It is not sent on.",
+        read_end_user_header},
+    {"required", "true or false", "false", "Refuse requests that do not say.",
+        read_end_user_required},
+    {"budgets", "list: [budget](#budgets)", "no limit", "Each end user's own.",
+        read_budgets<EndUserSettings>},
+};
+
 template <std::int64_t auth::Limits::* Member>
 void read_rate(Reader& reader, const Node& node, auth::Limits& out) {
     if (const auto value = reader.integer(node, 1, 1'000'000'000)) out.*Member = *value;
@@ -225,10 +278,6 @@ constexpr Field<auth::Policy> kPolicyFields[] = {
         "any key of its team or org made. To everybody else they do not exist (404).",
         read_kept},
 };
-
-void read_key_team(Reader& reader, const Node& node, KeySettings& out) {
-    if (auto value = reader.text(node)) out.team = TeamId(std::move(*value));
-}
 
 void read_one_secret(Reader& reader, const Node& node, KeySettings& out) {
     const auto value = reader.secret(node);
@@ -333,6 +382,13 @@ void read_tags(Reader& reader, const Node& node, KeySettings& out) {
         }
         out.tags.emplace(member.key, std::move(*value));
     });
+    std::size_t bytes = 0;
+    for (const auto& [name, value] : out.tags) bytes += name.size() + value.size() + 2;
+    if (bytes > kTagsBytesMax)
+        reader.error(node,
+            fmt::format(
+                "the tags have {} bytes together; at most {} can be booked", bytes, kTagsBytesMax),
+            "keep those that reports need");
 }
 
 void read_pass_cloud(Reader& reader, const Node& node, PassRule& out) {
@@ -397,8 +453,42 @@ void read_passthrough(Reader& reader, const Node& node, KeySettings& out) {
     });
 }
 
+void read_key_project(Reader& reader, const Node& node, KeySettings& out) {
+    if (auto value = reader.text(node)) out.project = ProjectId(std::move(*value));
+}
+
+void read_end_users(Reader& reader, const Node& node, KeySettings& out) {
+    reader.section(end_user_section(), node, out.end_users);
+}
+
+void read_tag_headers(Reader& reader, const Node& node, KeySettings& out) {
+    reader.each(node, [&](const Node::Member& member) {
+        if (out.tag_headers.size() == kTagHeadersMax) {
+            reader.error(member.value,
+                fmt::format("there are more than {} tags from headers", kTagHeadersMax),
+                "keep those that reports need");
+            return;
+        }
+        if (member.key.find_first_of("=;") != std::string::npos)
+            reader.error(member.value,
+                fmt::format("'{}' is no name of a tag", excerpt(member.key, 60)),
+                "write it without '=' and ';'");
+        else if (auto name = read_header_name(reader, member.value))
+            out.tag_headers[member.key] = std::move(*name);
+    });
+}
+
 constexpr Field<KeySettings> kKeyFields[] = {
-    {"team", "name of a team", "required", "To which it belongs.", read_key_team},
+    {"team", "name of a team", "required", "To which it belongs.", read_team<KeySettings>},
+    {"project", "name of a project", "none", "Of the same team: its budgets and limits bind too.",
+        read_key_project},
+    {"end_users", "map: [end_users](#keysnameend_users)", "not told apart",
+        "Who stands behind its requests.", read_end_users},
+    {"tag_headers", "map of header names", "{}",
+        "Tags that a request may set itself, and the header of each; they stand in the books "
+        "beside "
+        "the key's own `tags` and are not sent on.",
+        read_tag_headers},
     {"secret", "secret, or a list of two", "`secret` or `secret_hash` is required",
         "What the client presents. Two live secrets let a client move from one to the other.",
         read_secret},
@@ -444,6 +534,18 @@ const Section<OrgSettings>& org_section() {
 
 const Section<TeamSettings>& team_section() {
     static const Section<TeamSettings> section{"teams.<name>", "A part of an org.", kTeamFields};
+    return section;
+}
+
+const Section<ProjectSettings>& project_section() {
+    static const Section<ProjectSettings> section{
+        "projects.<name>", "A part of a team's work; keys name it.", kProjectFields};
+    return section;
+}
+
+const Section<EndUserSettings>& end_user_section() {
+    static const Section<EndUserSettings> section{"keys.<name>.end_users",
+        "Reports tell end users apart, and each may have a budget.", kEndUserFields};
     return section;
 }
 

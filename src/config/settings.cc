@@ -52,6 +52,9 @@ const CloudSettings* Settings::find_cloud(std::string_view id) const {
 const ModelSettings* Settings::find_model(std::string_view id) const {
     return find_by_id(models, id);
 }
+const ProjectSettings* Settings::find_project(std::string_view id) const {
+    return find_by_id(projects, id);
+}
 const TeamSettings* Settings::find_team(std::string_view id) const { return find_by_id(teams, id); }
 const OrgSettings* Settings::find_org(std::string_view id) const { return find_by_id(orgs, id); }
 const WebhookSettings* Settings::find_webhook(std::string_view name) const {

@@ -176,7 +176,9 @@ struct NotifySettings {
 };
 
 struct BudgetSettings {
-    Money limit;  ///< >= 0
+    Money limit;    ///< >= 0
+    Money raise{};  ///< on top, for what is dispatched before `raise_until`; never of the file
+    Instant raise_until{};
     Currency currency;
     PeriodKind period = PeriodKind::kMonth;
     TimeZone zone = TimeZone::utc();
@@ -202,6 +204,22 @@ struct TeamSettings {
     Location at;
 };
 
+/// A part of a team's work, with budgets and limits of its own.
+struct ProjectSettings {
+    ProjectId id;
+    TeamId team;
+    std::vector<BudgetSettings> budgets;
+    auth::Limits limits;
+    Location at;
+};
+
+/// Who stands behind a key's requests, as its client says.
+struct EndUserSettings {
+    std::string header;  ///< of the request; lower case; empty: end users are not told apart
+    bool is_required = false;
+    std::vector<BudgetSettings> budgets;  ///< of each of them
+};
+
 /// Calls of a cloud's API that the gateway has no words of its own for and lets through.
 struct PassRule {
     CloudId cloud;
@@ -214,6 +232,7 @@ struct PassRule {
 struct KeySettings {
     KeyId id;
     TeamId team;
+    ProjectId project;                              ///< may be empty
     std::vector<auth::Digest> digests;              ///< of its live secrets, one or two
     std::optional<auth::AccessKeyPair> access_key;  ///< for clients that sign (AWS SigV4)
     std::optional<Instant> expires;
@@ -225,6 +244,8 @@ struct KeySettings {
     auth::Limits limits;
     auth::Policy policy;
     std::map<std::string, std::string> tags;
+    std::map<std::string, std::string> tag_headers;  ///< tag to request header, lower case
+    EndUserSettings end_users;
     std::vector<PassRule> passthrough;
     Location at;
 };
@@ -280,6 +301,7 @@ struct Settings {
     std::vector<ModelSettings> models;
     std::vector<OrgSettings> orgs;
     std::vector<TeamSettings> teams;
+    std::vector<ProjectSettings> projects;
     std::vector<KeySettings> keys;
     std::vector<contracts::Contract> contracts;
     std::vector<WebhookSettings> webhooks;
@@ -297,6 +319,7 @@ struct Settings {
     [[nodiscard]] const CloudSettings* find_cloud(std::string_view id) const;
     [[nodiscard]] const ModelSettings* find_model(std::string_view id) const;
     [[nodiscard]] const TeamSettings* find_team(std::string_view id) const;
+    [[nodiscard]] const ProjectSettings* find_project(std::string_view id) const;
     [[nodiscard]] const OrgSettings* find_org(std::string_view id) const;
     [[nodiscard]] const KeySettings* find_key(std::string_view id) const;
     [[nodiscard]] const WebhookSettings* find_webhook(std::string_view name) const;

@@ -277,11 +277,13 @@ TEST_F(AdminApi, ABudgetOfTheStoreIsSetChangedRaisedAndRemoved) {
     ASSERT_TRUE(end && *end);
     EXPECT_EQ(to_date(**end), "2027-02-01");
     ASSERT_EQ(settings.teams[0].budgets.size(), 1U);
-    EXPECT_EQ(settings.teams[0].budgets[0].limit.to_decimal(), "10.00");
+    EXPECT_EQ(settings.teams[0].budgets[0].limit.to_decimal(), "7.00");
+    EXPECT_EQ(settings.teams[0].budgets[0].raise.to_decimal(), "3.00");
+    EXPECT_EQ(settings.teams[0].budgets[0].raise_until, **end);
     // When the raise is over, what was set holds again.
     settings = backend_.settings();
     EXPECT_FALSE(*add_stored_budgets(backend_.store(), settings, keys, **end));
-    EXPECT_EQ(settings.teams[0].budgets[0].limit.to_decimal(), "7.00");
+    EXPECT_TRUE(settings.teams[0].budgets[0].raise.is_zero());
 
     EXPECT_EQ(ask("DELETE", "/api/budgets/team:t/raise").status, 200);
     EXPECT_EQ(ask("DELETE", "/api/budgets/team:t/raise").status, 404);
@@ -315,7 +317,8 @@ TEST_F(AdminApi, BudgetsThatCannotBeAreRefusedAndTellWhy) {
         int status;
         const char* message;
     } kBad[] = {
-        {"PUT", "/api/budgets/t", R"({"limit":"5"})", 400, "write org:NAME, team:NAME or key:NAME"},
+        {"PUT", "/api/budgets/t", R"({"limit":"5"})", 400,
+            "write org:NAME, team:NAME, project:NAME or key:NAME"},
         {"PUT", "/api/budgets/team:x", R"({"limit":"5"})", 404, "There is no team 'x'"},
         {"PUT", "/api/budgets/team:t", "[]", 400, "must be an object"},
         {"PUT", "/api/budgets/team:t", R"({"limit":"-5"})", 400, "is below zero"},

@@ -13,8 +13,8 @@
 namespace entrepot::control {
 namespace {
 
-constexpr std::array kKinds{
-    ledger::OwnerKind::kKey, ledger::OwnerKind::kTeam, ledger::OwnerKind::kOrg};
+constexpr std::array kKinds{ledger::OwnerKind::kKey, ledger::OwnerKind::kProject,
+    ledger::OwnerKind::kTeam, ledger::OwnerKind::kOrg};
 
 // `team/search/month/Europe/Stockholm`; a zone has slashes of its own.
 Result<BudgetIdentity> parse_identity(std::string_view text) {
@@ -43,6 +43,8 @@ auto budgets_in(SettingsType& settings, Keys& stored_keys, const BudgetOwner& ow
     switch (owner.kind) {
         case ledger::OwnerKind::kOrg: return of(find_owner(settings.orgs, owner.name));
         case ledger::OwnerKind::kTeam: return of(find_owner(settings.teams, owner.name));
+        case ledger::OwnerKind::kProject: return of(find_owner(settings.projects, owner.name));
+        case ledger::OwnerKind::kEndUser: return nullptr;  // the file's alone
         case ledger::OwnerKind::kKey: {
             auto* const found = of(find_owner(settings.keys, owner.name));
             return found != nullptr ? found : of(find_owner(stored_keys, owner.name));
@@ -61,7 +63,8 @@ Result<BudgetOwner> BudgetOwner::parse(std::string_view text) {
                 return BudgetOwner{kind, std::string(text.substr(colon + 1))};
     return fail_field(ErrorCode::kInvalidField, "owner",
         fmt::format(
-            "'{}' is no owner of budgets; write org:NAME, team:NAME or key:NAME", excerpt(text)));
+            "'{}' is no owner of budgets; write org:NAME, team:NAME, project:NAME or key:NAME",
+            excerpt(text)));
 }
 
 std::string BudgetOwner::to_string() const {
@@ -140,7 +143,10 @@ Result<std::optional<Instant>> add_stored_budgets(const store::SettingsStore& st
         if (of_owner == nullptr || raise.raise.until <= now) continue;
         first_end = std::min(first_end.value_or(raise.raise.until), raise.raise.until);
         for (config::BudgetSettings& budget : *of_owner)
-            if (raise.identity.is(budget)) budget.limit = budget.limit + raise.raise.by;
+            if (raise.identity.is(budget)) {
+                budget.raise = raise.raise.by;
+                budget.raise_until = raise.raise.until;
+            }
     }
     return first_end;
 }

@@ -1,6 +1,8 @@
 // Who asks, whether they may, and what they ask for.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "auth/credential.h"
 #include "base/text.h"
 #include "gateway/failure.h"
@@ -63,6 +65,58 @@ Status Worker::admit(
         ENTREPOT_TRY(x.principal, x.state->keys->authenticate(secret, x.began_wall));
     }
     x.key = &x.state->key_states[x.principal->index];
+    if (x.principal->end_user_header.empty() && x.principal->tag_headers.empty()) [[likely]]
+        return {};
+    return attribute(x, request);
+}
+
+namespace {
+
+/// A header's value as the books may have it; nothing where it is absent or empty.
+Result<std::optional<std::string>> attributed(
+    const net::ServerRequest& request, const std::string& header) {
+    constexpr std::size_t kBytesMax = 256;
+    const std::optional<std::string_view> value = request.headers.find(header);
+    if (!value || trim(*value).empty()) return std::nullopt;
+    const std::string text(trim(*value));
+    const bool is_plain = std::ranges::all_of(text,
+        [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != ';'; });
+    if (!is_plain || text.size() > kBytesMax)
+        return fail_field(ErrorCode::kInvalidField, header,
+            fmt::format(
+                "the header '{}' holds {} bytes; it must be at most {} printable characters "
+                "without ';'",
+                header, text.size(), kBytesMax));
+    return text;
+}
+
+}  // namespace
+
+Status Worker::attribute(Exchange& x, const net::ServerRequest& request) {
+    const auth::Principal& principal = *x.principal;
+    auto attribution = std::make_unique<Attribution>();
+    if (!principal.end_user_header.empty()) {
+        ENTREPOT_TRY(const std::optional<std::string> end_user,
+            attributed(request, principal.end_user_header));
+        if (!end_user && principal.needs_end_user)
+            return fail_field(ErrorCode::kInvalidField, principal.end_user_header,
+                fmt::format(
+                    "the header '{}' is missing; this key needs to know who stands behind a "
+                    "request",
+                    principal.end_user_header));
+        attribution->end_user = end_user.value_or("");
+    }
+    std::map<std::string, std::string> tags = principal.tags;
+    for (const auto& [tag, header] : principal.tag_headers) {
+        ENTREPOT_TRY(std::optional<std::string> value, attributed(request, header));
+        if (value) tags[tag] = *std::move(value);
+    }
+    attribution->tags = tags_text(tags);
+    if (attribution->tags.size() > ledger::kNameBytesMax)
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("the tags of this request have {} bytes together; at most {} can be booked",
+                attribution->tags.size(), ledger::kNameBytesMax));
+    x.attribution = std::move(attribution);
     return {};
 }
 

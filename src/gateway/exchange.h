@@ -131,6 +131,21 @@ struct OpenStream {
     milliseconds silent_for{0};  ///< at least
 };
 
+/// What an attempt is booked at, and what of it each meter cost.
+struct Settlement {
+    ledger::SettleRequest request;
+    ledger::MeterCosts lines;
+};
+
+/// Adds what each line of a charge costs.
+void add_lines(ledger::MeterCosts& to, const pricing::Charge& charge);
+
+/// Who stands behind a request and what it is for, in the client's words.
+struct Attribution {
+    std::string end_user;  ///< empty: nobody in particular
+    std::string tags;      ///< with the key's own, of `tags_text`; empty: those alone
+};
+
 /// One client request, from its first byte to its record.
 struct Exchange {
     ExchangeId id;
@@ -165,6 +180,9 @@ struct Exchange {
     std::shared_ptr<KeptUse> kept;  ///< null: it has nothing to do with what suppliers keep
     std::optional<ledger::Route> own_route;  ///< of what went to no offer
     bool is_deferred = false;                ///< its attempt ends later, and with it its record
+
+    /// What the client says that the books tell apart; null: nothing.
+    std::unique_ptr<Attribution> attribution;
 
     AttemptState attempt;
     std::uint16_t attempts_made = 0;

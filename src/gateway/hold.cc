@@ -18,7 +18,22 @@ ledger::HoldRequest Worker::hold_request_of(const Exchange& x, const routing::At
     request.route = x.state->offers[step.offer].route;
     if (step.is_bounded) request.amount = step.hold;
     request.dispatch = core_.wall();
+    request.tags = x.key->spender.tags;
     return request;
+}
+
+Result<ledger::HoldTicket> Worker::hold_in(store::Books& books, const Exchange& x,
+    ledger::HoldRequest& request, ledger::Refusal& refusal) {
+    if (x.attribution != nullptr) {
+        const ledger::NameId key = x.key->spender.key;
+        if (const std::string& end_user = x.attribution->end_user; !end_user.empty()) {
+            ENTREPOT_TRY(request.end_user, books.scoped_name(key, end_user));
+        }
+        if (const std::string& tags = x.attribution->tags; !tags.empty()) {
+            ENTREPOT_TRY(request.tags, books.scoped_name(key, tags));
+        }
+    }
+    return books.hold(request, &refusal);
 }
 
 void Worker::held(Exchange& x, const routing::Attempt& step, const ledger::HoldRequest& request) {
@@ -39,9 +54,9 @@ bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status
     if (!books_.is_local(core_) || x.state->settings.durability == config::Durability::kPower)
         return false;
     x.phase = ledger::Phase::kHold;
-    const ledger::HoldRequest request = hold_request_of(x, step);
+    ledger::HoldRequest request = hold_request_of(x, step);
     ledger::Refusal refusal;
-    Result<ledger::HoldTicket> ticket = books_.local().hold(request, &refusal);
+    Result<ledger::HoldTicket> ticket = hold_in(books_.local(), x, request, refusal);
     if (ticket) {
         held(x, step, request);
         return true;
@@ -58,9 +73,9 @@ Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cance
     x.phase = ledger::Phase::kHold;
     const Deadline patience = core_.after(milliseconds(x.principal->policy.budget_wait_ms));
     for (;;) {
-        const ledger::HoldRequest request = hold_request_of(x, step);
+        ledger::HoldRequest request = hold_request_of(x, step);
         ledger::Refusal refusal;
-        const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
+        const auto work = [&](store::Books& books) { return hold_in(books, x, request, refusal); };
         Result<ledger::HoldTicket> ticket = co_await books_.call(core_, work);
         if (ticket) {
             held(x, step, request);
@@ -87,7 +102,7 @@ std::string Worker::refusal_words(const Exchange& x, const ledger::Refusal& refu
     const std::string_view currency = x.state->settings.currency.code();
     return fmt::format(
         "the {} budget of {} '{}' ({} {}) has {} {} left; this request may cost up to {} {}",
-        period_kind_name(refusal.period_kind), ledger::owner_kind_name(refusal.owner_kind),
+        period_kind_name(refusal.period_kind), ledger::owner_kind_words(refusal.owner_kind),
         refusal.owner, refusal.limit.to_decimal(), currency, refusal.available.to_decimal(),
         currency, refusal.asked.to_decimal(), currency);
 }

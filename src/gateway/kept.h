@@ -95,6 +95,7 @@ struct BatchTally {
     canon::Usage usage;
     Money cost;
     Money list_cost;
+    ledger::MeterCosts lines;
     bool is_priced = true;    ///< every answer has a price
     bool is_reported = true;  ///< every answer says what it used
 };

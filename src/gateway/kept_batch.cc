@@ -432,6 +432,7 @@ Task<BatchTally> Worker::count_results(
         if (charge && charge->is_known) {
             tally.cost += charge->total;
             tally.list_cost += charge->is_list_known ? charge->list_total : charge->total;
+            add_lines(tally.lines, *charge);
         } else {
             tally.is_priced = false;
         }

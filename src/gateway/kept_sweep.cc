@@ -182,6 +182,7 @@ Co<bool> Worker::end_deferred(
     attempt.upstream_status = deferred->status;
     if (consumed != nullptr) x.consumed = *consumed;
     ledger::SettleRequest request;
+    ledger::MeterCosts lines;
     if (is_offered) attempt.offer = static_cast<std::uint32_t>(offer - x.state->offers.begin());
     // Answers are priced one by one: their sum would reach rates that none of them did.
     const bool is_counted = tally != nullptr && tally->is_priced && tally->is_reported;
@@ -191,9 +192,17 @@ Co<bool> Worker::end_deferred(
         request.upstream_status = deferred->status;
         request.cost = x.cost = tally->cost;
         request.list_cost = tally->list_cost;
-        if (is_offered) request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
+        if (is_offered) {
+            const RateNames names = rate_names_of(x, attempt.offer, attempt.dispatch);
+            request.rate_version = names.version;
+            request.contract = names.contract;
+            request.tier = static_cast<std::uint8_t>(catalog::Tier::kBatch);
+        }
+        lines = tally->lines;
     } else if (is_offered && consumed != nullptr && tally == nullptr) {
-        request = settlement_of(x);
+        Settlement settlement = settlement_of(x);
+        request = settlement.request;
+        lines = settlement.lines;
     } else {  // its price has left the configuration, or its usage is not to be had
         request.at = wall_now();
         request.usage = x.consumed.usage;
@@ -211,7 +220,7 @@ Co<bool> Worker::end_deferred(
     facts.duration_us = static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, (core_.wall() - thing.made).count() / 1000));
     const auto end = [&](store::Books& books) {
-        Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request);
+        Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request, lines);
         (void)books.close(facts);
         return posting;
     };

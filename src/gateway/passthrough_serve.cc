@@ -194,7 +194,8 @@ Task<void> Worker::hold_pass(Exchange& x, PassHold& held) {
     request.amount = held.ceiling;
     request.dispatch = core_.wall();
     ledger::Refusal refusal;
-    const auto work = [&](store::Books& books) { return books.hold(request, &refusal); };
+    request.tags = x.key->spender.tags;
+    const auto work = [&](store::Books& books) { return hold_in(books, x, request, refusal); };
     Result<ledger::HoldTicket> ticket = co_await books_.call(core_, work);
     if (!ticket && ticket.error().code == ErrorCode::kInsufficientBalance)
         co_return fail(ErrorCode::kInsufficientBalance,

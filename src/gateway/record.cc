@@ -51,6 +51,8 @@ ledger::ExchangeClose Worker::close_of(const Exchange& x) const {
     facts.exchange = x.id;
     facts.at = wall_now();
     if (x.key != nullptr) facts.spender = x.key->spender;
+    // The hold has those that the client set; the books take them from there.
+    if (x.attribution != nullptr && x.attempts_made > 0) facts.spender.tags = ledger::NameId::kNone;
     if (x.attempts_made > 0) facts.route = x.state->offers[x.attempt.offer].route;
     if (x.own_route) facts.route = *x.own_route;
     facts.dialect = x.state->dialect_names[dialect::index_of(*x.client)];

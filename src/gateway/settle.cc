@@ -40,19 +40,25 @@ bool count_pieces(const Exchange& x, const pricing::RateCard* card, canon::Usage
 
 }  // namespace
 
-ledger::NameId Worker::rate_version_of(const Exchange& x, std::uint32_t index, Instant at) {
-    const routing::Offer& offer = x.state->table.offer(index);
-    const pricing::RateCard::Epoch* epoch = offer.card == nullptr ? nullptr : offer.card->at(at);
-    if (epoch == nullptr) return ledger::NameId::kNone;
-    return x.state->offers[index]
-        .rate_versions[static_cast<std::size_t>(epoch - offer.card->epochs().data())];
+void add_lines(ledger::MeterCosts& to, const pricing::Charge& charge) {
+    for (const pricing::ChargeLine& line : charge.lines())
+        to.add(line.meter, {line.quantity, line.cost, line.is_list_known ? line.list : line.cost});
 }
 
-ledger::SettleRequest Worker::settlement_of(Exchange& x) {
+RateNames Worker::rate_names_of(const Exchange& x, std::uint32_t index, Instant at) {
+    const routing::Offer& offer = x.state->table.offer(index);
+    const pricing::RateCard::Epoch* epoch = offer.card == nullptr ? nullptr : offer.card->at(at);
+    if (epoch == nullptr) return {};
+    return x.state->offers[index]
+        .rate_names[static_cast<std::size_t>(epoch - offer.card->epochs().data())];
+}
+
+Settlement Worker::settlement_of(Exchange& x) {
     AttemptState& attempt = x.attempt;
     attempt.is_open = false;
     const Consumption& consumed = x.consumed;
-    ledger::SettleRequest request;
+    Settlement settlement;
+    ledger::SettleRequest& request = settlement.request;
     request.upstream_status = attempt.upstream_status;
     request.at = wall_now();
     request.usage = consumed.usage;
@@ -62,7 +68,7 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
         request.usage = {};
         request.usage[canon::Meter::kRequests] = 1;
         x.consumed.usage = request.usage;
-        return request;
+        return settlement;
     }
     const routing::Offer& offer = x.state->table.offer(attempt.offer);
     const bool is_reported = x.counted == nullptr
@@ -95,7 +101,12 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
             request.cost = charge->total;
             // What only the contract prices has no list cost to compare with.
             request.list_cost = charge->is_list_known ? charge->list_total : charge->total;
-            request.rate_version = rate_version_of(x, attempt.offer, attempt.dispatch);
+            const RateNames names = rate_names_of(x, attempt.offer, attempt.dispatch);
+            request.rate_version = names.version;
+            request.contract = names.contract;
+            request.tier = static_cast<std::uint8_t>(charge->tier);
+            request.ctx_over = charge->ctx_over;
+            add_lines(settlement.lines, *charge);
         }
     }
     if (!is_priced && attempt.is_bounded) {
@@ -109,6 +120,7 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
     if (!is_reported && attempt.is_bounded && request.cost > attempt.hold) {
         request.cost = attempt.hold;
         request.list_cost = std::min(request.list_cost, attempt.hold);
+        settlement.lines = {};  // they would say more than is booked
     }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;
@@ -122,7 +134,7 @@ ledger::SettleRequest Worker::settlement_of(Exchange& x) {
         if (x.prompt_hash != 0 && cached > 0)
             caches_.learn(x.prompt_hash, offer.stable_key, cached, seconds(300), core_.now());
     }
-    return request;
+    return settlement;
 }
 
 void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) {
@@ -142,17 +154,17 @@ void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) 
 bool Worker::settle_here(Exchange& x) {
     if (!x.attempt.is_open) return true;
     if (!books_.is_local(core_)) return false;
-    const ledger::SettleRequest request = settlement_of(x);
-    settled(x, books_.local().settle(x.id, x.attempt.number, request));
+    const Settlement settlement = settlement_of(x);
+    settled(x, books_.local().settle(x.id, x.attempt.number, settlement.request, settlement.lines));
     return true;
 }
 
 Co<void> Worker::settle(Exchange& x) {
     if (!x.attempt.is_open) co_return;
     const ledger::Phase phase = std::exchange(x.phase, ledger::Phase::kSettle);
-    const ledger::SettleRequest request = settlement_of(x);
+    const Settlement settlement = settlement_of(x);
     const auto work = [&](store::Books& books) {
-        return books.settle(x.id, x.attempt.number, request);
+        return books.settle(x.id, x.attempt.number, settlement.request, settlement.lines);
     };
     const Result<ledger::Posting> posting = co_await books_.call(core_, work);
     settled(x, posting);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "catalog/catalog.h"
 #include "contracts/compile.h"
@@ -59,26 +60,39 @@ Result<std::shared_ptr<const pricing::RateCard>> contracted(const routing::Offer
 void add_budgets(std::vector<ledger::BudgetSpec>& specs, ledger::OwnerKind kind,
     const std::string& owner, const std::vector<config::BudgetSettings>& budgets) {
     for (const config::BudgetSettings& budget : budgets)
-        specs.push_back({kind, owner, budget.limit, budget.period, budget.zone});
+        specs.push_back({kind, owner, budget.limit, budget.period, budget.zone, budget.raise,
+            budget.raise_until});
 }
 
-/// By team: the limits that its keys share, each chain made once.
+/// By team, and by team and project: the limits that keys share, each chain made once.
 using LimitChains = std::unordered_map<std::string, std::shared_ptr<const auth::LimitChain>>;
+
+std::string chain_name(const TeamId& team, const ProjectId& project) {
+    return fmt::format("{}/{}", team.view(), project.view());
+}
 
 LimitChains limit_chains(const config::Settings& settings) {
     LimitChains chains;
-    for (const config::TeamSettings& team : settings.teams) {
+    const auto add_chain = [&](const config::TeamSettings& team,
+                               const config::ProjectSettings* project) {
         auth::LimitChain chain;
         const auto add = [&](auth::LimitLevel level, std::string_view owner,
                              const auth::Limits& limits) {
             if (limits != auth::Limits{}) chain.push_back({level, std::string(owner), limits});
         };
+        if (project != nullptr)
+            add(auth::LimitLevel::kProject, project->id.view(), project->limits);
         add(auth::LimitLevel::kTeam, team.id.view(), team.limits);
         if (const config::OrgSettings* org = settings.find_org(team.org.view()))
             add(auth::LimitLevel::kOrg, org->id.view(), org->limits);
         if (!chain.empty())
-            chains[team.id.str()] = std::make_shared<const auth::LimitChain>(std::move(chain));
-    }
+            chains[chain_name(team.id, project == nullptr ? ProjectId() : project->id)] =
+                std::make_shared<const auth::LimitChain>(std::move(chain));
+    };
+    for (const config::TeamSettings& team : settings.teams) add_chain(team, nullptr);
+    for (const config::ProjectSettings& project : settings.projects)
+        if (const config::TeamSettings* team = settings.find_team(project.team.view()))
+            add_chain(*team, &project);
     return chains;
 }
 
@@ -88,6 +102,10 @@ auth::KeyEntry key_entry(
     auth::Principal& principal = entry.principal;
     principal.key = key.id;
     principal.team = key.team;
+    principal.project = key.project;
+    principal.tag_headers = key.tag_headers;
+    principal.end_user_header = key.end_users.header;
+    principal.needs_end_user = key.end_users.is_required;
     const config::TeamSettings* team = settings.find_team(key.team.view());
     if (team != nullptr) principal.org = team->org;
     principal.scope.models = key.models;
@@ -100,7 +118,7 @@ auth::KeyEntry key_entry(
     }
     principal.policy = key.policy;
     principal.limits = key.limits;
-    if (const auto found = above.find(key.team.str()); found != above.end())
+    if (const auto found = above.find(chain_name(key.team, key.project)); found != above.end())
         principal.limits_above = found->second;
     principal.expires = key.expires;
     principal.disabled = key.disabled;
@@ -111,6 +129,13 @@ auth::KeyEntry key_entry(
 }
 
 }  // namespace
+
+std::string tags_text(const std::map<std::string, std::string>& tags) {
+    std::string text;
+    for (const auto& [name, value] : tags)
+        text += fmt::format("{}{}={}", text.empty() ? "" : ";", name, value);
+    return text;
+}
 
 routing::Reach reach_of(const auth::Principal& principal) {
     routing::Reach reach;
@@ -286,8 +311,12 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
             compiled.route, books.route(offer.model.view(), offer.id.view(), offer.cloud.view()));
         if (offer.card != nullptr) {
             for (const pricing::RateCard::Epoch& epoch : offer.card->epochs()) {
-                ENTREPOT_TRY(const ledger::NameId version, books.name(epoch.version.view()));
-                compiled.rate_versions.push_back(version);
+                RateNames names;
+                ENTREPOT_TRY(names.version, books.name(epoch.version.view()));
+                if (!epoch.contract.empty()) {
+                    ENTREPOT_TRY(names.contract, books.name(epoch.contract));
+                }
+                compiled.rate_names.push_back(names);
             }
         }
         state->offers.push_back(std::move(compiled));
@@ -295,10 +324,17 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
     for (const auth::Principal& principal : state->keys->principals()) {
         KeyState compiled;
         ENTREPOT_TRY(compiled.path,
-            books.path(principal.key.view(), principal.team.view(), principal.org.view()));
+            books.path({principal.key.view(), principal.team.view(), principal.project.view(),
+                principal.org.view()}));
         ENTREPOT_TRY(compiled.spender.key, books.name(principal.key.view()));
         ENTREPOT_TRY(compiled.spender.team, books.name(principal.team.view()));
         ENTREPOT_TRY(compiled.spender.org, books.name(principal.org.view()));
+        if (!principal.project.empty()) {
+            ENTREPOT_TRY(compiled.spender.project, books.name(principal.project.view()));
+        }
+        if (const std::string tags = tags_text(principal.tags); !tags.empty()) {
+            ENTREPOT_TRY(compiled.spender.tags, books.scoped_name(compiled.spender.key, tags));
+        }
         compiled.has_limits = principal.is_limited();
         compiled.reach = reach_of(principal);
         state->key_states.push_back(std::move(compiled));
@@ -314,12 +350,21 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         add_budgets(budgets, ledger::OwnerKind::kOrg, org.id.str(), org.budgets);
     for (const config::TeamSettings& team : settings.teams)
         add_budgets(budgets, ledger::OwnerKind::kTeam, team.id.str(), team.budgets);
-    for (const config::KeySettings& key : settings.keys)
+    for (const config::ProjectSettings& project : settings.projects)
+        add_budgets(budgets, ledger::OwnerKind::kProject, project.id.str(), project.budgets);
+    for (const config::KeySettings& key : settings.keys) {
         add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
+        add_budgets(budgets, ledger::OwnerKind::kEndUser, key.id.str(), key.end_users.budgets);
+    }
     for (const config::KeySettings& key : stored_keys)
         add_budgets(budgets, ledger::OwnerKind::kKey, key.id.str(), key.budgets);
     ENTREPOT_TRY_DO(books.set_budgets(budgets));
-    for (KeyState& key : state->key_states) key.has_budget = books.has_budget(key.path);
+    std::unordered_set<std::string_view> of_end_users;
+    for (const ledger::BudgetSpec& budget : budgets)
+        if (budget.owner_kind == ledger::OwnerKind::kEndUser) of_end_users.insert(budget.owner);
+    for (KeyState& key : state->key_states)
+        key.has_budget =
+            books.has_budget(key.path) || of_end_users.contains(books.name_of(key.spender.key));
     return state;
 }
 

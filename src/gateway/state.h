@@ -25,6 +25,12 @@ struct Cloud {
     std::shared_ptr<const upstream::CredentialCell> credentials;
 };
 
+/// What the books call the rates of some time, and the contract they are under.
+struct RateNames {
+    ledger::NameId version = ledger::NameId::kNone;
+    ledger::NameId contract = ledger::NameId::kNone;
+};
+
 /// One offer, beside what the router knows of it (same index).
 struct OfferState {
     std::uint32_t cloud = 0;
@@ -32,13 +38,13 @@ struct OfferState {
     std::string model_at_cloud;
     std::vector<upstream::Voice> voices;  ///< at least one
     ledger::Route route;
-    std::vector<ledger::NameId> rate_versions;  ///< one per epoch of the rate card, in its order
+    std::vector<RateNames> rate_names;  ///< one per epoch of the rate card, in its order
 };
 
 /// What belongs to one key, beside its principal (same index).
 struct KeyState {
     ledger::PathId path = ledger::PathId::kNone;
-    ledger::Spender spender;  ///< without end user and tags
+    ledger::Spender spender;  ///< without an end user; the tags are the key's own
     bool has_budget = false;
     bool has_limits = false;
     routing::Reach reach;
@@ -56,6 +62,9 @@ struct State {
     /// What the books call each dialect, by the order of `dialect_names`.
     std::vector<ledger::NameId> dialect_names;
 };
+
+/// As the books have them: `cost_center=4711;stage=prod`, in order of the names.
+[[nodiscard]] std::string tags_text(const std::map<std::string, std::string>& tags);
 
 /// Compiles settings, has their credentials fetched, and takes their budgets and names into the
 /// books. Owner's thread of the books.

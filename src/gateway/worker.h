@@ -150,6 +150,8 @@ private:
 
     // admit.cc: who asks, and may they
     /// `body`: absent while it has not come; a signature over it is then still open.
+    /// What the request's headers say of its end user and tags, as far as its key lets them.
+    [[nodiscard]] static Status attribute(Exchange& x, const net::ServerRequest& request);
     [[nodiscard]] Status admit(
         Exchange& x, const net::ServerRequest& request, std::optional<std::string_view> body);
     [[nodiscard]] Result<const auth::Principal*> admit_signed(const Exchange& x,
@@ -287,6 +289,9 @@ private:
     // record_here, which need no coroutine. False: it has to wait, for which the other is there.
     [[nodiscard]] bool hold_here(Exchange& x, const routing::Attempt& step, Status& status);
     [[nodiscard]] Task<void> hold(Exchange& x, const routing::Attempt& step, Cancel* cancel);
+    /// On the books' core: with the names that the client chose.
+    [[nodiscard]] static Result<ledger::HoldTicket> hold_in(store::Books& books, const Exchange& x,
+        ledger::HoldRequest& request, ledger::Refusal& refusal);
     [[nodiscard]] ledger::HoldRequest hold_request_of(
         const Exchange& x, const routing::Attempt& step);
     static void held(Exchange& x, const routing::Attempt& step, const ledger::HoldRequest& request);
@@ -353,9 +358,9 @@ private:
     // settle.cc: what was used (`x.consumed`), once
     [[nodiscard]] bool settle_here(Exchange& x);
     [[nodiscard]] Co<void> settle(Exchange& x);
-    [[nodiscard]] static ledger::NameId rate_version_of(
+    [[nodiscard]] static RateNames rate_names_of(
         const Exchange& x, std::uint32_t offer, Instant at);
-    [[nodiscard]] ledger::SettleRequest settlement_of(Exchange& x);
+    [[nodiscard]] Settlement settlement_of(Exchange& x);
     void settled(const Exchange& x, const Result<ledger::Posting>& posting);
     [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
     void end_attempt(Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after);

@@ -40,11 +40,6 @@ void bring_into_range(MeterCosts& lines) {
     }
 }
 
-/// As people read it.
-std::string_view owner_kind_words(OwnerKind kind) {
-    return kind == OwnerKind::kEndUser ? "end user" : owner_kind_name(kind);
-}
-
 }  // namespace
 
 Result<NameId> Ledger::name(std::string_view text) { return intern({NameId::kNone, text}); }

@@ -290,6 +290,10 @@ std::string_view owner_kind_name(OwnerKind kind) {
     return "?";
 }
 
+std::string_view owner_kind_words(OwnerKind kind) {
+    return kind == OwnerKind::kEndUser ? "end user" : owner_kind_name(kind);
+}
+
 std::string_view ended_by_name(EndedBy by) {
     switch (by) {
         case EndedBy::kNone: return "none";

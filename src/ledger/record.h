@@ -24,7 +24,6 @@ enum class RecordType : std::uint8_t {
     kSeal = 10
 };
 inline constexpr std::uint8_t kRecordVersion = 2;
-inline constexpr std::size_t kNameBytesMax = 512;
 /// No record is longer: a settlement in which every meter has a line at its largest.
 inline constexpr std::size_t kRecordBytesMax = 1024;
 /// A settlement, a close, and the names of rate version and contract: what an open attempt may

@@ -32,6 +32,8 @@ inline constexpr std::int64_t kCountMax = 1LL << 48;
 enum class OwnerKind : std::uint8_t { kKey, kTeam, kOrg, kProject, kEndUser };
 inline constexpr std::size_t kOwnerKindCount = 5;
 [[nodiscard]] std::string_view owner_kind_name(OwnerKind kind);
+/// As people read it: `end user`.
+[[nodiscard]] std::string_view owner_kind_words(OwnerKind kind);
 
 /// A limit of money per calendar period.
 struct BudgetSpec {
@@ -46,6 +48,8 @@ struct BudgetSpec {
 /// How many budgets one owner may have.
 inline constexpr std::size_t kBudgetsPerOwnerMax = 5;
 inline constexpr std::size_t kAccountsPerPathMax = kOwnerKindCount * kBudgetsPerOwnerMax;
+/// No name in the books is longer.
+inline constexpr std::size_t kNameBytesMax = 512;
 /// How many end users and sets of tags one key may bring into the books: they are chosen by its
 /// clients, and names stay.
 inline constexpr std::uint32_t kScopedNamesMax = 1'000'000;
@@ -150,7 +154,10 @@ struct MeterCosts {
     std::uint32_t present = 0;  ///< bit per meter
 
     void add(canon::Meter meter, const MeterCost& line) {
-        of[static_cast<std::size_t>(meter)] = line;
+        MeterCost& sum = of[static_cast<std::size_t>(meter)];
+        sum.quantity += line.quantity;
+        sum.cost += line.cost;
+        sum.list_cost += line.list_cost;
         present |= 1U << static_cast<unsigned>(meter);
     }
     [[nodiscard]] bool has(std::size_t meter) const { return (present >> meter & 1U) != 0; }

@@ -28,15 +28,18 @@ std::int64_t number_of(NoticeState state) { return static_cast<std::int64_t>(sta
 
 // The newest two periods of a budget: the present one, and the one that may just have ended.
 constexpr std::string_view kPeriods =
-    "SELECT a.begin_ns,a.end_ns,b.limit_pico,a.settled_pico,a.held_pico FROM budgets b JOIN "
-    "accounts a ON a.budget=b.id WHERE b.id=? ORDER BY a.begin_ns DESC LIMIT 2";
+    "SELECT a.begin_ns,a.end_ns,b.limit_pico,a.settled_pico,a.held_pico,b.raise_pico,"
+    "b.raise_until_ns FROM budgets b JOIN accounts a ON a.budget=b.id WHERE b.id=? "
+    "ORDER BY a.begin_ns DESC LIMIT 2";
 
-Result<BudgetPeriod> read_period(const Statement& row) {
+Result<BudgetPeriod> read_period(const Statement& row, Instant now) {
     BudgetPeriod read;
     read.period = {{row.number(0)}, {row.number(1)}};
     ENTREPOT_TRY(read.limit, row.money(2));
     ENTREPOT_TRY(read.settled, row.money(3));
     ENTREPOT_TRY(read.held, row.money(4));
+    ENTREPOT_TRY(const Money raise, row.money(5));
+    if (now < Instant{row.number(6)}) read.limit += raise;
     return read;
 }
 
@@ -154,7 +157,7 @@ Result<std::vector<Crossing>> NoticeStore::crossings(Instant now) {
         for (;;) {
             ENTREPOT_TRY(const bool row, periods.step());
             if (!row) break;
-            ENTREPOT_TRY(const BudgetPeriod at, read_period(periods));
+            ENTREPOT_TRY(const BudgetPeriod at, read_period(periods, now));
             if (at.period.end < now && now - at.period.end > kLateMax) continue;
             for (const std::int64_t share : budget.shares) {
                 if (!has_reached(at, share)) break;
@@ -270,10 +273,11 @@ Result<std::vector<NoticeStore::Standing>> NoticeStore::shared_budgets(
     Instant now, std::size_t rows_max) const {
     ENTREPOT_TRY(Statement query,
         impl_->database.prepare(
-            "SELECT b.id,b.owner_kind,o.name,b.period,z.name,b.limit_pico FROM budgets b JOIN "
-            "names "
-            "o ON o.id=b.owner JOIN names z ON z.id=b.zone WHERE b.active=1 AND b.owner_kind IN "
-            "(?,?) ORDER BY b.id LIMIT ?"));
+            "SELECT b.id,b.owner_kind,o.name,b.period,z.name,b.limit_pico,b.raise_pico,"
+            "b.raise_until_ns FROM budgets b JOIN names o ON o.id=b.owner JOIN names z ON "
+            "z.id=b.zone WHERE b.active=1 AND b.owner_kind IN "
+            "(?,?,?) ORDER BY b.id LIMIT ?"));
+    query.bind(static_cast<std::int64_t>(ledger::OwnerKind::kProject));
     query.bind(static_cast<std::int64_t>(ledger::OwnerKind::kTeam));
     query.bind(static_cast<std::int64_t>(ledger::OwnerKind::kOrg));
     query.bind(static_cast<std::uint64_t>(rows_max));
@@ -288,10 +292,12 @@ Result<std::vector<NoticeStore::Standing>> NoticeStore::shared_budgets(
         row.budget.period = static_cast<PeriodKind>(query.number(3));
         row.budget.zone = query.text(4);
         ENTREPOT_TRY(row.at.limit, query.money(5));
+        ENTREPOT_TRY(const Money raise, query.money(6));
+        if (now < Instant{query.number(7)}) row.at.limit += raise;
         periods.bind(query.number(0));
         ENTREPOT_TRY(const bool has_period, periods.step());
         if (has_period) {
-            ENTREPOT_TRY(const BudgetPeriod at, read_period(periods));
+            ENTREPOT_TRY(const BudgetPeriod at, read_period(periods, now));
             // Nothing was spent yet of a period that no request has opened.
             if (at.period.begin <= now && now < at.period.end) row.at = at;
         }

@@ -1,7 +1,9 @@
 #include "store/sqlite.h"
 
 #include <fmt/format.h>
+
 #include <sqlite3.h>
+#include <optional>
 
 #include <charconv>
 
@@ -198,20 +200,30 @@ Result<Statement> Database::prepare(std::string_view sql) const {
 
 std::int64_t Database::changes() const { return sqlite3_changes64(raw_); }
 
-Status make_schema(Database& database) {
+namespace {
+
+/// Of the tables that are there; nothing in a new file. No statement stays open: whoever begins to
+/// write in the midst of a read is refused when another has written since.
+Result<std::optional<std::int64_t>> stored_version(const Database& database) {
     ENTREPOT_TRY(Statement there,
         database.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='meta'"));
     ENTREPOT_TRY(const bool is_there, there.step());
-    if (is_there) {
-        ENTREPOT_TRY(Statement version,
-            database.prepare("SELECT value FROM meta WHERE name='schema_version'"));
-        ENTREPOT_TRY(const bool row, version.step());
-        if (row && version.number(0) != kSchemaVersion) {
-            return fail(ErrorCode::kIo,
-                fmt::format("books.db has format {}, this program reads {}: use the program that "
-                            "wrote it, or begin with another `data` folder",
-                    version.number(0), kSchemaVersion));
-        }
+    if (!is_there) return std::nullopt;
+    ENTREPOT_TRY(
+        Statement version, database.prepare("SELECT value FROM meta WHERE name='schema_version'"));
+    ENTREPOT_TRY(const bool row, version.step());
+    return row ? std::optional<std::int64_t>(version.number(0)) : std::nullopt;
+}
+
+}  // namespace
+
+Status make_schema(Database& database) {
+    ENTREPOT_TRY(const std::optional<std::int64_t> version, stored_version(database));
+    if (version && *version != kSchemaVersion) {
+        return fail(ErrorCode::kIo,
+            fmt::format("books.db has format {}, this program reads {}: use the program that wrote "
+                        "it, or begin with another `data` folder",
+                *version, kSchemaVersion));
     }
     return database.execute(kSchema);
 }
