@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -14,6 +13,7 @@
 #include "reconcile/cells.h"
 #include "reconcile/columns.h"
 #include "reconcile/names.h"
+#include "reconcile/seen.h"
 
 namespace entrepot::reconcile {
 namespace {
@@ -97,14 +97,15 @@ void BookedSums::operator+=(const BookedSums& other) {
 }
 
 struct Comparison::State {
-    explicit State(CompareOptions with) : options(std::move(with)) {}
+    explicit State(CompareOptions with)
+        : options(std::move(with)), identities(options.repeats_max) {}
 
     CompareOptions options;
     SeriesTable bill_series, booked_series;
     std::unordered_map<const Sku*, std::unordered_map<std::string, std::uint32_t>> of_sku;
     std::unordered_map<Key, std::pair<BilledSums, std::int64_t>, KeyHash> billed;  // and the end
     std::unordered_map<Key, BookedSums, KeyHash> booked;
-    std::unordered_set<std::uint64_t> identities;
+    Seen identities;
     std::unordered_map<std::string, std::string> canonical;  // names that the books use
     std::optional<Currency> currency;
     std::uint64_t currency_line = 0;
@@ -198,7 +199,7 @@ Status Comparison::State::add_usage(const BillLine& line, Money cost) {
         (added.has_cost ? added.quantity_pico : added.plain_pico) = *line.quantity_pico;
         (added.has_cost ? added.has_quantity : added.has_plain) = true;
     }
-    const bool is_new = identities.insert(mix(line.identity, category_name(line.category))).second;
+    const bool is_new = identities.add(line.identity);
     if (!is_new) {
         added.twice_lines = 1;
         added.twice_line = line.line;
@@ -348,6 +349,10 @@ void Comparison::State::note_overlaps() {
         ++count;
         if (line == 0 || sums.line < line) line = sums.line;
     }
+    if (identities.is_full())
+        find(0,
+            fmt::format(
+                "repeated lines were looked for among the first {} alone", options.repeats_max));
     if (count > 0)
         find(line,
             fmt::format("{} lines bill a whole day of which single hours are billed too; do "

@@ -46,11 +46,13 @@ struct CompareOptions {
     /// Usage is late, not missing, when it is billed within so many days.
     std::int64_t late_days = 3;
     std::uint32_t cells_max = 4'000'000;     ///< SKU and hour, on either side
+    std::uint32_t repeats_max = 8'000'000;   ///< lines among which repeated ones are looked for
     std::uint32_t differences_max = 10'000;  ///< told one by one; the totals hold all
 };
 
 /// Puts a bill and the books side by side, by seller, SKU and hour (or day, or the period that the
-/// bill has): quantity first, then rate, then money. Holds sums, never lines.
+/// bill has): quantity first, then rate, then money. Holds sums, and a hash for each line up to
+/// `repeats_max`; never lines.
 class Comparison {
 public:
     explicit Comparison(CompareOptions options);

@@ -104,6 +104,18 @@ Status CsvReader::take(char c) {
     return {};
 }
 
+std::size_t CsvReader::run_of(std::string_view bytes, bool is_quoted) const {
+    const char* at = bytes.data();
+    const char* const end = at + bytes.size();
+    if (is_quoted)
+        while (at < end && *at != '"' && *at != '\n') ++at;
+    else
+        while (at < end && *at != separator_ && *at != '\n' && *at != '\r' && *at != '"' &&
+            *at != '\0')
+            ++at;
+    return static_cast<std::size_t>(at - bytes.data());
+}
+
 Status CsvReader::feed(std::string_view bytes) {
     if (!failure_) return failure_;
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -120,12 +132,7 @@ Status CsvReader::feed(std::string_view bytes) {
         }
         // Runs of plain bytes are most of a file.
         if (state_ == State::kPlain || state_ == State::kQuoted) {
-            std::size_t end = i;
-            const bool is_quoted = state_ == State::kQuoted;
-            while (end < bytes.size() && bytes[end] != '"' && bytes[end] != '\n' &&
-                (is_quoted ||
-                    (bytes[end] != separator_ && bytes[end] != '\r' && bytes[end] != '\0')))
-                ++end;
+            const std::size_t end = i + run_of(bytes.substr(i), state_ == State::kQuoted);
             if (end > i && text_.size() + (end - i) <= limits_.record_bytes_max) {
                 text_.append(bytes, i, end - i);
                 i = end - 1;

@@ -47,6 +47,8 @@ private:
 
     [[nodiscard]] Status take(char c);
     [[nodiscard]] Status take_plain(char c);
+    /// How many bytes at the front stand for themselves.
+    [[nodiscard]] std::size_t run_of(std::string_view bytes, bool is_quoted) const;
     [[nodiscard]] Status end_field();
     [[nodiscard]] Status end_record();
     [[nodiscard]] std::unexpected<Error> wrong(std::uint64_t line, std::string_view why) const;

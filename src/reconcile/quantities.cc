@@ -230,7 +230,9 @@ void Quantities::take_late(std::span<Cell> cells, bool only_exact) {
     for (std::size_t i = 0; i < cells.size(); ++i) {
         Cell& from = cells[i];
         if (from.dq >= 0) continue;
-        const std::size_t begin = i > 0 && cells[i - 1].at.end == from.at.begin ? i - 1 : i;
+        const bool may_be_early = from.at.end.ns - from.at.begin.ns <= kHourNs && i > 0 &&
+            cells[i - 1].at.end == from.at.begin;
+        const std::size_t begin = may_be_early ? i - 1 : i;
         for (std::size_t j = begin; j < cells.size() && from.dq < 0; ++j) {
             Cell& to = cells[j];
             if (to.at.begin.ns - from.at.begin.ns > grid_.late_ns) break;
