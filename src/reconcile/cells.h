@@ -68,6 +68,7 @@ struct Grid {
     std::vector<Cell> cells;
     Money cost_unit;  ///< the bill prints costs to so much
     std::int64_t late_ns = 0;
+    Instant still_due{INT64_MAX};  ///< usage from then on may not have been billed yet
 };
 
 /// Collects differences: those of one cause become one.

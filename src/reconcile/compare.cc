@@ -160,8 +160,11 @@ Result<Money> Comparison::State::converted(const BillLine& line) {
     if (__builtin_mul_overflow(line.cost->pico(), static_cast<Int128>(rate.numerator), &product))
         return fail(ErrorCode::kInvalidField,
             fmt::format("line {}: its cost is too large to convert", line.line));
-    const Int128 half = rate.denominator / 2;
-    return Money::from_pico((product + (product < 0 ? -half : half)) / rate.denominator);
+    // Once per line; a half away from zero, as banks convert.
+    const Int128 whole = product / rate.denominator;
+    const Int128 rest = magnitude(product % rate.denominator);
+    const bool is_up = rest * 2 >= rate.denominator;
+    return Money::from_pico(is_up ? whole + (product < 0 ? -1 : 1) : whole);
 }
 
 std::uint32_t Comparison::State::series_of(const BillLine& line) {
@@ -482,6 +485,7 @@ Grid Comparison::State::grid() {
                 unbilled));
     Grid grid;
     grid.late_ns = options.late_days * kDayNs;
+    if (options.as_of) grid.still_due = *options.as_of - nanoseconds(grid.late_ns);
     grid.cells.reserve(cells.size());
     std::uint32_t count = 0;
     for (const auto& [at, cell] : cells) count = std::max(count, at.first + 1);
@@ -536,15 +540,27 @@ void Comparison::State::note_gaps(const Grid& grid) {
     tell();
 }
 
+Comparison::Wanted Comparison::wanted() const {
+    Wanted wanted;
+    if (state_->report.bill_lines == 0) return wanted;
+    std::set<std::string> sellers;
+    for (const auto& [key, entry] : state_->billed)
+        sellers.insert(state_->bill_series[key.series].seller);
+    wanted.sellers.assign(sellers.begin(), sellers.end());
+    if (state_->first.ns != INT64_MAX || state_->stated || state_->options.period)
+        wanted.period = state_->period();
+    return wanted;
+}
+
 Result<Report> Comparison::finish(const BillFacts& facts) {
     State& state = *state_;
     if (state.report.bill_lines == 0)
         return fail(ErrorCode::kInvalidField,
             "the bill has no line of a model service; is it of another account or product?");
-    if (state.first.ns == INT64_MAX) {
-        state.first = state.period().begin;
-        state.last = state.period().end;
-    }
+    // Credits alone, of no stated month.
+    if (state.first.ns == INT64_MAX && !state.stated && !state.options.period)
+        return fail(ErrorCode::kInvalidField,
+            "the bill has credits alone and does not say of which month; give its period");
     Report& report = state.report;
     report.currency = state.options.currency;
     report.period = state.period();

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/money.h"
 #include "base/result.h"
@@ -43,6 +45,8 @@ struct CompareOptions {
     std::optional<Period> period;  ///< of the bill; else what the bill says of itself
     /// Units of the books' currency for one of the bill's, where they differ.
     std::optional<Ratio> exchange;
+    /// When the bill was exported; usage of the `late_days` before it may still come.
+    std::optional<Instant> as_of;
     /// Usage is late, not missing, when it is billed within so many days.
     std::int64_t late_days = 3;
     std::uint32_t cells_max = 4'000'000;     ///< SKU and hour, on either side
@@ -64,6 +68,12 @@ public:
     /// books, and beyond `cells_max`.
     [[nodiscard]] Status add(const BillLine& line);
     [[nodiscard]] Status add(const BookedLine& line);
+    /// What the books are to be asked for, once the bill is read.
+    struct Wanted {
+        Period period;
+        std::vector<std::string> sellers;
+    };
+    [[nodiscard]] Wanted wanted() const;
     /// Explains what differs. Once. Errors: kInvalidField when no line of a model service came.
     [[nodiscard]] Result<Report> finish(const BillFacts& facts);
 

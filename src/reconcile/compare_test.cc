@@ -204,6 +204,29 @@ TEST(Comparison, UsageSpreadOverSeveralLaterHoursIsLate) {
     EXPECT_TRUE(report->total(Type::kLate).amount.is_zero());
 }
 
+TEST(Comparison, UsageJustBeforeTheExportIsNotMissingYet) {
+    const auto [report, error] = compare({focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}})},
+        {booked("2026-11-02T05:00:00Z", 1000), booked("2026-11-05T05:00:00Z", 1000),
+            booked("2026-11-09T05:00:00Z", 1000)},
+        {.as_of = at("2026-11-10")});
+    ASSERT_TRUE(report) << error;
+    EXPECT_EQ(report->total(Type::kLate).count, 1U) << whys(*report);
+    EXPECT_EQ(report->total(Type::kMissing).count, 1U);
+    EXPECT_THAT(whys(*report), HasSubstr("not billed yet when the bill was exported"));
+}
+
+TEST(Comparison, TheBillSaysWhatTheBooksAreToBeAsked) {
+    Comparison comparison({});
+    EXPECT_TRUE(comparison.wanted().sellers.empty());
+    BillReader reader({}, [&](const BillLine& line) { return comparison.add(line); });
+    ASSERT_TRUE(reader.feed(focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}})));
+    ASSERT_TRUE(reader.finish());
+    const Comparison::Wanted wanted = comparison.wanted();
+    EXPECT_EQ(wanted.sellers, std::vector<std::string>{"aws"});
+    EXPECT_EQ(to_date(wanted.period.begin), "2026-11-01");
+    EXPECT_EQ(to_date(wanted.period.end), "2026-12-01");
+}
+
 TEST(Comparison, AHoldThatACrashLeftOpenIsNamed) {
     BookedLine line = booked("2026-11-02T05:00:00Z", 5000);
     line.is_unverified = true;

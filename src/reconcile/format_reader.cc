@@ -32,6 +32,9 @@ std::unexpected<Error> Lines::too_many_skus() const {
             options_.skus_max));
 }
 
+/// So much that 10^8 lines of it still add up within 128 bits.
+constexpr Int128 kLargest = Int128{1'000'000'000'000'000'000} * 1'000'000'000'000;
+
 Status Lines::give(BillLine line) {
     // What is not metered has a price only: hours and gigabytes are no quantity of ours.
     if (!line.sku->meter) {
@@ -42,6 +45,10 @@ Status Lines::give(BillLine line) {
         return wrong(line.line,
             fmt::format("its period ends at {}, not behind its beginning at {}",
                 to_rfc3339(line.at.end), to_rfc3339(line.at.begin)));
+    if (line.quantity_pico && magnitude(*line.quantity_pico) > kLargest)
+        return wrong(line.line,
+            fmt::format("its quantity is more than 10^18 {}; is the unit right?",
+                canon::meter_name(*line.sku->meter)));
     if (++facts_.lines > options_.lines_max)
         return wrong(line.line,
             fmt::format("more than {} charges; reconcile shorter periods", options_.lines_max));

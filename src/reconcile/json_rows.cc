@@ -19,7 +19,9 @@ std::unexpected<Error> JsonRows::wrong(std::string_view why) const {
 }
 
 Status JsonRows::open(char c) {
-    if (++depth_ > kDepthMax) return wrong("JSON nested too deeply; this is no export of a bill");
+    if (++depth_ >= kDepthMax) return wrong("JSON nested too deeply; this is no export of a bill");
+    const std::uint64_t bit = std::uint64_t{1} << depth_;
+    are_arrays_ = c == '[' ? are_arrays_ | bit : are_arrays_ & ~bit;
     // An answer of an API: what matters are the objects in `data`.
     if (c == '[' && depth_ == 2 && is_outer_ && key_ == "data") {
         row_.clear();
@@ -29,7 +31,9 @@ Status JsonRows::open(char c) {
     return {};
 }
 
-Status JsonRows::close() {
+Status JsonRows::close(char c) {
+    if ((are_arrays_ >> depth_ & 1) != (c == ']' ? 1U : 0U))
+        return wrong(fmt::format("'{}' closes what it did not open; this is no JSON", c));
     if (--depth_ > 0) return {};
     const State was = state_;
     state_ = outside_;
@@ -78,7 +82,7 @@ Status JsonRows::take_inside(char c) {
         case '{':
         case '[': return open(c);
         case '}':
-        case ']': return close();
+        case ']': return close(c);
         default: return {};
     }
 }
@@ -91,6 +95,7 @@ Status JsonRows::take_between(char c) {
         is_outer_ = state_ == State::kTop;
         state_ = State::kRow;
         depth_ = 1;
+        are_arrays_ = 0;
         key_.clear();
         row_ = "{";
         return {};
@@ -107,6 +112,7 @@ Status JsonRows::take_between(char c) {
     if (state_ == State::kData && c == ']') {
         row_ = "{\"data\":0";
         depth_ = 1;
+        are_arrays_ = 0;
         state_ = State::kTail;
         outside_ = State::kTop;
         return {};

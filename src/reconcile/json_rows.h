@@ -36,7 +36,7 @@ private:
     [[nodiscard]] Status take_between(char c);
     [[nodiscard]] Status take_inside(char c);
     [[nodiscard]] Status open(char c);
-    [[nodiscard]] Status close();
+    [[nodiscard]] Status close(char c);
     void take_string(char c);
     [[nodiscard]] std::unexpected<Error> wrong(std::string_view why) const;
 
@@ -51,7 +51,8 @@ private:
     bool in_string_ = false;
     bool is_escaped_ = false;
     bool has_more_ = false;
-    unsigned depth_ = 0;  // within the row
+    unsigned depth_ = 0;            // within the row
+    std::uint64_t are_arrays_ = 0;  // bit d: what was opened at depth d is an array
     std::uint64_t line_ = 1;
     std::uint64_t row_line_ = 1;
     Status failure_;

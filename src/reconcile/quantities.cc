@@ -131,7 +131,8 @@ void Quantities::take_doubled(Cell& cell) {
 void Quantities::take_missing(Cell& cell) {
     if (cell.dq == 0) return;
     const Int128 quantity = cell.dq;
-    Difference found = difference_of(grid_, cell, Type::kMissing);
+    const bool is_due = quantity < 0 && cell.at.end > grid_.still_due;
+    Difference found = difference_of(grid_, cell, is_due ? Type::kLate : Type::kMissing);
     found.quantity_pico = quantity;
     found.amount = take(cell, quantity);
     const std::string what =
@@ -145,6 +146,8 @@ void Quantities::take_missing(Cell& cell) {
         found.why = fmt::format(
             "{}: booked at a hold that a crash left open, and not billed; `ledger resolve` it",
             what);
+    } else if (is_due) {
+        found.why = fmt::format("{}: booked, and not billed yet when the bill was exported", what);
     } else {
         found.why = fmt::format("{}: booked, not on the bill", what);
     }

@@ -260,6 +260,9 @@ TEST(BillReader, BadInputNamesItsLineAndTheRemedy) {
         std::string::npos);
     EXPECT_NE(error(with(kAws, "Usage,AmazonBedrock", "Odd,AmazonBedrock")).find("line 2: line_it"),
         std::string::npos);
+    EXPECT_NE(error(with(kAws, ",1.0000000000,", ",999999999999999999,"))
+                  .find("line 2: its quantity is more than 10^18 input; is the unit right?"),
+        std::string::npos);
     EXPECT_NE(error(with(kAzure, "11/01/2026,gpt", "2026.11.01,gpt")).find("line 2: beginning of"),
         std::string::npos);
     EXPECT_NE(error(with(kGoogle, "\"currency\":\"USD\"", "\"coin\":1")).find("line 1: 'currency'"),
