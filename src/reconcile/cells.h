@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -76,8 +77,9 @@ class Differences {
 public:
     /// `key` joins differences of one cause; empty: it stands alone.
     void add(std::string key, Difference difference, std::uint64_t bill_lines);
-    /// Moves everything into the report, and leaves the totals there.
-    void give(Report& report, std::uint32_t differences_max);
+    /// Moves everything into the report, and leaves the totals there. What was `posted` before is
+    /// taken off what is proposed.
+    void give(Report& report, std::uint32_t differences_max, std::span<const Adjustment> posted);
 
 private:
     struct Entry {

@@ -111,6 +111,7 @@ struct Comparison::State {
     std::uint64_t currency_line = 0;
     std::optional<Period> stated;  // of the bill
     Instant first{INT64_MAX}, last{INT64_MIN};
+    std::vector<Adjustment> posted;
     Report report;
     Differences differences;
 
@@ -540,6 +541,8 @@ void Comparison::State::note_gaps(const Grid& grid) {
     tell();
 }
 
+void Comparison::add_posted(const Adjustment& posted) { state_->posted.push_back(posted); }
+
 Comparison::Wanted Comparison::wanted() const {
     Wanted wanted;
     if (state_->report.bill_lines == 0) return wanted;
@@ -588,7 +591,7 @@ Result<Report> Comparison::finish(const BillFacts& facts) {
         if (cell.dq == 0 && cell.dm.is_zero()) ++report.cells_equal;
     }
     explain(grid, state.differences);
-    state.differences.give(report, state.options.differences_max);
+    state.differences.give(report, state.options.differences_max, state.posted);
     Money explained;
     for (const TypeTotal& total : report.totals) explained += total.amount;
     ENTREPOT_CHECK(report.billed == report.booked + explained);

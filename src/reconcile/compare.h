@@ -68,6 +68,8 @@ public:
     /// books, and beyond `cells_max`.
     [[nodiscard]] Status add(const BillLine& line);
     [[nodiscard]] Status add(const BookedLine& line);
+    /// What was posted for this bill before, as it was proposed: it is not proposed again.
+    void add_posted(const Adjustment& posted);
     /// What the books are to be asked for, once the bill is read.
     struct Wanted {
         Period period;

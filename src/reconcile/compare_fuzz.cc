@@ -35,8 +35,8 @@ std::array<reconcile::Sku, 16> all_skus() {
 
 std::int64_t scaled(std::uint8_t small, std::uint8_t power) {
     std::int64_t value = small;
-    for (int i = 0; i < power % 18; ++i) value *= 10;
-    return value % 1'000'000'000'000'000'000;
+    for (int i = 0; i < power % 16; ++i) value *= 10;
+    return value;
 }
 
 }  // namespace

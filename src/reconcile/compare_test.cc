@@ -227,6 +227,37 @@ TEST(Comparison, TheBillSaysWhatTheBooksAreToBeAsked) {
     EXPECT_EQ(to_date(wanted.period.end), "2026-12-01");
 }
 
+TEST(Comparison, WhatWasPostedBeforeIsNotProposedAgain) {
+    const std::string bill = focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}});
+    const std::vector<BookedLine> books{booked("2026-11-02T05:00:00Z", 1500)};
+    const auto first = compare({bill}, books);
+    ASSERT_TRUE(first.report) << first.error;
+    ASSERT_EQ(first.report->adjustments.size(), 1U);
+    Comparison again({});
+    BillReader reader({}, [&](const BillLine& line) { return again.add(line); });
+    ASSERT_TRUE(reader.feed(bill));
+    ASSERT_TRUE(reader.finish());
+    ASSERT_TRUE(again.add(books[0]));
+    again.add_posted(first.report->adjustments[0]);
+    const auto second = again.finish(reader.facts());
+    ASSERT_TRUE(second);
+    EXPECT_TRUE(second->adjustments.empty());
+    EXPECT_EQ(second->adjusted.to_decimal(), "-0.0015");
+    EXPECT_EQ(second->total(Type::kMissing).amount.to_decimal(), "-0.0015");
+}
+
+TEST(Comparison, APriceThatTheBooksDoNotHaveIsTakenFromTheBill) {
+    BookedLine line = booked("2026-11-02T05:00:00Z", 1000);
+    line.list = line.contracted = Money{};
+    const auto [report, error] =
+        compare({focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}})}, {line});
+    ASSERT_TRUE(report) << error;
+    EXPECT_EQ(whys(*report),
+        "rate 0.003 anthropic/claude-sonnet-4.5 input, us-east-1: billed at 3 per million, and the "
+        "books have no price for it\n");
+    EXPECT_EQ(report->adjustments.size(), 1U);
+}
+
 TEST(Comparison, AHoldThatACrashLeftOpenIsNamed) {
     BookedLine line = booked("2026-11-02T05:00:00Z", 5000);
     line.is_unverified = true;

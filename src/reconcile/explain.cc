@@ -30,8 +30,10 @@ void Differences::add(std::string key, Difference difference, std::uint64_t bill
     entries_.push_back({std::move(difference), bill_lines});
 }
 
-void Differences::give(Report& report, std::uint32_t differences_max) {
-    std::map<std::tuple<std::int64_t, std::string, std::string, Type>, Money> postings;
+void Differences::give(
+    Report& report, std::uint32_t differences_max, std::span<const Adjustment> posted) {
+    using Place = std::tuple<std::int64_t, std::string, std::string, std::string>;
+    std::map<Place, Money> postings;
     for (const Entry& entry : entries_) {
         const Difference& difference = entry.difference;
         TypeTotal& total = report.totals[static_cast<std::size_t>(difference.type)];
@@ -39,15 +41,19 @@ void Differences::give(Report& report, std::uint32_t differences_max) {
         total.amount += difference.amount;
         if (difference.type == Type::kUnknown)
             report.unknown_lines += std::max<std::uint64_t>(entry.bill_lines, 1);
-        if (!difference.is_disputable && !difference.amount.is_zero())
-            postings[{difference.at.begin.ns / kDayNs * kDayNs, difference.cloud, difference.offer,
-                difference.type}] += difference.amount;
+        if (difference.is_disputable || difference.amount.is_zero()) continue;
+        const std::int64_t day = difference.at.begin.ns - difference.at.begin.ns % kDayNs;
+        postings[{day, difference.cloud, difference.offer,
+            fmt::format("reconciliation: {}", type_name(difference.type))}] += difference.amount;
+    }
+    for (const Adjustment& before : posted) {
+        report.adjusted += before.amount;
+        postings[{before.day.ns, before.cloud, before.offer, before.reason}] -= before.amount;
     }
     for (const auto& [place, amount] : postings) {
-        const auto& [day, cloud, offer, type] = place;
-        if (amount.is_zero()) continue;
-        report.adjustments.push_back({Instant{day}, cloud, offer, amount,
-            fmt::format("reconciliation: {}", type_name(type))});
+        const auto& [day, cloud, offer, reason] = place;
+        if (!amount.is_zero())
+            report.adjustments.push_back({Instant{day}, cloud, offer, amount, reason});
     }
     std::ranges::stable_sort(entries_, [](const Entry& a, const Entry& b) {
         return magnitude(a.difference.amount.pico()) > magnitude(b.difference.amount.pico());

@@ -57,11 +57,11 @@ private:
         return grid_.series[cell.series];
     }
     [[nodiscard]] Money allowance(const Cell& cell, Money expected) const;
-    [[nodiscard]] Verdict judge(const Cell& cell) const;
+    [[nodiscard]] Verdict judge(const Cell& cell);
     [[nodiscard]] std::optional<Verdict> judge_factor(
         const Cell& cell, Money expected, Money actual) const;
     [[nodiscard]] std::optional<Verdict> judge_catalogue(
-        const Cell& cell, Money expected, Money actual) const;
+        const Cell& cell, Money expected, Money actual);
     [[nodiscard]] std::optional<Verdict> judge_neighbours(const Cell& cell, Money actual) const;
     [[nodiscard]] Verdict judge_steady(const Cell& cell) const;
     void take_late(std::span<Cell> cells);
@@ -69,6 +69,7 @@ private:
 
     Grid& grid_;
     Differences& differences_;
+    /// By seller and model; made when it is first needed.
     std::map<std::tuple<std::string_view, std::string_view>, std::vector<const catalog::Offer*>>
         offers_;
     /// Cells of one model in one hour, for prices of other meters.
@@ -106,7 +107,10 @@ std::optional<Moneys::Verdict> Moneys::judge_factor(
 /// Two list prices of the model, of the tier that was booked and of another, with the bill's factor
 /// between them: so it shows under a discount too.
 std::optional<Moneys::Verdict> Moneys::judge_catalogue(
-    const Cell& cell, Money expected, Money actual) const {
+    const Cell& cell, Money expected, Money actual) {
+    if (offers_.empty())
+        for (const catalog::Offer& offer : catalog::Catalog::embedded().offers())
+            offers_[{offer.seller, offer.model}].push_back(&offer);
     const Series& series = series_of(cell);
     const auto offers = offers_.find({series.seller, series.model});
     if (offers == offers_.end() || series.meter == kAny) return std::nullopt;
@@ -180,7 +184,7 @@ Moneys::Verdict Moneys::judge_steady(const Cell& cell) const {
     return {Type::kUnknown, "nothing explains it; ask the seller with this SKU and time"};
 }
 
-Moneys::Verdict Moneys::judge(const Cell& cell) const {
+Moneys::Verdict Moneys::judge(const Cell& cell) {
     const Series& series = series_of(cell);
     const Money actual = cell.booked.cost + cell.dm;  // what is not explained otherwise left out
     if (!cell.has_quantity) {
@@ -198,6 +202,10 @@ Moneys::Verdict Moneys::judge(const Cell& cell) const {
     }
     // At the books' price, all that was billed and is not explained by quantity.
     const auto booked_rate = rate_of(cell.booked.cost, cell.booked.quantity_pico);
+    if (cell.booked.cost.is_zero() && !cell.dm.is_zero())
+        return {Type::kRate,
+            fmt::format("billed at {} per million, and the books have no price for it",
+                decimal_text(rate_of(actual, cell.billed.quantity_pico).value_or(0)))};
     if (!booked_rate) return {Type::kUnknown, "no quantity in the books to price it by"};
     const Int128 quantity =
         cell.billed.quantity_pico - (cell.was_moved ? cell.billed.twice_pico : 0);
@@ -229,7 +237,7 @@ void Moneys::give(Cell& cell, Verdict verdict) {
                 fmt::format("{} on {}: {}", series_text(series), period_text(cell.at), verdict.why);
             break;
         default:
-            found.is_disputable = true;
+            found.is_disputable = !cell.booked.cost.is_zero() || cell.booked.lines == 0;
             found.why = fmt::format("{}: {}", series_text(series), verdict.why);
     }
     const bool stands_alone = verdict.type == Type::kUnknown || verdict.type == Type::kDuplicate ||
@@ -264,8 +272,6 @@ void Moneys::take_late(std::span<Cell> cells) {
 }
 
 void Moneys::run() {
-    for (const catalog::Offer& offer : catalog::Catalog::embedded().offers())
-        offers_[{offer.seller, offer.model}].push_back(&offer);
     for (std::uint32_t i = 0; i < grid_.cells.size(); ++i) {
         const Series& series = series_of(grid_.cells[i]);
         hours_[{series.seller, series.model, grid_.cells[i].at.begin.ns}].push_back(i);

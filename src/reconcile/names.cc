@@ -79,6 +79,21 @@ std::vector<std::string> words_of(std::string_view text) {
     return words;
 }
 
+std::string_view seller_of(catalog::CloudKind kind) {
+    switch (kind) {
+        case catalog::CloudKind::kOpenai: return "openai";
+        case catalog::CloudKind::kAzure: return "azure";
+        case catalog::CloudKind::kAnthropic: return "anthropic";
+        case catalog::CloudKind::kBedrock: return "aws";
+        case catalog::CloudKind::kVertex:
+        case catalog::CloudKind::kGemini: return "gcp";
+        case catalog::CloudKind::kOci: return "oci";
+        case catalog::CloudKind::kCohere: return "cohere";
+        case catalog::CloudKind::kOpenaiCompatible: break;
+    }
+    return {};
+}
+
 std::string model_key(std::string_view name) { return key_of(runs_of(normal(name), false)); }
 
 ModelNames::ModelNames(const catalog::Catalog& catalog) {

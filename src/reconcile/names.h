@@ -17,6 +17,10 @@ namespace entrepot::reconcile {
 /// `Claude Sonnet 4.5 (Amazon Bedrock Edition)` and `Claude4.5Sonnet` have the same one.
 [[nodiscard]] std::string model_key(std::string_view name);
 
+/// Who sends the bill for a cloud of that kind, as the catalogue calls them; empty where only its
+/// endpoint tells.
+[[nodiscard]] std::string_view seller_of(catalog::CloudKind kind);
+
 /// Canonical names (`author/model`) of what sellers call models, from the catalogue.
 class ModelNames {
 public:

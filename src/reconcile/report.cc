@@ -56,6 +56,8 @@ std::string to_table(const Report& report) {
     row("billed", report.billed.to_decimal(),
         fmt::format("{} lines; {} of {} SKUs and times equal", report.bill_lines,
             report.cells_equal, report.cells));
+    if (!report.adjusted.is_zero())
+        row("adjusted", signed_text(report.adjusted), "of the differences, posted before");
     if (!report.purchases.is_zero())
         row("purchases", report.purchases.to_decimal(), "not compared");
     if (!report.taxes.is_zero()) row("taxes", report.taxes.to_decimal(), "not compared");
@@ -109,6 +111,7 @@ std::string to_json(const Report& report) {
     write_period(writer, report.period);
     writer.member("billed", report.billed.to_decimal());
     writer.member("booked", report.booked.to_decimal());
+    writer.member("adjusted", report.adjusted.to_decimal());
     writer.member("purchases", report.purchases.to_decimal());
     writer.member("taxes", report.taxes.to_decimal());
     writer.member("other_services", report.other_services.to_decimal());

@@ -46,7 +46,8 @@ struct Finding {
     std::string text;
 };
 
-/// A posting that would bring the books to the bill. Nothing is posted by comparing.
+/// A posting that would bring the books to the bill, less what was posted for it before. Nothing is
+/// posted by comparing.
 struct Adjustment {
     Instant day;
     std::string cloud, offer;
@@ -63,8 +64,9 @@ struct TypeTotal {
 struct Report {
     Currency currency;
     Period period;
-    Money billed;                            ///< usage, credits and adjustments of model services
-    Money booked;                            ///< contracted cost, of the same sellers and period
+    Money billed;    ///< usage, credits and adjustments of model services
+    Money booked;    ///< contracted cost, of the same sellers and period
+    Money adjusted;  ///< posted by earlier comparisons of this bill; a part of the differences
     Money purchases, taxes, other_services;  ///< on the bill beside it; not compared
     std::array<TypeTotal, kTypeCount> totals{};
     std::vector<Difference> differences;  ///< the largest first; at most `differences_max`

@@ -38,6 +38,15 @@ TEST(ModelNames, SellersNamesOfOneModelAgree) {
     EXPECT_NE(names.canonical("gpt-4.1"), names.canonical("gpt-4.1-mini"));
 }
 
+TEST(ModelNames, EveryCloudHasASellerThatTheCatalogueKnows) {
+    for (const auto kind :
+        {catalog::CloudKind::kOpenai, catalog::CloudKind::kAzure, catalog::CloudKind::kAnthropic,
+            catalog::CloudKind::kBedrock, catalog::CloudKind::kVertex, catalog::CloudKind::kGemini,
+            catalog::CloudKind::kOci, catalog::CloudKind::kCohere})
+        EXPECT_FALSE(catalog::Catalog::embedded().search({{}, seller_of(kind), {}}).empty());
+    EXPECT_EQ(seller_of(catalog::CloudKind::kOpenaiCompatible), "");
+}
+
 TEST(Sku, UnitsAreCounted) {
     EXPECT_EQ(unit_of("1K tokens"), 1000);
     EXPECT_EQ(unit_of("1m tokens"), 1'000'000);
