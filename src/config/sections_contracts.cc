@@ -76,6 +76,11 @@ std::optional<Instant> date(Reader& reader, const Node& node) {
     return std::nullopt;
 }
 
+void tell_price(Reader& reader, const Node& node) {
+    reader.error(node, fmt::format("'{}' is not a price", excerpt(node.text, 40)),
+        "write a decimal per million tokens, not negative, at most six decimals: \"0.15\"");
+}
+
 template <typename T, auto Member>
 void read_ratio(Reader& reader, const Node& node, T& out) {
     if (const auto value = ratio(reader, node)) out.*Member = *value;
@@ -343,10 +348,24 @@ void read_over(Reader& reader, const Node& node, Step& out) {
     if (const auto value = money(reader, node)) out.over = value->pico();
 }
 
+void read_step_price(Reader& reader, const Node& node, Step& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    if (const auto price = UnitPrice::parse_per_million(*value))
+        out.price = *price;
+    else
+        tell_price(reader, node);
+}
+
 constexpr Field<Step> kStepFields[] = {
     {"over", "decimal", "required", "Above so much list spend, or so many units, in the period.",
         read_over},
-    {"off", "share", "required", "What is taken off the list there.", read_ratio<Step, &Step::off>},
+    {"off", "share", "`off` or `price` is required", "What is taken off the list there.",
+        read_ratio<Step, &Step::off>},
+    {"price", "decimal per million, at most six decimals", "the list's less `off`",
+        "What is paid there in place of the list's price and its uplifts, where `meters` names "
+        "one.",
+        read_step_price},
 };
 
 void read_volume_per(Reader& reader, const Node& node, Volume& out) {
@@ -373,6 +392,12 @@ void read_steps(Reader& reader, const Node& node, Volume& out) {
         if (!has_room(reader, item, out.steps.size(), kItemsMax)) return;
         Step step;
         reader.section(step_section(), item, step);
+        const auto has = [&](std::string_view name) {
+            return item.is_map() && std::ranges::count(item.members, name, &Node::Member::key) > 0;
+        };
+        if (has("off") == has("price"))
+            reader.error(item, "a step has either 'off' or 'price'",
+                "write {over: \"100000\", off: \"5%\"}, or price: in place of off");
         out.steps.push_back(step);
     });
 }
@@ -417,8 +442,7 @@ void read_stated_price(Reader& reader, const Node& node, StatedPrices& out) {
     if (const auto price = UnitPrice::parse_per_million(*value)) {
         out.prices.emplace_back(static_cast<canon::Meter>(I), *price);
     } else {
-        reader.error(node, fmt::format("'{}' is not a price", excerpt(node.text, 40)),
-            "write a decimal per million tokens, not negative, at most six decimals: \"0.15\"");
+        tell_price(reader, node);
     }
 }
 

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "contracts/presets.h"
 #include "contracts/windows.h"
 
 namespace entrepot::contracts {
 namespace {
+
+/// 2201-01-01.
+constexpr Instant kLatest{7'289'654'400'000'000'000};
 
 bool is_share(const Ratio& ratio) {
     return ratio.numerator >= 0 && ratio.numerator <= ratio.denominator;
@@ -60,6 +64,14 @@ public:
             tell("", "the term has no first day or no last one", "state both: from and to");
             return;
         }
+        // Windows are counted on in months from the first day: nanoseconds end in 2262.
+        for (const auto& [name, at] :
+            {std::pair(".from", contract_.from), std::pair(".to", contract_.to)})
+            if (at < Instant{0} || at > kLatest) {
+                tell(name, fmt::format("{} is no day of a contract", words_of(at)),
+                    "write one from 1970 to 2200");
+                return;
+            }
         if (contract_.commitment) check_commitment(*contract_.commitment);
         check_discounts();
         check_volumes();
@@ -254,6 +266,9 @@ private:
                                                              : to_string(over);
         };
         check_share(below + ".off", step.off, "a discount");
+        if (step.price && std::popcount(volume.of.meters) != 1)
+            tell(below + ".price", "a price is of one meter, and these steps are of several",
+                "name one under 'meters', or write off: ...");
         if (step.over <= 0)
             tell(below + ".over", fmt::format("a step over {} is none", amount(step.over)),
                 "write a threshold above 0; what holds from the first unit on is a discount");

@@ -117,7 +117,10 @@ void write_discounts(json::Writer& writer, const Contract& contract) {
         for (const pricing::TermVolume::Step& step : volume.steps) {
             writer.begin_object().member(
                 "over", by_spend ? Money::from_pico(step.over).to_decimal() : to_string(step.over));
-            share(writer, "off", step.off);
+            if (step.price)
+                writer.member("price", step.price->to_per_million());
+            else
+                share(writer, "off", step.off);
             writer.end_object();
         }
         writer.end_array().end_object();

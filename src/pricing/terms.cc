@@ -218,12 +218,21 @@ private:
                 fmt::format("{} per million times {} is too large for a price",
                     UnitPrice::from_pico(out.price[meter]).to_per_million(), factor.to_string()));
         out.ceiling[meter] = static_cast<std::int64_t>(ceiling.pico());
-        if (is_stated || list_.factor().numerator == 0) return {};
+        // What is free stays so on every step.
+        if (is_stated || list_.factor().numerator == 0 || out.price[meter] == 0) return {};
         for (const TermVolume& volume : terms.volumes) {
             if (!is_in_force(volume, epoch.from) || (volume.tiers & bit_of(tier)) == 0 ||
                 (volume.meters & bit_of(static_cast<Meter>(meter))) == 0)
                 continue;
-            ENTREPOT_TRY(RateCard::Ladder ladder, ladder_of(volume, factors, terms.contract));
+            const auto price = UnitPrice::from_pico(out.price[meter]);
+            ENTREPOT_TRY(
+                RateCard::Ladder ladder, ladder_of(volume, factors, price, terms.contract));
+            for (const std::int64_t numerator : ladder.numerators) {
+                ENTREPOT_TRY(const Money at_step,
+                    extend(1, price, {numerator, ladder.denominator}, Rounding::kUp));
+                out.ceiling[meter] =
+                    std::max(out.ceiling[meter], static_cast<std::int64_t>(at_step.pico()));
+            }
             epoch.ladders.push_back(std::move(ladder));
             out.ladder[meter] = static_cast<std::uint16_t>(epoch.ladders.size());
             break;
@@ -231,11 +240,20 @@ private:
         return {};
     }
 
-    Result<RateCard::Ladder> ladder_of(
-        const TermVolume& volume, const Factors& factors, const std::string& contract) const {
+    Result<RateCard::Ladder> ladder_of(const TermVolume& volume, const Factors& factors,
+        UnitPrice price, const std::string& contract) const {
         RateCard::Ladder ladder{volume.measure, volume.reprices, volume.counter, 1, {}, {}};
         std::vector<Ratio> rates{factors.of_list};
         for (const TermVolume::Step& step : volume.steps) {
+            ladder.over.push_back(step.over);
+            if (step.price) {
+                // As a part of the list's price, which the ladder's rates are all over.
+                ENTREPOT_TRY(
+                    const Ratio part, subtract({step.price->pico(), price.pico()}, {0, 1}));
+                ENTREPOT_TRY(const Ratio rate, multiply(part, factors.of_net));
+                rates.push_back(rate);
+                continue;
+            }
             ENTREPOT_TRY(Ratio left, subtract(factors.left_of_list, step.off));
             if (left.numerator < 0)
                 return fail(ErrorCode::kInvalidField,
@@ -245,7 +263,6 @@ private:
             ENTREPOT_TRY(left, multiply(left, list_.factor()));
             ENTREPOT_TRY(left, multiply(left, factors.of_net));
             rates.push_back(left);
-            ladder.over.push_back(step.over);
         }
         const auto too_long = [&] {
             return fail(ErrorCode::kOverflow,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,8 @@ struct TermDiscount {
     Instant to = catalog::kForever;
 };
 
-/// A discount off the list that grows with what was bought in a period. It leaves stated prices
-/// alone.
+/// A discount off the list that grows with what was bought in a period, or prices that fall with
+/// it. It leaves stated prices alone.
 struct TermVolume {
     enum class Measure : std::uint8_t {
         kSpend,  ///< list cost, in pico-units of money
@@ -59,6 +60,8 @@ struct TermVolume {
     struct Step {
         Int128 over = 0;  ///< ascending
         Ratio off{0, 1};
+        /// In place of `off` and of the list's price and uplifts; discounts off the net follow.
+        std::optional<UnitPrice> price = {};
     };
     TierSet tiers = kAllTiers;
     MeterSet meters = kAllMeters;

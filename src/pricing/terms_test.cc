@@ -192,6 +192,20 @@ TEST(Terms, AStepBySpendIsMeasuredInListCost) {
         "1.00 0.76");
 }
 
+TEST(Terms, AStepMayStateAPrice) {
+    Terms terms;
+    terms.volumes = {volume_of(TermVolume::Measure::kUnits, TermVolume::Reprices::kMarginal,
+        {{1'000'000, {0, 1}, *UnitPrice::parse_per_million("0.6")},
+            {2'000'000, {0, 1}, *UnitPrice::parse_per_million("1.5")}})};
+    terms.volumes[0].meters = bit_of(Meter::kInput);
+    terms.discounts = {{.off = {1, 10}}, {.off = {1, 2}, .is_of_net = true}};
+    const RateCard card = under(kCard, terms);
+    // (0.9 + 0.6 + 1.5) / 2; and a hold knows that the last step is the dearest.
+    EXPECT_EQ(both(usage({{Meter::kInput, 3'000'000}}), card), "3.00 1.50");
+    EXPECT_EQ(
+        worst_case({.prompt_tokens_max = 1'000'000}, card, {}, kToday).amount.to_decimal(), "0.75");
+}
+
 TEST(Terms, AWholeStepHoldsForWhatFollows) {
     Terms terms;
     terms.volumes = {volume_of(
@@ -243,7 +257,7 @@ World random_world(std::mt19937_64& random) {
     World world;
     std::vector<catalog::Rate> rates;
     for (const Meter meter : kMeters) {
-        world.list[static_cast<std::size_t>(meter)] = pick(0, 100'000'000);
+        world.list[static_cast<std::size_t>(meter)] = pick(1, 100'000'000);
         rates.push_back({.meter = meter,
             .price = UnitPrice::from_pico(world.list[static_cast<std::size_t>(meter)])});
     }
@@ -269,18 +283,25 @@ World random_world(std::mt19937_64& random) {
             over += unit * pick(1, 1'000'000);
             volume.steps.push_back({over, *Ratio::parse(fmt::format("{}/100", pick(0, 40)))});
         }
+        if (pick(0, 2) == 0) {
+            volume.meters = bit_of(kMeters[static_cast<std::size_t>(pick(0, 2))]);
+            for (TermVolume::Step& step : volume.steps)
+                step.price = UnitPrice::from_pico(pick(0, 120'000'000));
+        }
         terms.volumes.push_back(std::move(volume));
     }
     world.card = *RateCard::from_rates(rates, "w", world.uplift).under(std::span(&terms, 1));
     return world;
 }
 
-/// What `amount`, bought above `running`, has taken off it, as a fraction of the list times amount.
-Exact off_of(const TermVolume& volume, ExactInt running, ExactInt amount) {
+/// What `amount`, bought above `running`, has taken off it, as a fraction of the list times amount;
+/// `off_at` is that of one step.
+template <typename OffAt>
+Exact off_of(const TermVolume& volume, ExactInt running, ExactInt amount, OffAt&& off_at) {
     if (volume.reprices == TermVolume::Reprices::kWhole) {
         Exact off = 0;
         for (const TermVolume::Step& step : volume.steps)
-            if (running >= exact(step.over)) off = exact(step.off);
+            if (running >= exact(step.over)) off = off_at(step);
         return off * amount;
     }
     // The sum over all units, as a difference of what each threshold leaves above it.
@@ -292,8 +313,8 @@ Exact off_of(const TermVolume& volume, ExactInt running, ExactInt amount) {
     for (const TermVolume::Step& step : volume.steps) {
         const ExactInt part =
             above(running + amount, exact(step.over)) - above(running, exact(step.over));
-        sum += (exact(step.off) - before) * part;
-        before = exact(step.off);
+        sum += (off_at(step) - before) * part;
+        before = off_at(step);
     }
     return sum;
 }
@@ -333,12 +354,16 @@ TEST(Terms, EveryLineEqualsTheExactRationalRoundedOnce) {
             Exact cost = list * left * net;
             if (!terms.prices.empty() && terms.prices[0].meter == line.meter) {
                 cost = Exact(terms.prices[0].price.pico()) * line.quantity * net;
-            } else if (!terms.volumes.empty()) {
+            } else if (!terms.volumes.empty() && (terms.volumes[0].meters >> m & 1U) != 0) {
                 const TermVolume& volume = terms.volumes[0];
                 const bool by_units = volume.measure == TermVolume::Measure::kUnits;
                 const ExactInt amount =
                     by_units ? ExactInt(line.quantity) : exact(line.list.pico());
-                Exact off = off_of(volume, counted, amount);
+                const auto off_at = [&](const TermVolume::Step& step) -> Exact {
+                    if (!step.price) return exact(step.off);
+                    return left - Exact(step.price->pico()) / (world.list[m] * exact(world.uplift));
+                };
+                Exact off = off_of(volume, counted, amount, off_at);
                 if (by_units || volume.reprices == TermVolume::Reprices::kWhole)
                     off = amount == 0 ? Exact(0) : Exact(off / amount * list);
                 cost -= off * net;
