@@ -408,7 +408,8 @@ std::span<const Field<Volume>> volume_fields() {
         Field<Volume>{"per", "month, quarter or year", "month",
             "The calendar period (UTC) after which counting begins anew.", read_volume_per},
         Field<Volume>{"measure", "spend or units", "spend",
-            "What is counted: list cost, or what the meters count.", read_measure},
+            "What is counted: list cost, or what the meters count; all tokens where none is named.",
+            read_measure},
         Field<Volume>{"reprices", "marginal or whole", "marginal",
             "A step's discount is of what lies above its threshold; or of all that follows once it "
             "is reached.",
@@ -424,6 +425,9 @@ void read_volumes(Reader& reader, const Node& node, Contract& out) {
         if (!has_room(reader, item, out.volumes.size(), kItemsMax)) return;
         Volume volume;
         reader.section(volume_section(), item, volume);
+        // Tokens, images and requests do not add up: unless it says more, tokens are counted.
+        if (volume.measure == Volume::Measure::kUnits && volume.of.meters == pricing::kAllMeters)
+            volume.of.meters = pricing::bit_of(canon::Meter::kRequests) - 1;
         if (volume.measure == Volume::Measure::kUnits)
             for (Step& step : volume.steps) {
                 if (step.over % kWhole != 0)

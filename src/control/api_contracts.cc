@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "contracts/burn.h"
 #include "contracts/capacity.h"
+#include "contracts/standing.h"
 #include "control/routes.h"
 #include "json/writer.h"
 
@@ -265,6 +266,27 @@ void write_burn(json::Writer& writer, const contracts::Burn& burn) {
     writer.end_object();
 }
 
+void write_standing(
+    json::Writer& writer, const contracts::Volume& volume, const contracts::Standing& standing) {
+    const bool by_spend = volume.measure == contracts::Volume::Measure::kSpend;
+    const auto measure = [&](Int128 amount) {
+        return by_spend ? Money::from_pico(amount).to_decimal() : to_string(amount);
+    };
+    writer.begin_object();
+    writer.member("begins", date_of(standing.period.begin));
+    writer.member("ends", date_of(standing.period.end));
+    writer.member("measure", by_spend ? "spend" : "units");
+    if (standing.is_known) {
+        writer.member("counted", measure(standing.counted));
+        writer.member("steps_reached", static_cast<std::int64_t>(standing.reached));
+        if (standing.reached < volume.steps.size())
+            writer.member("next_over", measure(volume.steps[standing.reached].over));
+    } else {
+        writer.member_null("counted");  // days of offers do not tell
+    }
+    writer.end_object();
+}
+
 Status write_capacity(json::Writer& writer, const Contract& contract,
     const contracts::Provisioned& capacity, std::span<const Bought> bought, Instant now) {
     ENTREPOT_TRY(const contracts::Utilisation use,
@@ -333,6 +355,11 @@ Result<ApiAnswer> get_contract_status(const ApiCall& call) {
     writer.end_array().key("provisioned").begin_array();
     for (const contracts::Provisioned& capacity : contract->provisioned)
         ENTREPOT_TRY_DO(write_capacity(writer, *contract, capacity, bought, now));
+    writer.end_array().key("volume").begin_array();
+    ENTREPOT_TRY(const std::vector<contracts::Standing> standings,
+        contracts::standings_of(*contract, bought, now));
+    for (std::size_t i = 0; i < standings.size(); ++i)
+        write_standing(writer, contract->volumes[i], standings[i]);
     writer.end_array().end_object();
     return ApiAnswer{200, std::move(out)};
 }
