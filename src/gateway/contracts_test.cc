@@ -51,6 +51,24 @@ TEST_F(GatewayTest, ARoundedContractIsBookedAsItRounds) {
     expect_books_in_order();
 }
 
+// The hours are paid whether or not it serves, so it goes first, holds nothing and costs nothing.
+TEST_F(GatewayTest, CapacityThatIsPaidByTheHourServesFirst) {
+    start("0.00", R"(contracts:
+  hours:
+    clouds: [second]
+    from: 2020-01-01
+    to: 2200-01-01
+    provisioned:
+      ptu: {offers: [tiny/second], units: 1, hourly: "2.00", tokens_per_minute: 1000}
+)");
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.headers.at("x-entrepot-offer"), "tiny/second");
+    EXPECT_EQ(reply.headers.at("x-entrepot-cost"), "0.00 USD");
+    EXPECT_EQ(report_of(reply).attempts.at(0).list_cost.to_decimal(), "0.00006");
+    expect_books_in_order();
+}
+
 TEST_F(GatewayTest, AContractThatHasEndedChangesNothing) {
     start(kBudget, R"(contracts:
   past: {clouds: ["*"], from: 2020-01-01, to: 2021-01-01, discounts: [{off: "50%"}]}

@@ -119,13 +119,14 @@ Task<void> Worker::pass_through(
             call.headers.push_back({std::string(name), std::string(*sent)});
 
     PassHold held{cloud.passed, rule->ceiling};
+    const PassCost ceiling{rule->ceiling, rule->ceiling};
     ENTREPOT_CO_TRY_DO(co_await hold_pass(x, held));
     x.phase = ledger::Phase::kFirstByte;
     Result<net::ClientExchange> upstream = co_await call_cloud(x, call, request.cancel);
     if (!upstream) {
         // Silence after sending may have been billed.
-        std::optional<Money> cost;
-        if (x.attempt.report.sent) cost = rule->ceiling;
+        std::optional<PassCost> cost;
+        if (x.attempt.report.sent) cost = ceiling;
         co_await end_pass(x, held, cost, 0);
         co_return std::unexpected(upstream.error());
     }
@@ -137,21 +138,21 @@ Task<void> Worker::pass_through(
     x.phase = ledger::Phase::kRelay;
     const std::string type = to_lower(upstream->headers().find("content-type").value_or(""));
     if (!type.starts_with("application/json")) {
-        co_await end_pass(x, held, rule->ceiling, status);
+        co_await end_pass(x, held, ceiling, status);
         co_return co_await relay_raw(x, *upstream, response, "");
     }
     const Result<std::string> body = co_await upstream->read_whole_body(kReadBytesMax);
-    const std::optional<Money> stated =
+    const std::optional<PassCost> stated =
         body ? stated_cost(x, *index, request.body, *body) : std::nullopt;
     held.is_stated = stated.has_value();
-    const Money cost = stated.value_or(rule->ceiling);
+    const PassCost cost = stated.value_or(ceiling);
     co_await end_pass(x, held, cost, status);
     if (!body) co_return std::unexpected(body.error());
     const std::string scrubbed = scrub_account(*body);
     co_return co_await relay_raw(x, *upstream, response, scrubbed);
 }
 
-std::optional<Money> Worker::stated_cost(
+std::optional<Worker::PassCost> Worker::stated_cost(
     Exchange& x, std::uint32_t cloud, std::string_view asked, std::string_view body) {
     const auto document = json::Document::parse(std::string(body));
     if (!document || !document->root()["usage"].is_object()) return std::nullopt;
@@ -178,7 +179,8 @@ std::optional<Money> Worker::stated_cost(
                 pricing::price(reply.consumed.usage, *offer.card, options, wall_now());
             if (!charge || !charge->is_known) continue;
             x.consumed = reply.consumed;
-            return charge->total;
+            return PassCost{
+                charge->total, charge->is_list_known ? charge->list_total : charge->total};
         }
     }
     return std::nullopt;
@@ -210,7 +212,7 @@ Task<void> Worker::hold_pass(Exchange& x, PassHold& held) {
     co_return durable;
 }
 
-Co<void> Worker::end_pass(Exchange& x, PassHold& held, std::optional<Money> cost, int status) {
+Co<void> Worker::end_pass(Exchange& x, PassHold& held, std::optional<PassCost> cost, int status) {
     if (!std::exchange(held.is_open, false)) co_return;
     const auto upstream_status = static_cast<std::uint16_t>(status);
     ledger::SettleRequest request;
@@ -218,10 +220,10 @@ Co<void> Worker::end_pass(Exchange& x, PassHold& held, std::optional<Money> cost
     request.upstream_status = upstream_status;
     request.usage = x.consumed.usage;
     if (cost) {
-        request.cost = request.list_cost = *cost;
-        if (!held.is_stated && !cost->is_zero()) request.flags |= ledger::settle_flag::kEstimated;
-        x.cost = *cost;
-        x.is_estimated = !held.is_stated && !cost->is_zero();
+        request.cost = x.cost = cost->cost;
+        request.list_cost = cost->list;
+        x.is_estimated = !held.is_stated && !cost->cost.is_zero();
+        if (x.is_estimated) request.flags |= ledger::settle_flag::kEstimated;
     }
     const auto work = [&](store::Books& books) -> Status {
         if (!cost) return books.release(x.id, 1, wall_now(), upstream_status, std::nullopt);

@@ -247,18 +247,22 @@ private:
         bool is_open = false;
         bool is_stated = false;  ///< the cost, by the supplier's own count
     };
+    struct PassCost {
+        Money cost;  ///< contracted
+        Money list;
+    };
     [[nodiscard]] Co<void> serve_passthrough(
         net::ServerRequest& request, net::ResponseWriter& response);
     [[nodiscard]] Task<void> pass_through(Exchange& x, const PassPath& path,
         net::ServerRequest& request, net::ResponseWriter& response);
     /// What the answer says it used, where it is an offer's, has a price, and nothing asked for is
     /// billed apart.
-    [[nodiscard]] static std::optional<Money> stated_cost(
+    [[nodiscard]] static std::optional<PassCost> stated_cost(
         Exchange& x, std::uint32_t cloud, std::string_view asked, std::string_view body);
     [[nodiscard]] Task<void> hold_pass(Exchange& x, PassHold& held);
     /// Settles at `cost`; nothing: releases, because nothing was or could have been billed.
     [[nodiscard]] Co<void> end_pass(
-        Exchange& x, PassHold& held, std::optional<Money> cost, int status);
+        Exchange& x, PassHold& held, std::optional<PassCost> cost, int status);
 
     // kept_sweep.cc: what goes on when nobody waits for it
     struct Watched {
