@@ -129,6 +129,10 @@ def main():
     ok, bad = suite([sys.executable, str(HERE / "egress.py"), "--build",
                      str(options.build.resolve()), "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
+    print("# budgets and limits")
+    ok, bad = suite([sys.executable, str(HERE / "limits.py"), "--build",
+                     str(options.build.resolve()), "--node", node, "-k", options.k], {})
+    passed, failed = passed + ok, failed + bad
     print("# clouds by HTTP/2")
     ok, bad = suite([sys.executable, str(HERE / "http2_clouds.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
