@@ -223,10 +223,10 @@ std::uint64_t lines_of_one_charge(Random& random) {
         }
         const cpp_int wanted =
             rounded(line.quantity * price.exact * 1'000'000 * factor, options.rounding);
-        if (big(line.amount.pico()) != wanted) {
+        if (big(line.cost.pico()) != wanted) {
             ADD_FAILURE() << line.quantity << " " << canon::meter_name(line.meter) << " at "
                           << price.text << " x " << uplift.text << " x " << discount.text << " is "
-                          << wanted << ", not " << big(line.amount.pico());
+                          << wanted << ", not " << big(line.cost.pico());
             return lines;
         }
         total += wanted;
