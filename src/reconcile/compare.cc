@@ -339,8 +339,10 @@ void Comparison::State::note_facts(const BillFacts& facts) {
 /// A day's line beside lines of its hours is most likely two exports in one file.
 void Comparison::State::note_overlaps() {
     std::set<std::pair<std::uint32_t, std::int64_t>> days;
-    for (const auto& [key, sums] : billed)
-        if (key.span == Span::kHour) days.emplace(key.series, floor_to(key.begin, kDayNs));
+    // Usage and costs may come as two files, of hours and of days.
+    for (const auto& [key, entry] : billed)
+        if (key.span == Span::kHour && entry.first.has_cost)
+            days.emplace(key.series, floor_to(key.begin, kDayNs));
     std::uint64_t count = 0, line = 0;
     std::uint32_t twice = 0;
     std::uint64_t twice_line = 0;
@@ -349,7 +351,8 @@ void Comparison::State::note_overlaps() {
         twice += sums.twice_lines;
         if (sums.twice_lines > 0 && (twice_line == 0 || sums.twice_line < twice_line))
             twice_line = sums.twice_line;
-        if (key.span != Span::kDay || !days.contains({key.series, key.begin})) continue;
+        if (key.span != Span::kDay || !sums.has_cost) continue;
+        if (!days.contains({key.series, key.begin})) continue;
         ++count;
         if (line == 0 || sums.line < line) line = sums.line;
     }
@@ -379,8 +382,9 @@ Grid Comparison::State::grid() {
     std::set<std::pair<std::string, std::uint8_t>> shared;  // meters billed for all models at once
     for (const auto& [key, entry] : billed) {
         const Series& series = bill_series[key.series];
+        // What is not metered has no say in it: a fee of a month would hide the hours.
         Span& span = spans.try_emplace(series.seller, Span::kHour).first->second;
-        span = std::max(span, key.span);
+        if (series.sku.empty()) span = std::max(span, key.span);
         bool& has_model = has_models[series.seller];
         has_model = has_model || (!series.model.empty() && series.sku.empty());
         if (series.model.empty() && series.meter != kAny)

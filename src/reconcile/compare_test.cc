@@ -323,6 +323,21 @@ TEST(Comparison, UsageAndCostsOfOneSellerMayComeAsTwoFiles) {
     EXPECT_EQ(report->billed.to_decimal(), "0.00315");
 }
 
+// A guard rail billed for the month neither joins its hours nor goes unexplained.
+TEST(Comparison, WhatIsNotMeteredIsToldByItsName) {
+    Usage guard{"2026-11-01T00:00:00Z", "9", "", "2026-12-01T00:00:00Z"};
+    guard.type = "USE1-Guardrail-ContentPolicyUnitsConsumed";
+    guard.service = "Amazon Bedrock";
+    const auto [report, error] =
+        compare({focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}, guard})},
+            {booked("2026-11-02T05:00:00Z", 1000)});
+    ASSERT_TRUE(report) << error;
+    EXPECT_EQ(whys(*report),
+        "missing 9.00 aws 'USE1-Guardrail-ContentPolicyUnitsConsumed' on 2026-11-01 00:00: billed, "
+        "and nothing that the gateway meters\n");
+    EXPECT_EQ(report->cells_equal, 1U);
+}
+
 TEST(Comparison, OtherSellersInTheBooksAreLeftOut) {
     BookedLine other = booked("2026-11-02T05:00:00Z", 1000);
     other.seller = "azure";
