@@ -204,6 +204,36 @@ TEST(Comparison, UsageSpreadOverSeveralLaterHoursIsLate) {
     EXPECT_TRUE(report->total(Type::kLate).amount.is_zero());
 }
 
+// 0.0375 a million less 6.3 %: 35,137.5 pico-units a token. The books round every exchange, the
+// seller every line to ten decimals.
+TEST(Comparison, RoundingAtDifferentPlacesIsToldFromAPriceThatIsATrifleHigher) {
+    for (const std::int64_t per_mille : {1000, 1001}) {
+        std::vector<Usage> lines;
+        std::vector<BookedLine> books;
+        for (int hour = 0; hour < 24; ++hour) {
+            const std::string begin = fmt::format("2026-11-02T{:02}:00:00Z", hour);
+            std::int64_t tokens = 0;
+            for (int exchange = 0; exchange < 40; ++exchange) {
+                const std::int64_t count = 1001 + 97 * exchange + hour;
+                tokens += count;
+                BookedLine line = booked(begin, count);
+                line.contracted =
+                    *extend(count, UnitPrice::from_pico(37'500), {937, 1000}, Rounding::kHalfEven);
+                books.push_back(line);
+            }
+            const Int128 exact = Int128{tokens} * 351'375 * per_mille / 10'000;
+            const Int128 ten = (exact + 50) / 100 * 100;
+            lines.push_back({begin, decimal_text(ten), decimal_text(Int128{tokens} * 1'000'000)});
+        }
+        const auto [report, error] = compare({focus(lines)}, books);
+        ASSERT_TRUE(report) << error;
+        const Type expected = per_mille == 1000 ? Type::kRounding : Type::kRate;
+        for (const Difference& difference : report->differences)
+            EXPECT_EQ(type_name(difference.type), type_name(expected)) << difference.why;
+        EXPECT_GT(report->total(expected).count, 0U);
+    }
+}
+
 TEST(Comparison, UsageJustBeforeTheExportIsNotMissingYet) {
     const auto [report, error] = compare({focus({{"2026-11-02T05:00:00Z", "0.003", "0.001"}})},
         {booked("2026-11-02T05:00:00Z", 1000), booked("2026-11-05T05:00:00Z", 1000),
