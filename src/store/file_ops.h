@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace entrepot::store {
 
@@ -31,6 +32,8 @@ class FileOps {
 public:
     virtual ~FileOps() = default;
     [[nodiscard]] virtual int before(Step step) = 0;
+    /// A journal file was forced to the disk: with what was in it at the last kSegmentSync.
+    virtual void forced(const std::filesystem::path& file) { (void)file; }
 };
 
 [[nodiscard]] inline int before(FileOps* files, Step step) {

@@ -127,7 +127,7 @@ bool Journal::roll() {
     const std::lock_guard lock(mutex_);
     next->begin(
         current_header_.sequence + 1, end, Instant{now_ns_.load(std::memory_order_relaxed)});
-    sealed_.push_back({current_header_, current_->path(), end});
+    sealed_.push_back({current_header_, current_->path(), end, {}});
     unsynced_.push_back(std::move(current_));
     current_.reset(next);
     current_header_ = next->header();
@@ -188,6 +188,8 @@ int Journal::force(Segment& file, std::uint64_t used) {
     }
     if (error == 0) error = before(options_.files, Step::kSegmentSync);
     if (error == 0 && ::fdatasync(file.fd()) != 0) error = errno;
+    if (error == 0 && options_.files != nullptr) [[unlikely]]
+        options_.files->forced(file.path());
     return error;
 }
 

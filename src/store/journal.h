@@ -91,11 +91,15 @@ private:
         SegmentHeader header;
         std::filesystem::path path;
         std::uint64_t end = 0;
+        SegmentMark mark{};  ///< as it was found; of files of this run empty
     };
 
     explicit Journal(const JournalOptions& options) : options_(options) {}
     [[nodiscard]] Status recover(std::uint64_t from, Instant now, const Visitor& visit);
+    [[nodiscard]] static Status remove_unused(std::vector<std::filesystem::path>& paths);
     [[nodiscard]] Result<std::vector<Sealed>> list_files() const;
+    /// Removes the files that come after files[last].
+    [[nodiscard]] Status remove_after(std::vector<Sealed>& files, std::size_t last) const;
     [[nodiscard]] Status read_sealed(
         const Sealed& file, std::uint64_t from, const Visitor& visit) const;
     [[nodiscard]] Status adopt_last(const Sealed& last, std::uint64_t from, const Visitor& visit);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 
@@ -25,7 +26,30 @@ std::unexpected<Error> corrupt(
         fmt::format("{} at offset {}: {}. {}", path.string(), offset, what, kRemedy));
 }
 
+/// Since the file was last written: memory of this boot cannot have been lost.
+bool may_have_lost_power(const SegmentMark& mark) {
+    return mark.boot == 0 || mark.boot != boot_hash();
+}
+
 }  // namespace
+
+// The kill came between creating a file and its first use, or a power cut took the header of files
+// that were never forced to the disk: with one in use the next one is prepared already.
+Status Journal::remove_unused(std::vector<std::filesystem::path>& paths) {
+    while (!paths.empty()) {
+        const std::filesystem::path& last = paths.back();
+        std::error_code error;
+        const std::uint64_t size = std::filesystem::file_size(last, error);
+        if (!error && size >= kSegmentHeaderBytes) {
+            ENTREPOT_TRY(const auto segment, Segment::open(last, false));
+            // The header's checksum comes first of all.
+            if (segment->header().check != 0) return {};
+        }
+        ::unlink(last.c_str());
+        paths.pop_back();
+    }
+    return {};
+}
 
 Result<std::vector<Journal::Sealed>> Journal::list_files() const {
     std::vector<Sealed> files;
@@ -40,23 +64,13 @@ Result<std::vector<Journal::Sealed>> Journal::list_files() const {
             fmt::format("cannot list {}: {}", options_.folder.string(), error.message()));
     }
     std::ranges::sort(paths);
+    ENTREPOT_TRY_DO(remove_unused(paths));
     for (const std::filesystem::path& path : paths) {
-        const bool is_last = path == paths.back();
-        std::uint64_t size = std::filesystem::file_size(path, error);
-        if (error) size = 0;
-        if (size < kSegmentHeaderBytes) {
-            // The kill came between creating and allocating it.
-            if (!is_last) return corrupt(path, size, "the file is shorter than its header");
-            ::unlink(path.c_str());
-            continue;
-        }
+        const std::uint64_t size = std::filesystem::file_size(path, error);
+        if (error || size < kSegmentHeaderBytes)
+            return corrupt(path, error ? 0 : size, "the file is shorter than its header");
         ENTREPOT_TRY(const auto segment, Segment::open(path, false));
         const SegmentHeader header = segment->header();
-        if (header.check == 0 && is_last) {
-            ::unlink(
-                path.c_str());  // prepared, never used: the header's checksum comes first of all
-            continue;
-        }
         if (header.magic != kSegmentMagic || header.check != header_check(header)) {
             return corrupt(path, 0, "this is no journal file, or its header is damaged");
         }
@@ -74,7 +88,7 @@ Result<std::vector<Journal::Sealed>> Journal::list_files() const {
             }
             previous.end = header.base;
         }
-        files.push_back({header, path, header.base});
+        files.push_back({header, path, header.base, segment->mark()});
     }
     return files;
 }
@@ -108,20 +122,54 @@ Status Journal::recover(std::uint64_t from, Instant now, const Visitor& visit) {
             fmt::format("the journal begins at {} in {}, but the books have only read up to {}. {}",
                 files.front().header.base, files.front().path.string(), from, kRemedy));
     }
+    std::uint64_t synced = 0;
+    for (const Sealed& file : files) synced = std::max(synced, file.mark.synced);
+    for (std::size_t i = 0; i + 1 < files.size(); ++i) {
+        const Sealed& file = files[i];
+        if (file.end <= from) continue;
+        std::uint64_t read = std::max(from, file.header.base);
+        Status whole = read_sealed(file, from, [&](std::uint64_t end, std::string_view payload) {
+            Status visited = visit(end, payload);
+            if (visited) read = end;
+            return visited;
+        });
+        if (whole) continue;
+        // What is damaged was never forced to the disk, and a power cut may have lost it: the
+        // journal ends there. What stands behind it was not promised either.
+        if (read < synced || !may_have_lost_power(files.back().mark)) return whole;
+        ENTREPOT_TRY_DO(remove_after(files, i));
+        from = read;
+    }
     const Sealed last = files.back();
     files.pop_back();
-    for (const Sealed& file : files) {
-        if (file.end > from) ENTREPOT_TRY_DO(read_sealed(file, from, visit));
-    }
     ENTREPOT_TRY_DO(adopt_last(last, from, visit));
+    // A kill may have come between the end of a file and its sync: who forces the next one forces
+    // that too.
+    for (const Sealed& file : files) {
+        if (file.end <= synced) continue;
+        ENTREPOT_TRY(std::shared_ptr<Segment> segment, Segment::open(file.path, true));
+        unsynced_.push_back(std::move(segment));
+    }
     sealed_ = std::move(files);
     if (end_.load() < from) {
         return corrupt(last.path, offset_,
             fmt::format(
                 "the journal ends at {}, but the books have read up to {}", end_.load(), from));
     }
-    durable_ = end_.load();
+    durable_ = std::min(synced, end_.load());
     return {};
+}
+
+Status Journal::remove_after(std::vector<Sealed>& files, std::size_t last) const {
+    while (files.size() > last + 1) {
+        if (::unlink(files.back().path.c_str()) != 0) {
+            return fail(ErrorCode::kIo,
+                fmt::format(
+                    "cannot remove {}: {}", files.back().path.string(), std::strerror(errno)));
+        }
+        files.pop_back();
+    }
+    return sync_folder();
 }
 
 Status Journal::read_sealed(const Sealed& file, std::uint64_t from, const Visitor& visit) const {
@@ -193,14 +241,12 @@ Status Journal::adopt_last(const Sealed& last, std::uint64_t from, const Visitor
     }
     std::uint64_t last_byte = offset;
     const bool follows = record_follows(*segment, offset, base, last_byte);
-    const std::uint64_t boot = boot_hash();
-    const bool may_have_lost_power = mark.boot == 0 || mark.boot != boot;
-    if (follows && !may_have_lost_power)
+    if (follows && !may_have_lost_power(mark))
         return corrupt(last.path, offset, "a record is damaged, and records follow it");
     bytes_cut_ = last_byte - offset;
     // Zeros to the end, or an old payload could be taken for the header after the next record.
     if (bytes_cut_ != 0) std::memset(segment->data() + offset, 0, bytes_cut_);
-    segment->set_boot(boot);
+    segment->set_boot(boot_hash());
     current_ = std::move(segment);
     current_header_ = last.header;
     writing_ = current_.get();
@@ -215,7 +261,8 @@ Status Journal::scan(std::uint64_t from, std::uint64_t to, const Visitor& visit)
     {
         const std::lock_guard lock(mutex_);
         files = sealed_;
-        files.push_back({current_header_, current_->path(), end_.load(std::memory_order_acquire)});
+        files.push_back(
+            {current_header_, current_->path(), end_.load(std::memory_order_acquire), {}});
     }
     for (Sealed& file : files) {
         file.end = std::min(file.end, to);

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <thread>
@@ -203,6 +205,82 @@ TEST(Journal, RefusesAMissingFileADamagedHeaderAndBooksAheadOfIt) {
     EXPECT_TRUE(open(options).journal);
     std::filesystem::remove(first_file(folder));
     EXPECT_EQ(open(options).journal.error().code, ErrorCode::kJournalCorrupt);
+}
+
+/// The file as another boot left it, forced to the disk up to `synced`.
+std::string of_another_boot(std::string bytes, std::uint64_t synced) {
+    const SegmentMark mark{synced, 0x0b00, {}};
+    std::memcpy(bytes.data() + sizeof(SegmentHeader), &mark, sizeof mark);
+    return bytes;
+}
+
+// With a file in use the next one is prepared: a power cut before the first sync leaves both empty.
+TEST(Journal, StartsAnewWhenAPowerCutTookAllThatWasNeverForced) {
+    const Folder folder("journal-first");
+    const JournalOptions options = options_in(folder);
+    write_records(options, 3);
+    write_file(first_file(folder), std::string(options.segment_bytes, '\0'));
+    write_file(folder.path() / "0000000002.journal", std::string(options.segment_bytes, '\0'));
+    const Opened opened = open(options);
+    ASSERT_TRUE(opened.journal) << opened.journal.error().message;
+    EXPECT_TRUE(opened.records.empty());
+    EXPECT_TRUE((*opened.journal)->append(payload(1), LogClass::kBegin, 0));
+}
+
+// A file begins while the end of the one before it is not on the disk yet.
+TEST(Journal, EndsWhereAPowerCutTookTheUnforcedEndOfAFileThatOthersFollow) {
+    const Folder folder("journal-hole");
+    const JournalOptions options = options_in(folder);
+    constexpr int kRecords = 1'200;
+    {
+        const Opened opened = open(options);
+        for (int n = 0; n < kRecords; ++n) {
+            (*opened.journal)->wait_ready(milliseconds(5'000));
+            ASSERT_TRUE((*opened.journal)->append(payload(n), LogClass::kBegin, 0));
+        }
+    }
+    const std::filesystem::path second = folder.path() / "0000000002.journal";
+    const std::uint64_t hole = 40'960;
+    std::string first = read_file(first_file(folder));
+    std::fill(first.begin() + hole, first.begin() + hole + 4'096, '\0');
+    const std::string follows = read_file(second);
+    const auto lay_out = [&](std::uint64_t synced_in_first, std::uint64_t synced_in_second) {
+        for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+            std::filesystem::remove(entry.path());
+        write_file(first_file(folder), of_another_boot(first, synced_in_first));
+        write_file(second, of_another_boot(follows, synced_in_second));
+    };
+    lay_out(0, 50'000);
+    EXPECT_FALSE(open(options).journal) << "what is gone was forced to the disk";
+    EXPECT_TRUE(std::filesystem::exists(second)) << "nothing may be changed";
+    lay_out(30'000, 0);
+    std::size_t left = 0;
+    {
+        const Opened opened = open(options);
+        ASSERT_TRUE(opened.journal) << opened.journal.error().message;
+        left = opened.records.size();
+        EXPECT_GT(left, 500);
+        EXPECT_LT(left, kRecords);
+        EXPECT_EQ(opened.records.back(), payload(static_cast<int>(left) - 1));
+        ASSERT_TRUE((*opened.journal)->append("after", LogClass::kBegin, 0));
+    }
+    const Opened again = open(options);
+    ASSERT_TRUE(again.journal) << again.journal.error().message;
+    EXPECT_EQ(again.records.size(), left + 1);
+    EXPECT_EQ(again.records.back(), "after");
+}
+
+// A kill leaves what was written in the system's memory, which is not yet the disk.
+TEST(Journal, TakesNothingForDurableThatItFoundAndDidNotForce) {
+    const Folder folder("journal-found");
+    const JournalOptions options = options_in(folder);
+    write_records(options, 20);
+    const Opened opened = open(options);
+    Journal& journal = **opened.journal;
+    EXPECT_EQ(opened.records.size(), 20);
+    EXPECT_EQ(journal.durable_up_to(), 0);
+    ASSERT_TRUE(journal.sync());
+    EXPECT_EQ(journal.durable_up_to(), journal.end());
 }
 
 // Many requests are open: the room that their endings need is never given to another.

@@ -15,8 +15,7 @@ namespace entrepot::store::test {
 class Folder {
 public:
     explicit Folder(std::string_view name)
-        : path_(std::filesystem::temp_directory_path() /
-              fmt::format("entrepot-{}-{}", name, ::getpid())) {
+        : path_(parent() / fmt::format("entrepot-{}-{}", name, ::getpid())) {
         std::filesystem::remove_all(path_);
         std::filesystem::create_directories(path_);
     }
