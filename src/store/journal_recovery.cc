@@ -33,19 +33,27 @@ bool may_have_lost_power(const SegmentMark& mark) {
 
 }  // namespace
 
-// The kill came between creating a file and its first use, or a power cut took the header of files
-// that were never forced to the disk: with one in use the next one is prepared already.
+// The kill came between creating a file and its first use, or a power cut took the header of a file
+// that was never forced to the disk. What follows such a file was not forced either: it goes too.
 Status Journal::remove_unused(std::vector<std::filesystem::path>& paths) {
-    while (!paths.empty()) {
-        const std::filesystem::path& last = paths.back();
+    std::size_t kept = paths.size();
+    for (std::size_t i = paths.size(); i-- > 0;) {
         std::error_code error;
-        const std::uint64_t size = std::filesystem::file_size(last, error);
-        if (!error && size >= kSegmentHeaderBytes) {
-            ENTREPOT_TRY(const auto segment, Segment::open(last, false));
-            // The header's checksum comes first of all.
-            if (segment->header().check != 0) return {};
+        const std::uint64_t size = std::filesystem::file_size(paths[i], error);
+        if (error || size < kSegmentHeaderBytes) {
+            kept = i;
+            continue;
         }
-        ::unlink(last.c_str());
+        ENTREPOT_TRY(const auto segment, Segment::open(paths[i], false));
+        const SegmentMark mark = segment->mark();
+        // The header's checksum comes first of all.
+        if (segment->header().check == 0)
+            kept = i;
+        else if (mark.synced != 0 || !may_have_lost_power(mark))
+            break;
+    }
+    while (paths.size() > kept) {
+        ::unlink(paths.back().c_str());
         paths.pop_back();
     }
     return {};
