@@ -165,7 +165,8 @@ std::string entries_differ(const std::filesystem::path& data) {
         Result<std::uint64_t> append(std::string_view, ledger::LogClass, std::size_t) override {
             return fail(ErrorCode::kInternal, "nothing is decided here");
         }
-        Result<std::optional<ledger::Account>> recall(std::uint32_t, Instant) override {
+        Result<std::optional<ledger::Account>> recall(
+            std::uint32_t, ledger::NameId, Instant) override {
             return std::optional<ledger::Account>();
         }
         Result<std::optional<ledger::Account>> recall(ledger::AccountId) override {
