@@ -69,30 +69,6 @@ int run_usage(const Arguments& arguments) {
     return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
 }
 
-int run_verify(const Arguments& arguments) {
-    const auto target = open_target(arguments);
-    if (!target) return report(target.error());
-    const auto answer = ask(*target, "GET", "/api/ledger/verify");
-    if (!answer) return report(answer.error());
-    const json::Value& root = answer->root();
-    const bool ok = root["ok"].as_bool().value_or(false);
-    if (arguments.has("--json")) {
-        write_output(std::string(answer->text()) + "\n");
-        return ok ? kOk : kDifferences;
-    }
-    for (const json::Value& difference : root["differences"].items())
-        write_output(std::string(difference.string()) + "\n");
-    write_output(
-        fmt::format("{}: {} accounts, {} open attempts, debits {}, credits {}, {} records read\n",
-            ok ? "the books add up" : "THE BOOKS DO NOT ADD UP", count(root["accounts"]),
-            count(root["open_attempts"]), root["debits"].string(), root["credits"].string(),
-            count(root["records_audited"])));
-    if (const auto unverified = root["unverified"].items().size(); unverified > 0)
-        fmt::print(stderr, "{} attempts stand at their hold because a crash hid what they used\n",
-            unverified);
-    return ok ? kOk : kDifferences;
-}
-
 }  // namespace
 
 std::vector<Command> books_commands() {
@@ -111,8 +87,6 @@ std::vector<Command> books_commands() {
                 {"--model", "NAME", "Of this model alone."},
                 {"--cloud", "NAME", "Of this cloud alone."}, as_json, as_csv}),
             run_usage},
-        {"ledger verify", "Prove the invariants over the books; exit 4 when they do not hold.",
-            target_options({as_json}), run_verify},
     };
 }
 

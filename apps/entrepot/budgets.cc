@@ -127,8 +127,8 @@ std::vector<Command> budget_commands() {
             run_remove},
         {"budgets raise", "Raise a budget, of the file too, for a while.",
             target_options({owner, {"--by", "AMOUNT", "How much more."},
-                {"--until", "TIME", "When it ends, to the moment of a request's dispatch."}, period, zone,
-                {"--end", "", "End it now."}}),
+                {"--until", "TIME", "When it ends, to the moment of a request's dispatch."}, period,
+                zone, {"--end", "", "End it now."}}),
             run_raise},
     };
 }

@@ -78,6 +78,7 @@ struct Command {
 [[nodiscard]] std::vector<Command> key_commands();       // keys.cc
 [[nodiscard]] std::vector<Command> catalog_commands();   // catalog.cc
 [[nodiscard]] std::vector<Command> books_commands();     // books.cc
+[[nodiscard]] std::vector<Command> ledger_commands();    // ledger.cc
 [[nodiscard]] std::vector<Command> budget_commands();    // budgets.cc
 [[nodiscard]] std::vector<Command> contract_commands();  // contracts.cc
 [[nodiscard]] std::vector<Command> audit_commands();     // audit.cc

@@ -420,7 +420,11 @@ private:
         check_names(path + ".clouds", key.clouds, cloud_set_, clouds_, "clouds");
         check_regions(path + ".regions", key.regions);
         check_notices(path, key.budgets);
-        check_notices(path + ".end_users", key.end_users.budgets);
+        for (std::size_t i = 0; i < key.end_users.budgets.size(); ++i)
+            if (key.end_users.budgets[i].notify)
+                reader_.error_at(fmt::format("{}.end_users.budgets[{}].notify", path, i),
+                    "nobody is told of what each end user has spent",
+                    "remove notify here; the key's own budgets may have it");
         check_key_project(path, key);
         check_passthrough(path, key);
         check_secrets(path, key);

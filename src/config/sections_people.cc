@@ -7,6 +7,7 @@
 namespace entrepot::config {
 namespace {
 
+constexpr std::size_t kBudgetsMax = 5;  // ledger::kBudgetsPerOwnerMax
 constexpr std::size_t kTagHeadersMax = 8;
 constexpr std::size_t kTagsBytesMax = 512;  // of a name in the books
 
@@ -87,8 +88,9 @@ void read_budget_list(Reader& reader, const Node& node, std::vector<BudgetSettin
         budget.currency = reader.currency();
         budget.at = item.at;
         reader.section(budget_section(), item, budget);
-        if (out.size() == 8) {
-            reader.error(item, "there are more than 8 budgets here", "keep the 8 that bind");
+        if (out.size() == kBudgetsMax) {
+            reader.error(item, fmt::format("there are more than {} budgets here", kBudgetsMax),
+                fmt::format("keep the {} that bind", kBudgetsMax));
         } else {
             out.push_back(std::move(budget));
         }

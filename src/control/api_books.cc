@@ -76,13 +76,6 @@ void write_attempt(json::Writer& writer, const store::AttemptFacts& attempt) {
 }
 
 // Runs work on the books' thread and hands its result out.
-template <typename T>
-T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
-    std::optional<T> answer;
-    backend.with_books([&](store::Books& books) { answer.emplace(work(books)); });
-    return std::move(*answer);
-}
-
 }  // namespace
 
 Result<ApiAnswer> get_usage(const ApiCall& call) {
@@ -155,37 +148,6 @@ Result<ApiAnswer> get_exchange(const ApiCall& call) {
         writer.end_array().end_object();
     });
     if (!status) return std::unexpected(status.error());
-    return ApiAnswer{200, std::move(out)};
-}
-
-Result<ApiAnswer> verify_ledger(const ApiCall& call) {
-    const auto report =
-        ask<store::VerifyReport>(call.backend, [](store::Books& books) { return books.verify(); });
-    const auto unverified = ask<Result<std::vector<store::UnverifiedAttempt>>>(
-        call.backend, [](store::Books& books) { return books.unverified(); });
-    if (!unverified) return std::unexpected(unverified.error());
-    std::string out;
-    json::Writer writer(out);
-    writer.begin_object().member_bool("ok", report.ok());
-    writer.key("differences").begin_array();
-    for (const std::string& difference : report.differences) writer.string(difference);
-    writer.end_array();
-    writer.member("accounts", static_cast<std::int64_t>(report.accounts));
-    writer.member("open_attempts", static_cast<std::int64_t>(report.open_attempts));
-    writer.member("records_audited", static_cast<std::int64_t>(report.records_audited));
-    writer.member("debits", report.debits.to_decimal());
-    writer.member("credits", report.credits.to_decimal());
-    writer.key("unverified").begin_array();
-    for (const auto& attempt : *unverified)
-        writer.begin_object()
-            .member("exchange", attempt.exchange.to_string())
-            .member("attempt", std::int64_t{attempt.attempt})
-            .member("key", attempt.key)
-            .member("offer", attempt.offer)
-            .member("amount", attempt.amount.to_decimal())
-            .member("dispatched_at", to_rfc3339(attempt.dispatch))
-            .end_object();
-    writer.end_array().end_object();
     return ApiAnswer{200, std::move(out)};
 }
 

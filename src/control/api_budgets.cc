@@ -176,12 +176,6 @@ Result<Row> row_of(
     return row;
 }
 
-Result<json::Document> object_of(const ApiCall& call, std::string_view example) {
-    ENTREPOT_TRY(json::Document document, json::Document::parse(std::string(call.body)));
-    if (document.root().is_object()) return document;
-    return fail(ErrorCode::kBadRequest, fmt::format("The body must be an object: {}", example));
-}
-
 Result<Raise> read_raise(const json::Value& root, Instant now) {
     for (const json::Member& member : root.members())
         if (member.key != "by" && member.key != "until" && member.key != "period" &&

@@ -57,9 +57,13 @@ public:
               "  commitment: {amount: '365'}, discounts: [{off: 10%}], provisioned: {ptu: {\n"
               "  offers: [m/lab], units: 2, hourly: '0.50', tokens_per_minute: 1000}}}}\n")) {
         store_ = *store::SettingsStore::open(data);
-        store::BooksOptions options;
-        options.data = data;
-        books_ = *store::Books::open(options, kNow);
+        options_.data = data;
+        books_ = *store::Books::open(options_, kNow);
+    }
+    /// What is open is found at the next start, as after a crash.
+    void reopen() {
+        books_.reset();
+        books_ = *store::Books::open(options_, kNow);
     }
     const config::Settings& settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
@@ -82,6 +86,7 @@ private:
     config::Settings settings_;
     routing::OfferTable offers_;
     std::unique_ptr<store::SettingsStore> store_;
+    store::BooksOptions options_;
     std::unique_ptr<store::Books> books_;
 };
 
@@ -155,7 +160,7 @@ TEST_F(AdminApi, DescribesEveryRouteInItsOpenApiDocument) {
              "/api/exchanges/{id}", "/api/ledger/verify", "/api/models", "/api/prices"})
         EXPECT_NE(paths.find(path), nullptr) << path;
     EXPECT_NE(paths["/api/keys"].find("post"), nullptr);
-    EXPECT_EQ(paths.members().size(), 19U);
+    EXPECT_EQ(paths.members().size(), 21U);
 }
 
 TEST_F(AdminApi, KeysAreMadeRotatedAndDisabledAndKeepNoSecret) {
@@ -355,6 +360,39 @@ TEST_F(AdminApi, BudgetsThatCannotBeAreRefusedAndTellWhy) {
                   .status,
         200)
         << "of the file too";
+}
+
+TEST_F(AdminApi, WhatACrashHidIsSettledOnceAndAMonthIsClosedOnce) {
+    backend_.with_books([&](store::Books& books) {
+        ledger::HoldRequest hold;
+        hold.exchange = ExchangeId::make(kNow, {1, 2});
+        hold.path = books.path("filed", "t", "o").value();
+        hold.route = books.route("m", "m/lab", "lab").value();
+        hold.amount = Money::parse("1.00").value();
+        hold.dispatch = kNow;
+        ASSERT_TRUE(books.hold(hold));
+    });
+    const std::string exchange = ExchangeId::make(kNow, {1, 2}).to_string();
+    const auto resolve = [&](std::string_view cost) {
+        return ask("POST", "/api/ledger/resolve",
+            fmt::format(R"({{"exchange":"{}","cost":"{}"}})", exchange, cost));
+    };
+    EXPECT_EQ(resolve("0.25").status, 404) << "it is still open";
+    backend_.reopen();
+    EXPECT_NE(ask("GET", "/api/ledger/verify").body.find(exchange), std::string::npos);
+    EXPECT_EQ(resolve("-1").status, 400);
+    const AdminResponse resolved = resolve("0.25");
+    EXPECT_EQ(resolved.status, 200) << resolved.body;
+    EXPECT_EQ(member(resolved, "corrected"), "-0.75");
+    EXPECT_EQ(resolve("0.25").status, 404);
+    EXPECT_EQ(ask("GET", "/api/ledger/verify").body.find(exchange), std::string::npos);
+
+    EXPECT_EQ(ask("POST", "/api/ledger/close", R"({"month":"2026-13"})").status, 400);
+    EXPECT_EQ(ask("POST", "/api/ledger/close", R"({"month":"2999-01"})").status, 400);
+    const AdminResponse closed = ask("POST", "/api/ledger/close", R"({"month":"2024-12"})");
+    EXPECT_EQ(closed.status, 200) << closed.body;
+    EXPECT_EQ(member(closed, "closed_until"), "2025-01-01T00:00:00.000Z");
+    EXPECT_EQ(ask("POST", "/api/ledger/close", R"({"month":"2024-12"})").status, 400);
 }
 
 TEST_F(AdminApi, EmptyBooksAddUp) {

@@ -403,6 +403,8 @@ void Notifier::watch(
         add_budgets(plan, ledger::OwnerKind::kOrg, org.id.view(), org.budgets);
     for (const config::TeamSettings& team : settings.teams)
         add_budgets(plan, ledger::OwnerKind::kTeam, team.id.view(), team.budgets);
+    for (const config::ProjectSettings& project : settings.projects)
+        add_budgets(plan, ledger::OwnerKind::kProject, project.id.view(), project.budgets);
     for (const config::KeySettings& key : settings.keys)
         add_budgets(plan, ledger::OwnerKind::kKey, key.id.view(), key.budgets);
     for (const config::KeySettings& key : stored_keys)

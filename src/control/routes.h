@@ -1,10 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "control/admin_api.h"
+#include "json/value.h"
 
 namespace entrepot::control {
 
@@ -27,6 +31,17 @@ struct ApiAnswer {
     std::string json;
 };
 
+/// What the books answer, on the thread that owns them.
+template <typename T>
+T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
+    std::optional<T> answer;
+    backend.with_books([&](store::Books& books) { answer.emplace(work(books)); });
+    return std::move(*answer);
+}
+
+/// A body that must be an object. Errors: kBadRequest, with the example; kInvalidJson.
+[[nodiscard]] Result<json::Document> object_of(const ApiCall& call, std::string_view example);
+
 // api_keys.cc
 [[nodiscard]] Result<ApiAnswer> list_keys(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_key(const ApiCall& call);
@@ -38,7 +53,11 @@ struct ApiAnswer {
 // api_books.cc
 [[nodiscard]] Result<ApiAnswer> get_usage(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_exchange(const ApiCall& call);
+
+// api_ledger.cc
 [[nodiscard]] Result<ApiAnswer> verify_ledger(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> resolve_attempt(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> close_month(const ApiCall& call);
 
 // api_budgets.cc
 [[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);

@@ -1,0 +1,121 @@
+// ledger: the proof of the books, what a crash hid, and months that are over.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/text.h"
+#include "command.h"
+#include "json/writer.h"
+#include "table.h"
+#include "target.h"
+
+namespace entrepot::cli {
+namespace {
+
+std::string count(const json::Value& value) { return std::to_string(value.as_int().value_or(0)); }
+
+int run_verify(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    const auto answer = ask(*target, "GET", "/api/ledger/verify");
+    if (!answer) return report(answer.error());
+    const json::Value& root = answer->root();
+    const bool ok = root["ok"].as_bool().value_or(false);
+    if (arguments.has("--json")) {
+        write_output(std::string(answer->text()) + "\n");
+        return ok ? kOk : kDifferences;
+    }
+    for (const json::Value& difference : root["differences"].items())
+        write_output(std::string(difference.string()) + "\n");
+    write_output(
+        fmt::format("{}: {} accounts, {} open attempts, debits {}, credits {}, {} records read\n",
+            ok ? "the books add up" : "THE BOOKS DO NOT ADD UP", count(root["accounts"]),
+            count(root["open_attempts"]), root["debits"].string(), root["credits"].string(),
+            count(root["records_audited"])));
+    if (const auto unverified = root["unverified"].items().size(); unverified > 0)
+        fmt::print(stderr, "{} attempts stand at their hold because a crash hid what they used\n",
+            unverified);
+    return ok ? kOk : kDifferences;
+}
+
+int list_unverified(const Arguments& arguments, const Target& target) {
+    const auto answer = ask(target, "GET", "/api/ledger/verify");
+    if (!answer) return report(answer.error());
+    Table table{
+        {{"EXCHANGE"}, {"ATTEMPT", true}, {"KEY"}, {"OFFER"}, {"DISPATCHED"}, {"BOOKED", true}},
+        {}};
+    for (const json::Value& attempt : answer->root()["unverified"].items())
+        table.rows.push_back({std::string(attempt["exchange"].string()),
+            fmt::format("{}", attempt["attempt"].as_int().value_or(1)),
+            std::string(attempt["key"].string()), std::string(attempt["offer"].string()),
+            std::string(attempt["dispatched_at"].string()),
+            std::string(attempt["amount"].string())});
+    return write_output(arguments.has("--csv") ? table.to_csv() : table.to_text()) ? kOk : kFailed;
+}
+
+int run_resolve(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    if (!arguments.has("EXCHANGE")) return list_unverified(arguments, *target);
+    if (!arguments.has("--cost"))
+        return report({ErrorCode::kInvalidField,
+            "--cost says what the supplier billed for the attempt", {}, "--cost"});
+    std::string body;
+    json::Writer writer(body);
+    writer.begin_object()
+        .member("exchange", arguments.get("EXCHANGE"))
+        .member("cost", arguments.get("--cost"));
+    if (arguments.has("--attempt")) {
+        const std::string_view number = arguments.get("--attempt");
+        std::uint16_t attempt = 0;
+        const auto [end, failure] =
+            std::from_chars(number.data(), number.data() + number.size(), attempt);
+        if (failure != std::errc{} || end != number.data() + number.size())
+            return report({ErrorCode::kInvalidField,
+                fmt::format("--attempt takes a number, '{}' is none", excerpt(number)), {},
+                "--attempt"});
+        writer.member("attempt", static_cast<std::int64_t>(attempt));
+    }
+    writer.end_object();
+    const auto answer = ask(*target, "POST", "/api/ledger/resolve", body);
+    if (!answer) return report(answer.error());
+    return write_output(fmt::format("corrected by {}\n", answer->root()["corrected"].string()))
+        ? kOk
+        : kFailed;
+}
+
+int run_close(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    std::string body;
+    json::Writer(body).begin_object().member("month", arguments.get("MONTH")).end_object();
+    const auto answer = ask(*target, "POST", "/api/ledger/close", body);
+    if (!answer) return report(answer.error());
+    return write_output(fmt::format(
+               "the books are closed up to {}\n", answer->root()["closed_until"].string()))
+        ? kOk
+        : kFailed;
+}
+
+}  // namespace
+
+std::vector<Command> ledger_commands() {
+    return {
+        {"ledger verify", "Prove the invariants over the books; exit 4 when they do not hold.",
+            target_options({{"--json", "", "JSON as the API gives it."}}), run_verify},
+        {"ledger resolve",
+            "What a crash left settled at its hold; with an exchange: settle it at what it truly "
+            "cost. The difference is posted in the open period.",
+            target_options({{"EXCHANGE", "", "Of the list."},
+                {"--cost", "AMOUNT", "What the supplier billed for the attempt."},
+                {"--attempt", "N", "Its number; 1 when absent."},
+                {"--csv", "", "The list, comma-separated."}}),
+            run_resolve},
+        {"ledger close",
+            "Close the months up to this one (UTC): they take no more entries; what ends later is "
+            "booked on the first day after them.",
+            target_options({{"MONTH", "", "Such as 2026-10.", true}}), run_close},
+    };
+}
+
+}  // namespace entrepot::cli
