@@ -222,7 +222,10 @@ Status Journal::sync() {
     must_rewrite_ = false;
     files.back()->set_synced(position);
     {
+        // Not the last one, though it may have been sealed meanwhile: what was appended to it since
+        // the position was taken is not on the disk.
         const std::lock_guard lock(mutex_);
+        files.pop_back();
         std::erase_if(unsynced_,
             [&](const auto& file) { return std::ranges::find(files, file) != files.end(); });
     }

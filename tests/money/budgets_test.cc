@@ -414,9 +414,7 @@ private:
     }
 
     void housekeeping() {
-        // Not while the clock is behind: each period of long ago would wait for the disk.
-        latest_ = std::max(latest_, skew_);
-        refusing_.on = random_.one_in(6) && skew_ == latest_;
+        refusing_.on = random_.one_in(6);
         books_->tick(now_);
         if (random_.one_in(10)) {
             // The clock is set: forward by weeks, back by days.
@@ -425,6 +423,9 @@ private:
                 kSecond;
             ++counts_.jumps;
         }
+        // Not while the clock is behind: each period of long ago would wait for the disk.
+        latest_ = std::max(latest_, skew_);
+        if (skew_ < latest_) refusing_.on = false;
         if (random_.one_in(12)) {
             for (Oracle::Budget& budget : oracle_.budgets)
                 if (random_.one_in(10)) budget.limit = budget.limit * random_.between(8, 13) / 10;
