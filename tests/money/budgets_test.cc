@@ -189,10 +189,12 @@ private:
 
     void make_budgets() {
         using ledger::OwnerKind;
+        // So that the budgets are used up now and then, not at once.
+        const Int128 scale = Int128(exchanges_ > 100'000 ? 20 : 1) * 1'000'000'000'000;
         const auto add = [&](OwnerKind kind, std::string owner, PeriodKind period, Zone zone,
                              std::int64_t dollars) {
             oracle_.budgets.push_back(
-                {kind, owner, period, zone, static_cast<Int128>(dollars) * 1'000'000'000'000});
+                {kind, owner, period, zone, static_cast<Int128>(dollars) * scale});
         };
         const auto period = [](std::size_t n) { return static_cast<PeriodKind>(n % 6); };
         const auto zone = [](std::size_t n) { return static_cast<Zone>(n % 3); };
