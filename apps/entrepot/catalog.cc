@@ -21,6 +21,7 @@ public:
         return {};
     }
     const config::Settings& settings() override { return settings_; }
+    const config::Settings& file_settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>&) override { std::abort(); }
     store::SettingsStore& store() override { std::abort(); }

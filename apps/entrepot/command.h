@@ -70,19 +70,21 @@ struct Command {
 [[nodiscard]] int run(int argc, char** argv);
 
 // One file per family.
-[[nodiscard]] std::vector<Command> server_commands();    // serve.cc
-[[nodiscard]] std::vector<Command> dev_commands();       // dev.cc
-[[nodiscard]] std::vector<Command> config_commands();    // validate.cc
-[[nodiscard]] std::vector<Command> explain_commands();   // explain.cc
-[[nodiscard]] std::vector<Command> dialect_commands();   // translate.cc
-[[nodiscard]] std::vector<Command> key_commands();       // keys.cc
-[[nodiscard]] std::vector<Command> catalog_commands();   // catalog.cc
-[[nodiscard]] std::vector<Command> books_commands();     // books.cc
-[[nodiscard]] std::vector<Command> ledger_commands();    // ledger.cc
-[[nodiscard]] std::vector<Command> budget_commands();    // budgets.cc
-[[nodiscard]] std::vector<Command> contract_commands();  // contracts.cc
-[[nodiscard]] std::vector<Command> audit_commands();     // audit.cc
-[[nodiscard]] std::vector<Command> about_commands();     // about.cc
+[[nodiscard]] std::vector<Command> server_commands();          // serve.cc
+[[nodiscard]] std::vector<Command> dev_commands();             // dev.cc
+[[nodiscard]] std::vector<Command> config_commands();          // validate.cc
+[[nodiscard]] std::vector<Command> explain_commands();         // explain.cc
+[[nodiscard]] std::vector<Command> dialect_commands();         // translate.cc
+[[nodiscard]] std::vector<Command> key_commands();             // keys.cc
+[[nodiscard]] std::vector<Command> catalog_commands();         // catalog.cc
+[[nodiscard]] std::vector<Command> books_commands();           // books.cc
+[[nodiscard]] std::vector<Command> ledger_commands();          // ledger.cc
+[[nodiscard]] std::vector<Command> budget_commands();          // budgets.cc
+[[nodiscard]] std::vector<Command> contract_commands();        // contracts.cc
+[[nodiscard]] std::vector<Command> entry_commands();           // entries.cc
+[[nodiscard]] std::vector<Command> contract_entry_commands();  // entries.cc
+[[nodiscard]] std::vector<Command> audit_commands();           // audit.cc
+[[nodiscard]] std::vector<Command> about_commands();           // about.cc
 
 /// Tells an error on stderr and gives the exit code that fits it: a bad value (kInvalidField) is
 /// one of the command line.

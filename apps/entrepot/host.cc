@@ -9,6 +9,7 @@
 #include "control/admin_server.h"
 #include "control/notifier.h"
 #include "control/stored_budgets.h"
+#include "control/stored_entries.h"
 #include "control/stored_keys.h"
 #include "control/token.h"
 #include "control/user.h"
@@ -43,76 +44,86 @@ std::string file_name(const config::Settings& settings) {
 
 constexpr Instant kNever{INT64_MAX};
 
-/// What the store adds to the settings: its keys, its budgets, raises; and when the first of these
-/// ends.
-Result<std::optional<Instant>> add_stored(const store::SettingsStore& store,
-    config::Settings& settings, gateway::GatewayOptions& options) {
-    ENTREPOT_TRY(options.stored_keys, control::load_stored_keys(store, settings));
-    return control::add_stored_budgets(store, settings, options.stored_keys, wall_now());
+/// The file's settings and all that the store adds to them.
+struct Whole {
+    config::Settings settings;  ///< with the store's orgs, teams, projects, models and contracts
+    config::Settings bound;     ///< the same with the store's budgets, and what is raised
+    gateway::GatewayOptions options;
+    Instant raised_until = kNever;  ///< when the first of the raises ends
+    routing::OfferTable offers;
+};
+
+Result<Whole> whole_of(const store::SettingsStore& store, const config::Settings& of_file) {
+    Whole whole;
+    ENTREPOT_TRY(whole.settings, control::with_stored_entries(store, of_file));
+    whole.bound = whole.settings;
+    ENTREPOT_TRY(whole.options.stored_keys, control::load_stored_keys(store, whole.settings));
+    ENTREPOT_TRY(const auto until,
+        control::add_stored_budgets(store, whole.bound, whole.options.stored_keys, wall_now()));
+    whole.raised_until = until.value_or(kNever);
+    ENTREPOT_TRY(whole.offers, gateway::compile_offers(whole.bound));
+    return whole;
 }
 
 /// The admin API's view of a running gateway. Used by the admin plane's thread alone, once it runs.
 class GatewayBackend final : public control::Backend {
 public:
-    GatewayBackend(
-        config::Settings settings, routing::OfferTable offers, store::SettingsStore& store)
-        : settings_(std::move(settings)), offers_(std::move(offers)), store_(store) {}
+    GatewayBackend(config::Settings of_file, store::SettingsStore& store)
+        : of_file_(std::move(of_file)), store_(store) {}
 
-    void attach(gateway::Gateway& gateway, control::Notifier& notifier) {
+    /// The gateway runs on `whole`.
+    void attach(gateway::Gateway& gateway, control::Notifier& notifier, Whole whole) {
         gateway_ = &gateway;
         notifier_ = &notifier;
+        whole_ = std::move(whole);
     }
 
-    const config::Settings& settings() override { return settings_; }
-    const routing::OfferTable& offers() override { return offers_; }
+    const config::Settings& settings() override { return whole_.settings; }
+    const config::Settings& file_settings() override { return of_file_; }
+    const routing::OfferTable& offers() override { return whole_.offers; }
     void with_books(const std::function<void(store::Books&)>& work) override {
         gateway_->with_books(work);
     }
     store::SettingsStore& store() override { return store_; }
-    Status apply_stored() override { return apply(settings_); }
+    Status apply_stored() override { return apply(of_file_); }
     std::string metrics() override { return gateway_->metrics() + notifier_->metrics(); }
     bool draining() override { return gateway_->draining(); }
     Instant now() override { return wall_now(); }
 
     /// Lowers what was raised for a while that is over.
     void end_raises() {
-        if (wall_now().ns < raised_until_) return;
-        if (const Status applied = apply(settings_); !applied)
+        if (wall_now() < whole_.raised_until) return;
+        if (const Status applied = apply(of_file_); !applied)
             telemetry::log(LogLevel::kError,
                 fmt::format("the end of a raise was not taken over: {}", applied.error().message));
     }
-    void raised_until(std::optional<Instant> end) { raised_until_ = end.value_or(kNever).ns; }
 
     /// All or nothing: the gateway takes it over, the audit log has it, then the API tells it.
     Status take_over(config::Settings changed, store::AuditBy by) {
-        ENTREPOT_TRY(routing::OfferTable offers, gateway::compile_offers(changed));
         ENTREPOT_TRY_DO(apply(changed));
         if (Status noted = note_in_audit(store_, changed, std::move(by)); !noted) {
             // What cannot be noted does not stay.
-            ENTREPOT_TRY_DO(apply(settings_));
+            ENTREPOT_TRY_DO(apply(of_file_));
             return noted;
         }
-        settings_ = std::move(changed);
-        offers_ = std::move(offers);
+        of_file_ = std::move(changed);
         return {};
     }
 
 private:
-    Status apply(config::Settings settings) {
-        gateway::GatewayOptions options;
-        ENTREPOT_TRY(const auto raised_until, add_stored(store_, settings, options));
-        ENTREPOT_TRY_DO(gateway_->reload(settings, options));
-        notifier_->watch(settings, options.stored_keys);
-        raised_until_ = raised_until.value_or(kNever).ns;
+    Status apply(const config::Settings& of_file) {
+        ENTREPOT_TRY(Whole whole, whole_of(store_, of_file));
+        ENTREPOT_TRY_DO(gateway_->reload(whole.bound, whole.options));
+        notifier_->watch(whole.bound, whole.options.stored_keys);
+        whole_ = std::move(whole);
         return {};
     }
 
-    config::Settings settings_;
-    routing::OfferTable offers_;
+    config::Settings of_file_;
+    Whole whole_;  ///< what the gateway runs on
     store::SettingsStore& store_;
     gateway::Gateway* gateway_ = nullptr;
     control::Notifier* notifier_ = nullptr;
-    std::int64_t raised_until_ = kNever.ns;
 };
 
 std::string url_of(const config::ListenSettings& listen, std::uint16_t port) {
@@ -168,17 +179,13 @@ Result<std::unique_ptr<Host>> Host::start(const config::Settings& settings) {
     tell_recovery(books->recovery());
     ENTREPOT_TRY(impl->token, control::load_or_make_admin_token(data));
     ENTREPOT_TRY(impl->store, store::SettingsStore::open(data));
-    gateway::GatewayOptions options;
-    config::Settings whole = settings;
-    ENTREPOT_TRY(const auto raised_until, add_stored(*impl->store, whole, options));
-    ENTREPOT_TRY(routing::OfferTable offers, gateway::compile_offers(settings));
-    impl->backend = std::make_unique<GatewayBackend>(settings, std::move(offers), *impl->store);
+    ENTREPOT_TRY(Whole whole, whole_of(*impl->store, settings));
+    impl->backend = std::make_unique<GatewayBackend>(settings, *impl->store);
     ENTREPOT_TRY(impl->notifier, control::Notifier::start({.data = data}));
-    impl->notifier->watch(whole, options.stored_keys);
+    impl->notifier->watch(whole.bound, whole.options.stored_keys);
     ENTREPOT_TRY(
-        impl->gateway, gateway::Gateway::start(whole, std::move(books), std::move(options)));
-    impl->backend->raised_until(raised_until);
-    impl->backend->attach(*impl->gateway, *impl->notifier);
+        impl->gateway, gateway::Gateway::start(whole.bound, std::move(books), whole.options));
+    impl->backend->attach(*impl->gateway, *impl->notifier, std::move(whole));
     ENTREPOT_TRY_DO(
         note_in_audit(*impl->store, settings, {wall_now(), file_name(settings), "start"}));
     ENTREPOT_TRY(impl->admin,

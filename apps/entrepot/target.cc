@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/load.h"
 #include "control/socket_client.h"
+#include "control/stored_entries.h"
 #include "control/stored_keys.h"
 #include "gateway/state.h"
 
@@ -45,6 +46,7 @@ public:
     }
 
     const config::Settings& settings() override { return target_.settings; }
+    const config::Settings& file_settings() override { return target_.file_settings; }
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
@@ -77,6 +79,21 @@ Result<config::Settings> load_for_looking(const std::filesystem::path& file) {
             "'{}' is not valid:\n{}", file.string(), config::format_problems(loaded.problems)));
 }
 
+/// Adds what the data folder's store has. What does not fit the file is told and left out: it must
+/// be possible to look, and to mend it.
+Status add_stored(Target& target) {
+    target.file_settings = target.settings;
+    if (!target.has_settings || !std::filesystem::exists(target.data / "books.db")) return {};
+    ENTREPOT_TRY(const auto store, store::SettingsStore::open(target.data));
+    auto whole = control::with_stored_entries(*store, target.settings);
+    if (whole) {
+        target.settings = std::move(*whole);
+    } else {
+        fmt::print(stderr, "warning: {}\n", whole.error().message);
+    }
+    return {};
+}
+
 }  // namespace
 
 std::filesystem::path config_note(const std::filesystem::path& data) {
@@ -96,6 +113,7 @@ Result<Target> open_target(const Arguments& arguments) {
         target.data = arguments.has("--data") ? std::filesystem::path(arguments.get("--data"))
                                               : std::filesystem::path(target.settings.data);
         target.has_settings = true;
+        ENTREPOT_TRY_DO(add_stored(target));
         return target;
     }
     if (!arguments.has("--data"))
@@ -109,6 +127,7 @@ Result<Target> open_target(const Arguments& arguments) {
         target.has_settings = true;
     }
     target.settings.data = target.data;
+    ENTREPOT_TRY_DO(add_stored(target));
     return target;
 }
 

@@ -14,7 +14,8 @@ namespace entrepot::cli {
 /// What a look-up command works on: `--config FILE`, or `--data DIR` whose configuration is found
 /// there.
 struct Target {
-    config::Settings settings;
+    config::Settings settings;       ///< with what the store adds: teams, models, contracts
+    config::Settings file_settings;  ///< without
     std::filesystem::path data;
     bool has_settings = false;  ///< false: only the books are known
 };

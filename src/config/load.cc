@@ -143,6 +143,22 @@ Environment closed_environment() {
     return closed;
 }
 
+Node map_of(std::string key, Node value) {
+    Node map;
+    map.kind = Node::Kind::kMap;
+    map.at = {1, 1};
+    map.members.push_back({std::move(key), {1, 1}, std::move(value)});
+    return map;
+}
+
+/// JSON, which YAML holds; what is wrong with it is told to the reader.
+Node parse_entry(Reader& reader, const std::string& path, std::string_view json) {
+    YamlDocument document = parse_yaml(std::string(json));
+    for (const YamlProblem& problem : document.problems)
+        reader.error(problem.at, path, problem.cause, problem.remedy);
+    return std::move(document.root);
+}
+
 /// Errors: kBadConfiguration with every problem, when there is one.
 Status check(const std::vector<Problem>& problems) {
     std::string all;
@@ -165,17 +181,7 @@ Result<KeySettings> read_key(
     std::vector<Problem> problems;
     Reader reader("key", closed, problems);
     reader.set_currency(settings.currency);
-    YamlDocument document = parse_yaml(std::string(json));  // YAML holds JSON
-    for (const YamlProblem& problem : document.problems)
-        reader.error(problem.at, "", problem.cause, problem.remedy);
-    Node::Member keys{"keys", {1, 1}, {}};
-    keys.value.kind = Node::Kind::kMap;
-    keys.value.at = {1, 1};
-    keys.value.members.push_back({std::string(name), {1, 1}, std::move(document.root)});
-    Node root;
-    root.kind = Node::Kind::kMap;
-    root.at = {1, 1};
-    root.members.push_back(std::move(keys));
+    const Node root = map_of("keys", map_of(std::string(name), parse_entry(reader, {}, json)));
 
     Settings with = settings;
     with.keys.clear();
@@ -208,17 +214,7 @@ Result<BudgetSettings> read_budget(
     std::vector<Problem> problems;
     Reader reader("budget", closed, problems);
     reader.set_currency(settings.currency);
-    YamlDocument document = parse_yaml(std::string(json));  // YAML holds JSON
-    for (const YamlProblem& problem : document.problems)
-        reader.error(problem.at, "", problem.cause, problem.remedy);
-    const auto below = [](std::string key, Node value) {
-        Node map;
-        map.kind = Node::Kind::kMap;
-        map.at = {1, 1};
-        map.members.push_back({std::move(key), {1, 1}, std::move(value)});
-        return map;
-    };
-    const Node root = below("budgets", below(std::string(name), std::move(document.root)));
+    const Node root = map_of("budgets", map_of(std::string(name), parse_entry(reader, {}, json)));
     BudgetSettings budget;
     budget.currency = settings.currency;
     const auto read = [&](const Node::Member& member) {
@@ -232,6 +228,71 @@ Result<BudgetSettings> read_budget(
     ENTREPOT_TRY_DO(check(problems));
     if (stated != nullptr) *stated = reader.stated();
     return budget;
+}
+
+Result<Settings> with_entries(
+    const Settings& of_file, std::span<const StoredEntry> entries, Stated* stated) {
+    if (entries.empty()) return of_file;
+    const Environment closed = closed_environment();
+    std::vector<Problem> problems;
+    Reader reader("store", closed, problems);
+    reader.set_currency(of_file.currency);
+    Settings whole = of_file;
+    const EntryCounts counts = EntryCounts::of(of_file);
+    for (const std::string_view section : kStoredSections) {
+        Node all;
+        all.kind = Node::Kind::kMap;
+        all.at = {1, 1};
+        for (const StoredEntry& entry : entries)
+            if (entry.section == section)
+                all.members.push_back({entry.name, {1, 1},
+                    parse_entry(
+                        reader, fmt::format("{}.{}", section, excerpt(entry.name)), entry.json)});
+        if (all.members.empty()) continue;
+        reader.section(root_section(), map_of(std::string(section), std::move(all)), whole);
+    }
+    resolve_entries(reader, whole, counts);
+    ENTREPOT_TRY_DO(check(problems));
+    if (stated != nullptr) *stated = reader.stated();
+    return whole;
+}
+
+namespace {
+
+void write_node(json::Writer& writer, const Node& node) {
+    switch (node.kind) {
+        case Node::Kind::kNull: writer.null(); return;
+        case Node::Kind::kScalar: writer.string(node.text); return;
+        case Node::Kind::kList:
+            writer.begin_array();
+            for (const Node& item : node.items) write_node(writer, item);
+            writer.end_array();
+            return;
+        case Node::Kind::kMap:
+            writer.begin_object();
+            for (const Node::Member& member : node.members) {
+                writer.key(member.key);
+                write_node(writer, member.value);
+            }
+            writer.end_object();
+            return;
+    }
+}
+
+}  // namespace
+
+Result<std::string> yaml_to_json(const std::string& text) {
+    const YamlDocument document = parse_yaml(text);
+    if (!document.problems.empty()) {
+        const YamlProblem& problem = document.problems.front();
+        return fail(ErrorCode::kBadConfiguration,
+            fmt::format("line {} column {}: {}; {}", problem.at.line, problem.at.column,
+                problem.cause, problem.remedy));
+    }
+    std::string out;
+    json::Writer writer(out);
+    write_node(writer, document.root);
+    return out;
 }
 
 std::string format_problems(const std::vector<Problem>& problems) {

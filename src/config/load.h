@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +70,26 @@ struct Loaded {
 /// below `budgets.`, in `stated`. Errors: kBadConfiguration with every problem.
 [[nodiscard]] Result<BudgetSettings> read_budget(std::string_view name, std::string_view json,
     const Settings& settings, Stated* stated = nullptr);
+
+/// One entry of orgs, teams, projects, models or contracts that does not stand in the file, as JSON
+/// (or YAML) in the form that it has there.
+struct StoredEntry {
+    std::string section;  ///< of kStoredSections
+    std::string name;
+    std::string json;
+};
+inline constexpr std::array<std::string_view, 5> kStoredSections{
+    "orgs", "teams", "projects", "models", "contracts"};
+
+/// The settings of a file with those entries beside its own: read by the same table, and checked as
+/// if they stood there; they may refer to each other. `${...}` is not replaced. Errors:
+/// kBadConfiguration with every problem; `field` is the first one's path. `stated`, when given,
+/// gets the values of the entries by path.
+[[nodiscard]] Result<Settings> with_entries(
+    const Settings& of_file, std::span<const StoredEntry> entries, Stated* stated = nullptr);
+
+/// A YAML document as JSON, its scalars as texts. Errors: kBadConfiguration with line and column.
+[[nodiscard]] Result<std::string> yaml_to_json(const std::string& text);
 
 /// Every problem on its own line(s), for people.
 [[nodiscard]] std::string format_problems(const std::vector<Problem>& problems);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -58,11 +59,41 @@ public:
         check_admin();
     }
 
+    void run_entries(const EntryCounts& of_file) {
+        const auto added = [](auto& all, std::size_t from) { return std::span(all).subspan(from); };
+        check_fresh("models", models_, of_file.models);
+        check_fresh("orgs", orgs_, of_file.orgs);
+        check_fresh("teams", teams_, of_file.teams);
+        check_fresh("projects", ids_of(settings_.projects), of_file.projects);
+        std::vector<std::string> contracts;
+        for (const contracts::Contract& contract : settings_.contracts)
+            contracts.push_back(contract.name);
+        check_fresh("contracts", contracts, of_file.contracts);
+        for (ModelSettings& model : added(settings_.models, of_file.models))
+            for (OfferSettings& offer : model.offers) check_offer(model, offer);
+        for (const OrgSettings& org : added(settings_.orgs, of_file.orgs))
+            check_notices(fmt::format("orgs.{}", excerpt(org.id.view())), org.budgets);
+        for (const TeamSettings& team : added(settings_.teams, of_file.teams)) check_team(team);
+        for (const ProjectSettings& project : added(settings_.projects, of_file.projects))
+            check_project(project);
+        check_contracts();
+    }
+
     void run_keys() {
         for (const KeySettings& key : settings_.keys) check_key(key);
     }
 
 private:
+    void check_fresh(
+        std::string_view section, const std::vector<std::string>& names, std::size_t from) {
+        for (std::size_t i = from; i < names.size(); ++i)
+            if (const auto other = std::ranges::find(names, names[i]);
+                other < names.begin() + static_cast<std::ptrdiff_t>(i))
+                reader_.error_at(fmt::format("{}.{}", section, excerpt(names[i])),
+                    fmt::format("the configuration file has '{}' too", excerpt(names[i])),
+                    fmt::format("remove one: in the file, or with 'entrepot {} remove'", section));
+    }
+
     void add_region(const std::string& region) {
         if (!region.empty()) regions_.insert(to_lower(region));
     }
@@ -570,6 +601,15 @@ private:
 }  // namespace
 
 void resolve(Reader& reader, Settings& settings) { Resolver(reader, settings).run(); }
+
+EntryCounts EntryCounts::of(const Settings& settings) {
+    return {settings.models.size(), settings.orgs.size(), settings.teams.size(),
+        settings.projects.size(), settings.contracts.size()};
+}
+
+void resolve_entries(Reader& reader, Settings& settings, const EntryCounts& of_file) {
+    Resolver(reader, settings).run_entries(of_file);
+}
 
 void resolve_keys(Reader& reader, Settings& settings) { Resolver(reader, settings).run_keys(); }
 

@@ -35,6 +35,16 @@ void resolve_credentials(Reader& reader, CloudSettings& cloud);
 /// The part of `resolve` that concerns keys.
 void resolve_keys(Reader& reader, Settings& settings);
 
+/// How many of each the file has; what was added stands behind them.
+struct EntryCounts {
+    std::size_t models = 0, orgs = 0, teams = 0, projects = 0, contracts = 0;
+    [[nodiscard]] static EntryCounts of(const Settings& settings);
+};
+
+/// The part of `resolve` that concerns what was added to a file's settings: its names are new, and
+/// it is checked as if it stood in the file.
+void resolve_entries(Reader& reader, Settings& settings, const EntryCounts& of_file);
+
 /// `http://` or `https://`, a host, an optional port and path; nothing else. Returns what is wrong,
 /// or empty.
 [[nodiscard]] std::string endpoint_fault(std::string_view url, bool path_allowed);

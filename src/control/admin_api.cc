@@ -4,6 +4,7 @@
 
 #include "auth/credential.h"
 #include "base/text.h"
+#include "config/load.h"
 #include "control/routes.h"
 #include "control/user.h"
 #include "json/writer.h"
@@ -22,6 +23,25 @@ struct Route {
 
 Result<ApiAnswer> get_openapi(const ApiCall&) { return ApiAnswer{200, openapi_json()}; }
 
+// The section is a part of the type, so that routes stay plain functions.
+template <std::size_t Section>
+Result<ApiAnswer> list_of(const ApiCall& call) {
+    return list_entries(call, config::kStoredSections[Section]);
+}
+template <std::size_t Section>
+Result<ApiAnswer> get_of(const ApiCall& call) {
+    return get_entry(call, config::kStoredSections[Section]);
+}
+template <std::size_t Section>
+Result<ApiAnswer> set_of(const ApiCall& call) {
+    return set_entry(call, config::kStoredSections[Section]);
+}
+template <std::size_t Section>
+Result<ApiAnswer> remove_of(const ApiCall& call) {
+    return remove_entry(call, config::kStoredSections[Section]);
+}
+enum : std::size_t { kOrgs, kTeams, kProjects, kModels, kContracts };
+
 constexpr Route kRoutes[] = {
     {"GET", "/api/openapi.json", "This document", "", get_openapi},
     {"GET", "/api/keys", "Every key, of the file and of the store, without secrets", "", list_keys},
@@ -32,8 +52,28 @@ constexpr Route kRoutes[] = {
         "drop_old", rotate_key},
     {"POST", "/api/keys/{name}/disable", "Refuse the key from now on", "", disable_key},
     {"POST", "/api/keys/{name}/enable", "Accept the key again", "", enable_key},
+    {"GET", "/api/orgs", "Every org, of the file and of the store", "", list_of<kOrgs>},
+    {"GET", "/api/orgs/{name}", "One org", "", get_of<kOrgs>},
+    {"PUT", "/api/orgs/{name}", "Make or change a org of the store, in the file's form", "",
+        set_of<kOrgs>},
+    {"DELETE", "/api/orgs/{name}", "Remove a org of the store", "", remove_of<kOrgs>},
+    {"GET", "/api/teams", "Every team, of the file and of the store", "", list_of<kTeams>},
+    {"GET", "/api/teams/{name}", "One team", "", get_of<kTeams>},
+    {"PUT", "/api/teams/{name}", "Make or change a team of the store, in the file's form", "",
+        set_of<kTeams>},
+    {"DELETE", "/api/teams/{name}", "Remove a team of the store", "", remove_of<kTeams>},
+    {"GET", "/api/projects", "Every project, of the file and of the store", "", list_of<kProjects>},
+    {"GET", "/api/projects/{name}", "One project", "", get_of<kProjects>},
+    {"PUT", "/api/projects/{name}", "Make or change a project of the store, in the file's form", "",
+        set_of<kProjects>},
+    {"DELETE", "/api/projects/{name}", "Remove a project of the store", "", remove_of<kProjects>},
     {"GET", "/api/models", "Models and their offers with the prices in force", "model",
         list_models},
+    {"GET", "/api/models/{name}", "One model as it is stated", "", get_of<kModels>},
+    {"PUT", "/api/models/{name}",
+        "Make or change a model of the store and its offers, in the file's form", "",
+        set_of<kModels>},
+    {"DELETE", "/api/models/{name}", "Remove a model of the store", "", remove_of<kModels>},
     {"GET", "/api/prices", "List prices of the catalogue", "model,seller,region,limit",
         list_prices},
     {"GET", "/api/usage", "Spend, grouped",
@@ -50,8 +90,13 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/budgets/{name}/raise",
         "Raise a budget, of the file too, `by` an amount `until` a time", "", raise_budget},
     {"DELETE", "/api/budgets/{name}/raise", "End a raise now", "period,timezone", end_raise},
-    {"GET", "/api/contracts", "Every contract of the file", "", list_contracts},
-    {"GET", "/api/contracts/{name}", "One contract", "", get_contract},
+    {"GET", "/api/contracts", "Every contract, of the file and of the store", "", list_contracts},
+    {"GET", "/api/contracts/{name}", "One contract, with what it takes for granted", "",
+        get_contract},
+    {"PUT", "/api/contracts/{name}", "Make or change a contract of the store, in the file's form",
+        "", set_of<kContracts>},
+    {"DELETE", "/api/contracts/{name}", "Remove a contract of the store", "",
+        remove_of<kContracts>},
     {"GET", "/api/contracts/{name}/status",
         "Burn-down of its commitment, use of its capacity, list and contracted cost", "",
         get_contract_status},

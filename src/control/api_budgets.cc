@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "config/load.h"
+#include "control/change.h"
 #include "control/routes.h"
 #include "control/stored_budgets.h"
 #include "control/stored_keys.h"
@@ -36,20 +37,20 @@ auto find_identity(const Entries& entries, const BudgetIdentity& identity) {
 }
 
 /// Where it is stated: `file`, `store`; `none` when it was taken away since the gateway ran last.
-std::string_view origin_of(
-    const BudgetIdentity& identity, const Known& known, const config::Settings& settings) {
-    const auto states = [&](std::span<const config::KeySettings> keys) {
+std::string_view origin_of(const BudgetIdentity& identity, const Known& known, Backend& backend) {
+    const auto states = [&](const config::Settings& settings,
+                            std::span<const config::KeySettings> keys) {
         const auto* const budgets = budgets_of(settings, keys, identity.owner);
         return budgets != nullptr &&
             std::ranges::any_of(*budgets, [&](const auto& budget) { return identity.is(budget); });
     };
     if (find_identity(known.budgets, identity) != nullptr) return "store";
-    if (states({})) return "file";
-    return states(known.keys) ? "store" : "none";
+    if (states(backend.file_settings(), {})) return "file";
+    return states(backend.settings(), known.keys) ? "store" : "none";
 }
 
 void write_budget(json::Writer& writer, const store::BudgetStanding& budget, const Known& known,
-    const config::Settings& settings, Instant now) {
+    Backend& backend) {
     const BudgetIdentity identity{
         {budget.owner_kind, budget.owner}, budget.period_kind, budget.zone};
     writer.begin_object()
@@ -57,7 +58,7 @@ void write_budget(json::Writer& writer, const store::BudgetStanding& budget, con
         .member("owner", budget.owner)
         .member("period", period_kind_name(budget.period_kind))
         .member("timezone", budget.zone)
-        .member("origin", origin_of(identity, known, settings));
+        .member("origin", origin_of(identity, known, backend));
     if (budget.period_kind != PeriodKind::kTotal)
         writer.member("begins", to_rfc3339(budget.period.begin))
             .member("renews", to_rfc3339(budget.period.end));
@@ -68,7 +69,7 @@ void write_budget(json::Writer& writer, const store::BudgetStanding& budget, con
         .member("available", budget.available.to_decimal())
         .member("open_holds", static_cast<std::int64_t>(budget.open_holds));
     if (const StoredRaise* raise = find_identity(known.raises, identity);
-        raise != nullptr && raise->raise.until > now)
+        raise != nullptr && raise->raise.until > backend.now())
         writer.member_raw("raise", raise_to_json(raise->raise));
     writer.end_object();
 }
@@ -84,7 +85,7 @@ Result<ApiAnswer> answer_budgets(const ApiCall& call, const std::optional<Budget
     writer.key("budgets").begin_array();
     for (const store::BudgetStanding& budget : budgets)
         if (!owner || (budget.owner_kind == owner->kind && budget.owner == owner->name))
-            write_budget(writer, budget, known, call.backend.settings(), now);
+            write_budget(writer, budget, known, call.backend);
     writer.end_array().end_object();
     return ApiAnswer{200, std::move(out)};
 }
@@ -130,34 +131,6 @@ Result<BudgetIdentity> meant_budget(
     return fail_field(fits.empty() ? ErrorCode::kNotFound : ErrorCode::kInvalidField, "period",
         fmt::format("{} budgets of {} fit; it has: {}. Name period and timezone of one",
             fits.size(), owned.owner.to_string(), listed(owned.all)));
-}
-
-/// One row of the store and what it states for the audit log; absent where there is none.
-struct Row {
-    std::optional<std::string> json = std::nullopt;
-    store::StatedValues stated = {};
-};
-
-Status write_row(const ApiCall& call, std::string_view kind, const std::string& name,
-    const Row& before, const Row& after) {
-    const auto changes = store::changes_between(before.stated, after.stated, call.by);
-    store::SettingsStore& store = call.backend.store();
-    if (after.json)
-        return store.put({std::string(kind), name, *after.json, call.backend.now()}, changes);
-    ENTREPOT_TRY_DO(store.remove(kind, name, changes));
-    return {};
-}
-
-// The store first, then the gateway; what the gateway refuses goes out of the store again, or the
-// next start would fail over it.
-Status change_and_apply(const ApiCall& call, std::string_view kind, const std::string& name,
-    const Row& before, const Row& after) {
-    ENTREPOT_TRY_DO(write_row(call, kind, name, before, after));
-    Status applied = call.backend.apply_stored();
-    if (applied) return applied;
-    ENTREPOT_TRY_DO(write_row(call, kind, name, after, before));
-    ENTREPOT_TRY_DO(call.backend.apply_stored());
-    return applied;
 }
 
 Row row_of(const StoredRaise* raise) {

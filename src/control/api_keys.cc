@@ -72,8 +72,9 @@ Error unknown_key(const ApiCall& call, const std::vector<store::Setting>& stored
         {}, {}};
 }
 
-// A key of the store, which may be changed, and what is stored of it, for the audit log.
+// A key of the store, which may be changed: as asked for, as read, and for the audit log.
 struct StoredKey {
+    std::string json;
     config::KeySettings settings;
     config::Stated stated;
 };
@@ -92,21 +93,26 @@ Result<StoredKey> changeable_key(const ApiCall& call) {
         return std::unexpected(unknown_key(call, stored));
     }
     StoredKey key;
+    key.json = entry->json;
     ENTREPOT_TRY(key.settings,
         config::read_key(entry->name, entry->json, call.backend.settings(), &key.stated));
     return key;
 }
 
-// The store first, then the gateway: a crash in between leaves what the caller asked for.
-Status put_and_apply(
-    const ApiCall& call, const config::Stated& before, const config::KeySettings& key) {
-    const std::string json = key_to_json(key);
+// The store first, then the gateway: a crash in between leaves what the caller asked for. Gives
+// what is in the store now.
+Result<config::KeySettings> put_and_apply(const ApiCall& call, const StoredKey& key,
+    std::span<const auth::Digest> secrets, bool disabled) {
+    ENTREPOT_TRY(const json::Document asked, json::Document::parse(key.json));
+    const std::string json = key_document(asked.root(), secrets, disabled);
     config::Stated after;
-    ENTREPOT_TRY_DO(config::read_key(key.id.view(), json, call.backend.settings(), &after));
-    const auto changes = store::changes_between(before, after, call.by);
-    ENTREPOT_TRY_DO(
-        call.backend.store().put({"key", key.id.str(), json, call.backend.now()}, changes));
-    return call.backend.apply_stored();
+    const std::string& name = key.settings.id.str();
+    ENTREPOT_TRY(
+        config::KeySettings made, config::read_key(name, json, call.backend.settings(), &after));
+    const auto changes = store::changes_between(key.stated, after, call.by);
+    ENTREPOT_TRY_DO(call.backend.store().put({"key", name, json, call.backend.now()}, changes));
+    ENTREPOT_TRY_DO(call.backend.apply_stored());
+    return made;
 }
 
 std::string with_secret(const config::KeySettings& key, const Secret& secret) {
@@ -162,37 +168,34 @@ Result<ApiAnswer> create_key(const ApiCall& call) {
             fmt::format(
                 "There is a key '{}' already; rotate it for a new secret.", excerpt(*name)));
     const Secret secret = auth::new_secret();
-    std::string json;
-    json::Writer writer(json);
-    writer.begin_object();
-    for (const json::Member& member : root.members())
-        if (member.key != "name") writer.member_raw(member.key, member.value.raw());
-    writer.member("secret_hash", auth::to_string(auth::digest_of(secret.reveal()))).end_object();
-    ENTREPOT_TRY(const auto key, config::read_key(*name, json, call.backend.settings()));
-    ENTREPOT_TRY_DO(put_and_apply(call, {}, key));
-    return ApiAnswer{201, with_secret(key, secret)};
+    StoredKey key;
+    key.json = call.body;
+    key.settings.id = KeyId(std::string(*name));
+    const auth::Digest digest = auth::digest_of(secret.reveal());
+    ENTREPOT_TRY(const config::KeySettings made, put_and_apply(call, key, {&digest, 1}, false));
+    return ApiAnswer{201, with_secret(made, secret)};
 }
 
 Result<ApiAnswer> rotate_key(const ApiCall& call) {
-    ENTREPOT_TRY(auto stored, changeable_key(call));
-    config::KeySettings& key = stored.settings;
+    ENTREPOT_TRY(const StoredKey stored, changeable_key(call));
     const Secret secret = auth::new_secret();
-    const bool drop_old = call.argument("drop_old") == "true";
     // The newest stands last; of two live ones the older goes.
-    if (drop_old) key.digests.clear();
-    while (key.digests.size() > 1) key.digests.erase(key.digests.begin());
-    key.digests.push_back(auth::digest_of(secret.reveal()));
-    ENTREPOT_TRY_DO(put_and_apply(call, stored.stated, key));
-    return ApiAnswer{200, with_secret(key, secret)};
+    std::vector<auth::Digest> secrets;
+    if (call.argument("drop_old") != "true" && !stored.settings.digests.empty())
+        secrets.push_back(stored.settings.digests.back());
+    secrets.push_back(auth::digest_of(secret.reveal()));
+    ENTREPOT_TRY(const config::KeySettings made,
+        put_and_apply(call, stored, secrets, stored.settings.disabled));
+    return ApiAnswer{200, with_secret(made, secret)};
 }
 
 namespace {
 
 Result<ApiAnswer> set_disabled(const ApiCall& call, bool disabled) {
-    ENTREPOT_TRY(auto key, changeable_key(call));
-    key.settings.disabled = disabled;
-    ENTREPOT_TRY_DO(put_and_apply(call, key.stated, key.settings));
-    return ApiAnswer{200, key_json(key.settings, Origin::kStore, call)};
+    ENTREPOT_TRY(const StoredKey stored, changeable_key(call));
+    ENTREPOT_TRY(const config::KeySettings made,
+        put_and_apply(call, stored, stored.settings.digests, disabled));
+    return ApiAnswer{200, key_json(made, Origin::kStore, call)};
 }
 
 }  // namespace

@@ -18,12 +18,15 @@ namespace entrepot::control {
 class Backend {
 public:
     virtual ~Backend() = default;
+    /// What is in force: of the file, with the store's orgs, teams, projects, models and contracts.
     [[nodiscard]] virtual const config::Settings& settings() = 0;
+    /// The file's alone.
+    [[nodiscard]] virtual const config::Settings& file_settings() = 0;
     [[nodiscard]] virtual const routing::OfferTable& offers() = 0;
     /// Runs `work` with the books on the thread that owns them and waits for it.
     virtual void with_books(const std::function<void(store::Books&)>& work) = 0;
     [[nodiscard]] virtual store::SettingsStore& store() = 0;
-    /// Puts the keys and budgets of the store to work, beside those of the file. Errors:
+    /// Puts what the store has to work, beside what the file has. Errors:
     /// kBadConfiguration.
     [[nodiscard]] virtual Status apply_stored() = 0;
     /// Prometheus text.

@@ -67,6 +67,12 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> raise_budget(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> end_raise(const ApiCall& call);
 
+// api_entries.cc: of a section of config::kStoredSections
+[[nodiscard]] Result<ApiAnswer> list_entries(const ApiCall& call, std::string_view section);
+[[nodiscard]] Result<ApiAnswer> get_entry(const ApiCall& call, std::string_view section);
+[[nodiscard]] Result<ApiAnswer> set_entry(const ApiCall& call, std::string_view section);
+[[nodiscard]] Result<ApiAnswer> remove_entry(const ApiCall& call, std::string_view section);
+
 // api_audit.cc
 [[nodiscard]] Result<ApiAnswer> get_audit(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> verify_audit(const ApiCall& call);
