@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "config/load.h"
+#include "control/change.h"
 #include "control/routes.h"
 #include "control/stored_keys.h"
 #include "json/value.h"
@@ -99,8 +100,7 @@ Result<StoredKey> changeable_key(const ApiCall& call) {
     return key;
 }
 
-// The store first, then the gateway: a crash in between leaves what the caller asked for. Gives
-// what is in the store now.
+// Gives what is in the store now.
 Result<config::KeySettings> put_and_apply(const ApiCall& call, const StoredKey& key,
     std::span<const auth::Digest> secrets, bool disabled) {
     ENTREPOT_TRY(const json::Document asked, json::Document::parse(key.json));
@@ -109,9 +109,9 @@ Result<config::KeySettings> put_and_apply(const ApiCall& call, const StoredKey& 
     const std::string& name = key.settings.id.str();
     ENTREPOT_TRY(
         config::KeySettings made, config::read_key(name, json, call.backend.settings(), &after));
-    const auto changes = store::changes_between(key.stated, after, call.by);
-    ENTREPOT_TRY_DO(call.backend.store().put({"key", name, json, call.backend.now()}, changes));
-    ENTREPOT_TRY_DO(call.backend.apply_stored());
+    Row before;
+    if (!key.stated.empty()) before = {key.json, key.stated};
+    ENTREPOT_TRY_DO(change_and_apply(call, "key", name, before, {json, after}));
     return made;
 }
 
