@@ -67,7 +67,8 @@ TEST(Commands, HaveNamesAndOptionsOfTheirOwn) {
     for (const char* promised : {"dev", "serve", "validate", "explain", "translate", "meter",
              "keys list", "keys get", "keys create", "keys rotate", "keys disable", "models",
              "prices", "usage", "budgets list", "budgets get", "budgets set", "budgets remove",
-             "budgets raise", "audit", "ledger verify", "version", "completion"})
+             "budgets raise", "orgs set", "teams set", "projects set", "contracts set", "audit",
+             "ledger verify", "version", "completion"})
         EXPECT_TRUE(names.contains(promised)) << promised;
 }
 
@@ -235,6 +236,28 @@ TEST_F(WithBooks, KeysAreMadeRotatedDisabledAndListed) {
         run_program("keys create x --team u" + config_).err.find("no team 'u'"), std::string::npos);
     EXPECT_NE(
         run_program("keys get cy" + config_).err.find("did you mean 'ci'"), std::string::npos);
+}
+
+// What was set in the store counts for the next command as if the file said it.
+TEST_F(WithBooks, TeamsAndContractsOfTheStoreCountBesideTheFile) {
+    const std::filesystem::path entry = folder_ / "entry.yaml";
+    const auto set = [&](const char* what, const char* yaml) {
+        std::ofstream(entry) << yaml;
+        return run_program(what + (" --from " + entry.string()) + config_);
+    };
+    const Outcome made = set("teams set night", "# by night\norg: o\nbudgets: [{limit: 5}]\n");
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_NE(made.out.find("\"origin\":\"store\""), std::string::npos) << made.out;
+    EXPECT_EQ(run_program("keys create n --team night" + config_).code, 0);
+    EXPECT_NE(run_program("teams list --csv" + config_).out.find("night,store"), std::string::npos);
+    const Outcome needed = run_program("teams remove night" + config_);
+    EXPECT_EQ(needed.code, 1);
+    EXPECT_NE(needed.err.find("keys.n.team"), std::string::npos) << needed.err;
+    EXPECT_EQ(set("teams set u", "org: [\n").code, 1);
+    EXPECT_EQ(set("teams set u", "org: nobody\n").code, 2);
+    const Outcome filed = run_program("teams remove t" + config_);
+    EXPECT_EQ(filed.code, 1);
+    EXPECT_NE(filed.err.find("configuration file"), std::string::npos) << filed.err;
 }
 
 TEST_F(WithBooks, EmptyBooksAddUpAndHaveNoUsage) {

@@ -45,19 +45,25 @@ public:
         return backend;
     }
 
-    const config::Settings& settings() override { return target_.settings; }
+    const config::Settings& settings() override { return settings_; }
     const config::Settings& file_settings() override { return target_.file_settings; }
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
-    Status apply_stored() override { return {}; }  // the next start reads them
+    Status apply_stored() override {
+        if (!target_.has_settings) return {};
+        ENTREPOT_TRY(settings_, control::with_stored_entries(*store_, target_.file_settings));
+        ENTREPOT_TRY(offers_, gateway::compile_offers(settings_));
+        return {};
+    }
     std::string metrics() override { return {}; }
     bool draining() override { return false; }
     Instant now() override { return wall_now(); }
 
 private:
-    explicit LocalBackend(const Target& target) : target_(target) {}
+    explicit LocalBackend(const Target& target) : target_(target), settings_(target.settings) {}
     const Target& target_;
+    config::Settings settings_;
     routing::OfferTable offers_;
     std::unique_ptr<store::SettingsStore> store_;
     std::unique_ptr<store::Books> books_;
