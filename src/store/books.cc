@@ -216,8 +216,8 @@ Result<bool> Books::adjust(const ledger::AdjustRequest& request) {
 Result<Money> Books::resolve(const ExchangeId& exchange, std::uint16_t attempt, Money cost,
     const ExchangeId& id, Instant at) {
     ENTREPOT_TRY_DO(checkpoint());
-    ENTREPOT_TRY(const BooksDb db, BooksDb::open(impl_->options.data, nullptr));
-    ENTREPOT_TRY(const std::vector<BooksDb::UnverifiedRow> rows, db.unverified());
+    ENTREPOT_TRY(const BooksDb* const db, impl_->books_to_read());
+    ENTREPOT_TRY(const std::vector<BooksDb::UnverifiedRow> rows, db->unverified());
     const auto found = std::ranges::find_if(rows, [&](const BooksDb::UnverifiedRow& row) {
         return row.hold.exchange == exchange && row.hold.attempt == attempt;
     });

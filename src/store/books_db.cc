@@ -23,9 +23,13 @@ std::uint32_t number_of(Id id) {
 constexpr std::int64_t kPicoPerUnit = 1'000'000'000'000;
 
 /// Binds whole units and the pico-units beside them; `add_columns` keeps the second below one unit.
+/// Rounded down, so that the second is never below zero: whatever the order in which amounts of
+/// either sign were added, one sum has one form.
 void bind_split(Statement& to, Money amount) {
-    to.bind(static_cast<std::int64_t>(amount.pico() / kPicoPerUnit));
-    to.bind(static_cast<std::int64_t>(amount.pico() % kPicoPerUnit));
+    Int128 units = amount.pico() / kPicoPerUnit;
+    if (amount.pico() % kPicoPerUnit < 0) --units;
+    to.bind(static_cast<std::int64_t>(units));
+    to.bind(static_cast<std::int64_t>(amount.pico() - units * kPicoPerUnit));
 }
 
 template <typename R>
@@ -167,6 +171,11 @@ Result<BooksDb> BooksDb::open(const std::filesystem::path& data, FileOps* files)
         Database database, Database::open(database_path(data), Database::Mode::kReadWrite));
     ENTREPOT_TRY_DO(make_schema(database));
     return BooksDb(std::move(database), files);
+}
+
+Result<BooksDb> BooksDb::open_to_read(const std::filesystem::path& data) {
+    ENTREPOT_TRY(Database database, Database::open(database_path(data), Database::Mode::kReadOnly));
+    return BooksDb(std::move(database), nullptr);
 }
 
 Status BooksDb::step(Step step) const {

@@ -24,6 +24,9 @@ public:
     /// Errors: kIo.
     [[nodiscard]] static Result<BooksDb> open(const std::filesystem::path& data, FileOps* files);
 
+    /// To look only; sees every checkpoint as a whole and waits for none. Errors: kIo.
+    [[nodiscard]] static Result<BooksDb> open_to_read(const std::filesystem::path& data);
+
     /// The last checkpoint, whole; empty for new books. Errors: kIo.
     [[nodiscard]] Result<Checkpoint> load();
     /// Adds one, in one transaction: all of it or nothing. Errors: kIo.

@@ -25,6 +25,8 @@ struct Books::Impl final : ledger::Log {
     [[nodiscard]] Result<std::optional<ledger::Account>> recall(
         std::uint32_t budget, ledger::NameId end_user, Instant begin) override;
     [[nodiscard]] Result<std::optional<ledger::Account>> recall(ledger::AccountId account) override;
+    /// The file as of its last checkpoint, by a connection that waits for no writer. Errors: kIo.
+    [[nodiscard]] Result<const BooksDb*> books_to_read();
     /// Hands everything that changed to the checkpointer, which must have room.
     void start_checkpoint(bool clean_stop);
     /// Puts a record read back into the ring, when the ring can know the whole of its exchange.
@@ -49,6 +51,7 @@ struct Books::Impl final : ledger::Log {
     Instant checkpoint_time;
     Instant eviction_time;
     std::uint64_t checkpoint_position = 0;
+    std::optional<BooksDb> reader;             ///< made at the first question
     std::optional<Checkpointer> checkpointer;  ///< last: its thread uses the journal
 };
 

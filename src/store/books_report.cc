@@ -14,8 +14,6 @@ namespace {
 constexpr seconds kForgetAfter{
     48 * 3600};  ///< how long an ended period stays in memory: clocks may go back
 constexpr seconds kForgetEvery{3600};
-constexpr seconds kSearchMargin{
-    120};  ///< an exchange's records begin within this of the time in its id
 
 std::unexpected<Error> stop_reading() { return fail(ErrorCode::kCancelled, {}); }
 
@@ -46,19 +44,30 @@ void Books::Impl::start_checkpoint(bool clean_stop) {
     checkpointer->push(std::move(checkpoint));
 }
 
-// Slow, and once for each budget period that comes back: a wait for what is being written, then a
-// query.
+Result<const BooksDb*> Books::Impl::books_to_read() {
+    if (!reader) {
+        ENTREPOT_TRY(BooksDb db, BooksDb::open_to_read(options.data));
+        reader.emplace(std::move(db));
+    }
+    return &*reader;
+}
+
+// Once for each budget period that comes back, and never a wait: what is not written yet is handed
+// back by the checkpointer, the rest is read beside whoever writes. In this order: a checkpoint
+// that is written meanwhile is then found in the file.
 Result<std::optional<ledger::Account>> Books::Impl::recall(
     std::uint32_t budget, ledger::NameId end_user, Instant begin) {
-    if (checkpointer) ENTREPOT_TRY_DO(checkpointer->wait());
-    ENTREPOT_TRY(const BooksDb db, BooksDb::open(options.data, nullptr));
-    return db.account(budget, end_user, begin);
+    if (checkpointer)
+        if (auto waiting = checkpointer->waiting({budget, end_user, begin})) return waiting;
+    ENTREPOT_TRY(const BooksDb* const db, books_to_read());
+    return db->account(budget, end_user, begin);
 }
 
 Result<std::optional<ledger::Account>> Books::Impl::recall(ledger::AccountId account) {
-    if (checkpointer) ENTREPOT_TRY_DO(checkpointer->wait());
-    ENTREPOT_TRY(const BooksDb db, BooksDb::open(options.data, nullptr));
-    return db.account(account);
+    if (checkpointer)
+        if (auto waiting = checkpointer->waiting(account)) return waiting;
+    ENTREPOT_TRY(const BooksDb* const db, books_to_read());
+    return db->account(account);
 }
 
 void Books::Impl::note_replayed(std::string_view payload, std::uint64_t begin, std::uint64_t end) {
@@ -171,28 +180,28 @@ std::optional<AttemptFacts> Books::Impl::ended_attempt(
 
 Result<ExchangeReport> Books::exchange(const ExchangeId& id) const {
     const Impl& impl = *impl_;
-    const std::uint64_t end = impl.journal->end();
-    std::uint64_t from = 0;
-    std::uint64_t first_by = end;  // its first record must come before this
+    std::vector<Journal::Range> ranges;
     if (const RecentExchanges::Entry* const known = impl.recent.find(id)) {
-        from = std::max(known->begin, impl.journal->begin());
+        ranges.push_back({std::max(known->begin, impl.journal->begin()), impl.journal->end()});
     } else {
-        from = impl.journal->position_before(id.time(), kSearchMargin);
-        first_by = impl.journal->position_after(id.time() + kSearchMargin);
+        ranges = impl.journal->files_of(id.time());
     }
     ExchangeReport report;
     report.exchange = id;
     bool found = false;
-    const auto read = [&](std::uint64_t at, std::string_view payload) -> Status {
-        if (ledger::exchange_of(payload) != id)
-            return !found && at > first_by ? stop_reading() : Status();
+    bool whole = false;
+    const auto read = [&](std::uint64_t, std::string_view payload) -> Status {
+        if (ledger::exchange_of(payload) != id) return {};
         found = true;
         ENTREPOT_TRY(const ledger::Record record, ledger::decode(payload));
-        return impl.add_to_report(record, report) ? stop_reading() : Status();
+        whole = impl.add_to_report(record, report);
+        return whole ? stop_reading() : Status();
     };
-    const Status scanned = impl.journal->scan(from, end, read);
-    if (!scanned && scanned.error().code != ErrorCode::kCancelled)
-        return std::unexpected(scanned.error());
+    for (const Journal::Range& range : ranges) {
+        const Status scanned = impl.journal->scan(range.from, range.to, read);
+        if (whole) break;
+        if (!scanned) return std::unexpected(scanned.error());
+    }
     if (!found)
         return fail(
             ErrorCode::kNotFound, fmt::format("the books have no exchange {}", id.to_string()));
@@ -201,8 +210,8 @@ Result<ExchangeReport> Books::exchange(const ExchangeId& id) const {
 
 Result<std::vector<UnverifiedAttempt>> Books::unverified() {
     ENTREPOT_TRY_DO(checkpoint());
-    ENTREPOT_TRY(const BooksDb db, BooksDb::open(impl_->options.data, nullptr));
-    ENTREPOT_TRY(const auto rows, db.unverified());
+    ENTREPOT_TRY(const BooksDb* const db, impl_->books_to_read());
+    ENTREPOT_TRY(const auto rows, db->unverified());
     std::vector<UnverifiedAttempt> all;
     for (const BooksDb::UnverifiedRow& row : rows)
         all.push_back(impl_->describe(row.hold, row.amount));

@@ -237,6 +237,62 @@ TEST(Books, GoOnWhileTheStoreFailsAndCatchUp) {
     }
 }
 
+// A period of long ago is asked for again, and what the file has of it waits for a disk that fails.
+TEST(Books, LookBackWithoutWaitingForAFailingDisk) {
+    const Folder folder("books-back");
+    Failing files;
+    BooksOptions options = small_books(folder.path());
+    options.files = &files;
+    const std::unique_ptr<Books> books = open_books(options);
+    ASSERT_TRUE(books->set_budgets(std::vector<ledger::BudgetSpec>{
+        {ledger::OwnerKind::kKey, "key", usd("5.00"), PeriodKind::kDay, TimeZone::utc()}}));
+    ASSERT_TRUE(hold(*books, 1, usd("4.00")));
+    ASSERT_TRUE(settle(*books, 1, usd("4.00")));
+    ASSERT_TRUE(close(*books, 1));
+    files.on = true;
+    // Days later the period leaves the memory, while its account is on its way to the disk.
+    constexpr seconds kDays{4 * 86'400};
+    books->tick(kNow + kDays);
+    const auto began = std::chrono::steady_clock::now();
+    const auto refused = hold(*books, 2, usd("1.01"));
+    ASSERT_EQ(refused.error().code, ErrorCode::kInsufficientBalance);
+    EXPECT_NE(refused.error().message.find("1.00 left of 5.00"), std::string::npos)
+        << refused.error().message;
+    EXPECT_TRUE(hold(*books, 3, usd("1.00")));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(250));
+    files.on = false;
+}
+
+TEST(Books, FindAnExchangeWhicheverWayTheClockWasSet) {
+    const Folder folder("books-clock");
+    BooksOptions options = small_books(folder.path());
+    options.recent_exchanges = 1;  // everything is an older exchange
+    const auto id = [](std::uint64_t n) {
+        // Forward by a day, back by three, in turns; each jump a file or more.
+        const std::int64_t jump = n / 300 % 3 == 0 ? 0 : n / 300 % 3 == 1 ? 86'400 : -3 * 86'400;
+        return ExchangeId::make(
+            kNow + seconds(jump) + nanoseconds(static_cast<std::int64_t>(n) * 1'000'000), {n, n});
+    };
+    constexpr std::uint64_t kExchanges = 2'700;
+    for (const bool again : {false, true}) {
+        const std::unique_ptr<Books> books = open_books(options);
+        for (std::uint64_t n = 0; !again && n < kExchanges; ++n) {
+            ledger::ExchangeClose facts;
+            facts.exchange = id(n);
+            facts.at = id(n).time();
+            facts.status = 200;
+            if (n % 300 == 0) books->tick(facts.at);
+            while (!books->close(facts)) std::this_thread::sleep_for(milliseconds(1));
+        }
+        for (std::uint64_t n = 0; n < kExchanges; n += 7) {
+            const Result<ExchangeReport> report = books->exchange(id(n));
+            ASSERT_TRUE(report) << n << ": " << report.error().message;
+            ASSERT_TRUE(report->closed);
+        }
+        EXPECT_EQ(books->exchange(id(kExchanges)).error().code, ErrorCode::kNotFound);
+    }
+}
+
 TEST(Books, RefuseToStartWhenAStepOfOpeningFails) {
     for (const Step step : {Step::kSegmentCreate, Step::kSegmentAllocate, Step::kSegmentMap,
              Step::kDirectorySync, Step::kBooksOpen}) {

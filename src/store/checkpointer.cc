@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace entrepot::store {
@@ -33,9 +35,56 @@ void Checkpointer::push(Checkpoint checkpoint) {
     {
         const std::lock_guard lock(mutex_);
         ENTREPOT_CHECK(queue_.size() < kQueueMax);
-        queue_.push_back(std::move(checkpoint));
+        queue_.emplace_back(std::move(checkpoint));
     }
     wake_.notify_all();
+}
+
+// Accounts leave the ledger's memory only without open holds.
+void Checkpointer::Waiting::sort() {
+    if (is_sorted) return;
+    is_sorted = true;
+    const std::vector<ledger::Account>& accounts = checkpoint.changes.accounts;
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        if (accounts[i].open != 0) continue;
+        by_id.emplace_back(accounts[i].id, i);
+        by_period.emplace_back(
+            Period{accounts[i].budget, accounts[i].end_user, accounts[i].period.begin}, i);
+    }
+    std::ranges::sort(by_id);
+    std::ranges::sort(by_period);
+}
+
+namespace {
+
+template <typename Key>
+std::optional<std::size_t> find_in(
+    const std::vector<std::pair<Key, std::size_t>>& sorted, const Key& key) {
+    const auto found = std::ranges::lower_bound(sorted, std::pair<Key, std::size_t>(key, 0));
+    if (found == sorted.end() || found->first != key) return std::nullopt;
+    return found->second;
+}
+
+}  // namespace
+
+std::optional<ledger::Account> Checkpointer::waiting(ledger::AccountId id) {
+    const std::lock_guard lock(mutex_);
+    for (auto waits = queue_.rbegin(); waits != queue_.rend(); ++waits) {
+        waits->sort();
+        if (const auto at = find_in(waits->by_id, id))
+            return waits->checkpoint.changes.accounts[*at];
+    }
+    return std::nullopt;
+}
+
+std::optional<ledger::Account> Checkpointer::waiting(const Period& period) {
+    const std::lock_guard lock(mutex_);
+    for (auto waits = queue_.rbegin(); waits != queue_.rend(); ++waits) {
+        waits->sort();
+        if (const auto at = find_in(waits->by_period, period))
+            return waits->checkpoint.changes.accounts[*at];
+    }
+    return std::nullopt;
 }
 
 Status Checkpointer::wait() {
@@ -67,7 +116,8 @@ void Checkpointer::run() {
         if (failed && !stop_) wake_.wait_for(lock, kRetry, [&] { return stop_; });
         wake_.wait(lock, [&] { return stop_ || !queue_.empty(); });
         if (queue_.empty()) return;
-        const Checkpoint& checkpoint = queue_.front();  // stays put: only this thread removes
+        // Stays put: only this thread removes.
+        const Checkpoint& checkpoint = queue_.front().checkpoint;
         lock.unlock();
         const Status wrote = write(checkpoint);
         lock.lock();

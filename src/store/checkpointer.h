@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "store/books_db.h"
 #include "store/journal.h"
@@ -29,6 +31,16 @@ public:
     [[nodiscard]] bool has_room() const;
     /// Needs room.
     void push(Checkpoint checkpoint);
+    struct Period {
+        std::uint32_t budget = 0;
+        ledger::NameId end_user = ledger::NameId::kNone;
+        Instant begin;
+        friend auto operator<=>(const Period&, const Period&) = default;
+    };
+    /// An account without open holds as the newest checkpoint that waits has it; nothing when none
+    /// does: then the file has it, if anybody. Never waits for the disk.
+    [[nodiscard]] std::optional<ledger::Account> waiting(ledger::AccountId id);
+    [[nodiscard]] std::optional<ledger::Account> waiting(const Period& period);
     /// Until everything pushed is written. Errors: kIo when an attempt at it fails meanwhile.
     [[nodiscard]] Status wait();
 
@@ -48,9 +60,18 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     std::condition_variable done_;
-    std::deque<Checkpoint> queue_;  ///< guarded by mutex_; only the thread removes
-    State state_;                   ///< guarded by mutex_
-    bool stop_ = false;             ///< guarded by mutex_
+    /// What waits, and the accounts in it that may be asked for, sorted at the first question.
+    struct Waiting {
+        explicit Waiting(Checkpoint from) : checkpoint(std::move(from)) {}
+        const Checkpoint checkpoint;
+        bool is_sorted = false;
+        std::vector<std::pair<ledger::AccountId, std::size_t>> by_id;
+        std::vector<std::pair<Period, std::size_t>> by_period;
+        void sort();
+    };
+    std::deque<Waiting> queue_;  ///< guarded by mutex_; only the thread removes
+    State state_;                ///< guarded by mutex_
+    bool stop_ = false;          ///< guarded by mutex_
     std::thread thread_;
 };
 

@@ -79,6 +79,7 @@ Result<std::uint64_t> Journal::append(
         if (room < size + reserve) return full();
     }
     if (offset_ + size > writing_->bytes() && !roll()) return full();
+    if (const std::optional<std::uint64_t> ms = exchange_ms(payload)) writing_->note_time(*ms);
     char* const to = writing_->data() + offset_ + kRecordHeaderBytes;
     if (options_.files != nullptr) [[unlikely]] {
         (void)options_.files->before(Step::kRecordBegin);
@@ -127,7 +128,7 @@ bool Journal::roll() {
     const std::lock_guard lock(mutex_);
     next->begin(
         current_header_.sequence + 1, end, Instant{now_ns_.load(std::memory_order_relaxed)});
-    sealed_.push_back({current_header_, current_->path(), end, {}});
+    sealed_.push_back({current_header_, current_->path(), end, current_->mark()});
     unsynced_.push_back(std::move(current_));
     current_.reset(next);
     current_header_ = next->header();
@@ -306,23 +307,19 @@ std::uint64_t Journal::bytes() const {
     return sum;
 }
 
-std::uint64_t Journal::position_before(Instant at, seconds margin) const {
+std::vector<Journal::Range> Journal::files_of(Instant at) const {
+    constexpr std::int64_t kNsPerMs = 1'000'000;
+    const auto ms = static_cast<std::uint64_t>(at.ns / kNsPerMs);
+    std::vector<Range> ranges;
+    const auto add = [&](const SegmentMark& mark, std::uint64_t from, std::uint64_t to) {
+        const bool is_there = mark.oldest_ms <= ms && ms <= mark.newest_ms;
+        // A file whose mark says nothing may hold anything.
+        if (is_there || mark.oldest_ms == 0) ranges.push_back({from, to});
+    };
     const std::lock_guard lock(mutex_);
-    const std::int64_t limit = (at - margin).ns;
-    std::uint64_t position = sealed_.empty() ? current_header_.base : sealed_.front().header.base;
-    for (const Sealed& file : sealed_) {
-        if (file.header.created_ns <= limit) position = file.header.base;
-    }
-    return current_header_.created_ns <= limit ? current_header_.base : position;
-}
-
-std::uint64_t Journal::position_after(Instant at) const {
-    const std::lock_guard lock(mutex_);
-    for (const Sealed& file : sealed_) {
-        if (file.header.created_ns > at.ns) return file.header.base;
-    }
-    return current_header_.created_ns > at.ns ? current_header_.base
-                                              : end_.load(std::memory_order_acquire);
+    for (const Sealed& file : sealed_) add(file.mark, file.header.base, file.end);
+    add(current_->mark(), current_header_.base, end_.load(std::memory_order_acquire));
+    return ranges;
 }
 
 void Journal::wait_ready(milliseconds timeout) const {

@@ -73,11 +73,13 @@ public:
 
     /// Reads records of [from, to). Any thread. Errors: kIo, kJournalCorrupt, and those of `visit`.
     [[nodiscard]] Status scan(std::uint64_t from, std::uint64_t to, const Visitor& visit) const;
-    /// Where files begin that may hold records of `at`: from the last file made a margin before
-    /// `at`.
-    [[nodiscard]] std::uint64_t position_before(Instant at, seconds margin) const;
-    /// Where the first file begins that was made after `at`; the end when none was.
-    [[nodiscard]] std::uint64_t position_after(Instant at) const;
+    struct Range {
+        std::uint64_t from = 0;
+        std::uint64_t to = 0;
+    };
+    /// The files that hold records of exchanges whose ids say that time, by their positions, in
+    /// order. Whichever way the clock was set meanwhile: a file knows what is in it. Any thread.
+    [[nodiscard]] std::vector<Range> files_of(Instant at) const;
     /// Waits until a further file is ready, or preparing one failed, or `timeout` has passed.
     void wait_ready(milliseconds timeout) const;
     [[nodiscard]] std::uint64_t bytes() const;
@@ -91,7 +93,7 @@ private:
         SegmentHeader header;
         std::filesystem::path path;
         std::uint64_t end = 0;
-        SegmentMark mark{};  ///< as it was found; of files of this run empty
+        SegmentMark mark{};  ///< as it was found, or at its end
     };
 
     explicit Journal(const JournalOptions& options) : options_(options) {}
@@ -102,6 +104,8 @@ private:
     [[nodiscard]] Status remove_after(std::vector<Sealed>& files, std::size_t last) const;
     [[nodiscard]] Status read_sealed(
         const Sealed& file, std::uint64_t from, const Visitor& visit) const;
+    /// As read_sealed on start: also widens the file's mark where a power cut took what it said.
+    [[nodiscard]] Status replay_sealed(Sealed& file, std::uint64_t& from, const Visitor& visit);
     [[nodiscard]] Status adopt_last(const Sealed& last, std::uint64_t from, const Visitor& visit);
     /// Whether a whole record stands anywhere from `offset` on; `last_byte` is the offset after the
     /// last byte in use.

@@ -133,14 +133,10 @@ Status Journal::recover(std::uint64_t from, Instant now, const Visitor& visit) {
     std::uint64_t synced = 0;
     for (const Sealed& file : files) synced = std::max(synced, file.mark.synced);
     for (std::size_t i = 0; i + 1 < files.size(); ++i) {
-        const Sealed& file = files[i];
+        Sealed& file = files[i];
         if (file.end <= from) continue;
-        std::uint64_t read = std::max(from, file.header.base);
-        Status whole = read_sealed(file, from, [&](std::uint64_t end, std::string_view payload) {
-            Status visited = visit(end, payload);
-            if (visited) read = end;
-            return visited;
-        });
+        std::uint64_t read = from;
+        Status whole = replay_sealed(file, read, visit);
         if (whole) continue;
         // What is damaged was never forced to the disk, and a power cut may have lost it: the
         // journal ends there. What stands behind it was not promised either.
@@ -166,6 +162,30 @@ Status Journal::recover(std::uint64_t from, Instant now, const Visitor& visit) {
     }
     durable_ = std::min(synced, end_.load());
     return {};
+}
+
+Status Journal::replay_sealed(Sealed& file, std::uint64_t& from, const Visitor& visit) {
+    std::uint64_t oldest_ms = UINT64_MAX;
+    std::uint64_t newest_ms = 0;
+    std::uint64_t read = std::max(from, file.header.base);
+    Status whole = read_sealed(file, from, [&](std::uint64_t end, std::string_view payload) {
+        Status visited = visit(end, payload);
+        if (visited) read = end;
+        if (const std::optional<std::uint64_t> ms = exchange_ms(payload)) {
+            oldest_ms = std::min(oldest_ms, *ms);
+            newest_ms = std::max(newest_ms, *ms);
+        }
+        return visited;
+    });
+    from = read;
+    if (newest_ms == 0 || file.mark.oldest_ms == 0 ||
+        (oldest_ms >= file.mark.oldest_ms && newest_ms <= file.mark.newest_ms))
+        return whole;
+    ENTREPOT_TRY(const auto segment, Segment::open(file.path, true));
+    segment->note_time(oldest_ms);
+    segment->note_time(newest_ms);
+    file.mark = segment->mark();
+    return whole;
 }
 
 Status Journal::remove_after(std::vector<Sealed>& files, std::size_t last) const {
@@ -233,6 +253,9 @@ Status Journal::adopt_last(const Sealed& last, std::uint64_t from, const Visitor
         record = record_at(*segment, offset, base);
         if (record.kind != RecordView::Kind::kRecord) break;
         const std::uint64_t end = base + record.next - kSegmentHeaderBytes;
+        if (const std::optional<std::uint64_t> ms = exchange_ms(record.payload);
+            ms && mark.oldest_ms != 0)
+            segment->note_time(*ms);
         if (Status read = visit(end, record.payload); !read) {
             if (read.error().code != ErrorCode::kJournalCorrupt) return read;
             return corrupt(last.path, offset, read.error().message);
@@ -252,6 +275,12 @@ Status Journal::adopt_last(const Sealed& last, std::uint64_t from, const Visitor
     if (follows && !may_have_lost_power(mark))
         return corrupt(last.path, offset, "a record is damaged, and records follow it");
     bytes_cut_ = last_byte - offset;
+    // What stands there already was not looked at: it may be of any time.
+    if (mark.oldest_ms == 0 && end != base) {
+        constexpr std::uint64_t kBeginning = 1;
+        segment->note_time(kBeginning);
+        segment->note_time(UINT64_MAX);
+    }
     // Zeros to the end, or an old payload could be taken for the header after the next record.
     if (bytes_cut_ != 0) std::memset(segment->data() + offset, 0, bytes_cut_);
     segment->set_boot(boot_hash());

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -38,6 +39,13 @@ std::uint32_t record_check(const char* payload, std::size_t size, std::uint64_t 
 std::uint64_t header_check(const SegmentHeader& header) {
     const std::uint64_t hash = XXH3_64bits(&header, offsetof(SegmentHeader, check));
     return hash == 0 ? 1 : hash;
+}
+
+std::optional<std::uint64_t> exchange_ms(std::string_view payload) {
+    constexpr std::int64_t kNsPerMs = 1'000'000;
+    const std::optional<ExchangeId> exchange = ledger::exchange_of(payload);
+    if (!exchange) return std::nullopt;
+    return static_cast<std::uint64_t>(exchange->time().ns / kNsPerMs);
 }
 
 std::uint64_t boot_hash() {
@@ -145,6 +153,18 @@ void Segment::begin(std::uint64_t sequence, std::uint64_t base, Instant now) {
 
 void Segment::set_synced(std::uint64_t position) {
     publish(sizeof(SegmentHeader) + offsetof(SegmentMark, synced), position);
+}
+
+void Segment::widen(std::uint64_t ms) {
+    const SegmentMark there = mark();
+    if (there.oldest_ms != 0) {
+        oldest_ms_ = std::min(oldest_ms_, there.oldest_ms);
+        newest_ms_ = std::max(newest_ms_, there.newest_ms);
+    }
+    oldest_ms_ = std::min(oldest_ms_, ms);
+    newest_ms_ = std::max(newest_ms_, ms);
+    publish(sizeof(SegmentHeader) + offsetof(SegmentMark, oldest_ms), oldest_ms_);
+    publish(sizeof(SegmentHeader) + offsetof(SegmentMark, newest_ms), newest_ms_);
 }
 
 int Segment::write_again(std::uint64_t used) {

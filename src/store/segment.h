@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -30,7 +32,11 @@ static_assert(sizeof(SegmentHeader) == 64);
 struct SegmentMark {
     std::uint64_t synced = 0;  ///< everything before this position has been forced to the disk
     std::uint64_t boot = 0;    ///< hash of the boot id under which the file was last written
-    std::uint64_t unused[6]{};
+    /// The times in the ids of the exchanges whose records stand in the file, in milliseconds; 0
+    /// where there is none. Widened before the record is whole.
+    std::uint64_t oldest_ms = 0;
+    std::uint64_t newest_ms = 0;
+    std::uint64_t unused[4]{};
 };
 static_assert(sizeof(SegmentMark) == 64);
 
@@ -48,6 +54,8 @@ inline constexpr std::uint64_t kRecordHeaderBytes = 8;
 [[nodiscard]] std::uint32_t record_check(
     const char* payload, std::size_t size, std::uint64_t position);
 [[nodiscard]] std::uint64_t header_check(const SegmentHeader& header);
+/// The time in the id of a record's exchange, in milliseconds; nothing for records of no exchange.
+[[nodiscard]] std::optional<std::uint64_t> exchange_ms(std::string_view payload);
 /// A hash of this boot's id: memory written under it cannot have been lost by a power cut since.
 [[nodiscard]] std::uint64_t boot_hash();
 
@@ -74,6 +82,11 @@ public:
     /// Makes the prepared file the journal's current one.
     void begin(std::uint64_t sequence, std::uint64_t base, Instant now);
     void set_synced(std::uint64_t position);
+    /// Widens the times of the mark.
+    void note_time(std::uint64_t ms) {
+        if (ms < oldest_ms_ || ms > newest_ms_) [[unlikely]]
+            widen(ms);
+    }
     /// Writes the first word of every page before `used` once more: after a failed sync the kernel
     /// takes the pages for clean, and the next one would pass without them. 0 or the errno.
     [[nodiscard]] int write_again(std::uint64_t used);
@@ -85,7 +98,10 @@ public:
 
 private:
     Segment() = default;
+    void widen(std::uint64_t ms);
     std::filesystem::path path_;
+    std::uint64_t oldest_ms_ = UINT64_MAX;  ///< of the mark, once looked at
+    std::uint64_t newest_ms_ = 0;
     int fd_ = -1;
     char* data_ = nullptr;
     std::uint64_t bytes_ = 0;

@@ -425,9 +425,6 @@ private:
                 kSecond;
             ++counts_.jumps;
         }
-        // Not while the clock is behind: each period of long ago would wait for the disk.
-        latest_ = std::max(latest_, skew_);
-        if (skew_ < latest_) refusing_.on = false;
         if (random_.one_in(12)) {
             for (Oracle::Budget& budget : oracle_.budgets)
                 if (random_.one_in(10)) budget.limit = budget.limit * random_.between(8, 13) / 10;
@@ -512,7 +509,6 @@ private:
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
     std::int64_t steady_ = 1'763'900'000'000'000'000;
     std::int64_t skew_ = 0;
-    std::int64_t latest_ = 0;  ///< the furthest skew so far
     Instant now_{1'763'900'000'000'000'000};
     std::uint64_t crash_in_ = 0;
     Int128 spent_ = 0;
