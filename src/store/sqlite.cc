@@ -7,6 +7,8 @@
 
 #include <charconv>
 
+#include "store/checked_vfs.h"
+
 namespace entrepot::store {
 
 namespace {
@@ -14,7 +16,14 @@ namespace {
 constexpr int kBusyMs = 5'000;
 constexpr std::int64_t kSchemaVersion = 2;
 
+std::unexpected<Error> damaged(std::string_view what) {
+    return fail(ErrorCode::kIo,
+        fmt::format(
+            "{}. Stop the gateway and run 'entrepot ledger rebuild', or restore a backup", what));
+}
+
 std::unexpected<Error> failed(sqlite3* raw, std::string_view what) {
+    if (sqlite3_extended_errcode(raw) == SQLITE_IOERR_DATA) return damaged(take_damage());
     return fail(ErrorCode::kIo,
         fmt::format(
             "books.db: {}: {} ({})", what, sqlite3_errmsg(raw), sqlite3_extended_errcode(raw)));
@@ -163,7 +172,8 @@ Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
                                                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     sqlite3* raw = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+    register_checked_vfs();
+    const int code = sqlite3_open_v2(path.c_str(), &raw, flags, kCheckedVfs);
     Database database(raw);
     if (code != SQLITE_OK) {
         return fail(
@@ -171,6 +181,9 @@ Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
     }
     sqlite3_busy_timeout(raw, kBusyMs);
     if (mode == Mode::kReadWrite) {
+        // Of a file that is there already it changes nothing.
+        int reserve = kPageCheckBytes;
+        sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_RESERVE_BYTES, &reserve);
         ENTREPOT_TRY_DO(database.execute("PRAGMA journal_mode=WAL"));
         // In WAL mode NORMAL may lose the last commits to a power cut, never the file; the journal
         // has them.
@@ -196,6 +209,17 @@ Result<Statement> Database::prepare(std::string_view sql) const {
         return failed(raw_, sql);
     }
     return Statement(raw);
+}
+
+Status Database::check() const {
+    (void)take_damage();
+    ENTREPOT_TRY(Statement rows, prepare("PRAGMA integrity_check(1)"));
+    ENTREPOT_TRY(const bool row, rows.step());
+    if (row && rows.text(0) == "ok") return {};
+    const std::string damage = take_damage();
+    if (!damage.empty()) return damaged(damage);
+    return damaged(fmt::format(
+        "{}: {}", sqlite3_db_filename(raw_, "main"), row ? rows.text(0) : "it cannot be checked"));
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(raw_); }

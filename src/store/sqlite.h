@@ -52,8 +52,8 @@ private:
 class Database {
 public:
     enum class Mode : std::uint8_t { kReadWrite, kReadOnly };
-    /// Opens or makes the file in WAL mode; waits up to five seconds for another writer. Errors:
-    /// kIo.
+    /// Opens or makes the file in WAL mode, its pages with checksums (checked_vfs.h); waits up to
+    /// five seconds for another writer. Errors: kIo.
     [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, Mode mode);
     ~Database();
     Database(Database&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
@@ -61,6 +61,8 @@ public:
 
     [[nodiscard]] Status execute(const char* sql);
     [[nodiscard]] Result<Statement> prepare(std::string_view sql) const;
+    /// Reads every page. Errors: kIo, naming the first that does not check or does not fit.
+    [[nodiscard]] Status check() const;
     [[nodiscard]] std::int64_t changes() const;
 
 private:
