@@ -1,6 +1,7 @@
 // usage, ledger verify.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.h"
 #include "command.h"
@@ -39,12 +40,19 @@ std::vector<std::string> usage_row(
 int run_usage(const Arguments& arguments) {
     const auto target = open_target(arguments);
     if (!target) return report(target.error());
-    const auto answer = ask(*target, "GET",
-        "/api/usage" +
-            query_of(arguments,
-                {{"--by", "by"}, {"--since", "since"}, {"--until", "until"}, {"--key", "key"},
-                    {"--team", "team"}, {"--org", "org"}, {"--model", "model"},
-                    {"--cloud", "cloud"}}));
+    std::string path = "/api/usage" +
+        query_of(arguments,
+            {{"--by", "by"}, {"--since", "since"}, {"--until", "until"}, {"--key", "key"},
+                {"--team", "team"}, {"--project", "project"}, {"--org", "org"},
+                {"--end-user", "end_user"}, {"--model", "model"}, {"--offer", "offer"},
+                {"--cloud", "cloud"}, {"--contract", "contract"}, {"--tier", "tier"},
+                {"--context", "context"}, {"--rate-version", "rate_version"}});
+    if (arguments.has("--tag")) {
+        const auto tags = arguments.all("--tag");
+        path += fmt::format("{}tag={}", path.find('?') == std::string::npos ? "?" : "&",
+            percent_encode(fmt::format("{}", fmt::join(tags, ";"))));
+    }
+    const auto answer = ask(*target, "GET", path);
     if (!answer) return report(answer.error());
     if (arguments.has("--json"))
         return write_output(std::string(answer->text()) + "\n") ? kOk : kFailed;
@@ -78,14 +86,25 @@ std::vector<Command> books_commands() {
         {"usage", "Spend and tokens.",
             target_options({{"--by", "COLUMNS",
                                 "Group by any of day, month, org, team, project, key, end_user, "
-                                "tags, model, offer, "
+                                "tags, tag:NAME, model, offer, "
                                 "cloud, contract, tier, context, rate_version."},
                 {"--since", "TIME", "From that UTC day on."},
                 {"--until", "TIME", "Up to that UTC day, without it."},
                 {"--key", "NAME", "Of this key alone."}, {"--team", "NAME", "Of this team alone."},
+                {"--project", "NAME", "Of this project alone."},
                 {"--org", "NAME", "Of this org alone."},
+                {"--end-user", "NAME", "Of this end user alone."},
+                {"--tag", "NAME=VALUE",
+                    "With this tag alone; without a value: what has no such tag. Several must all "
+                    "hold.",
+                    false, {}, true},
                 {"--model", "NAME", "Of this model alone."},
-                {"--cloud", "NAME", "Of this cloud alone."}, as_json, as_csv}),
+                {"--offer", "NAME", "Of this offer alone."},
+                {"--cloud", "NAME", "Of this cloud alone."},
+                {"--contract", "NAME", "Under this contract alone; empty: under none."},
+                {"--tier", "NAME", "At this tier alone: standard, batch, flex, priority, fast."},
+                {"--context", "TOKENS", "Of this context band alone: 0, or its lower bound."},
+                {"--rate-version", "NAME", "Priced with these rates alone."}, as_json, as_csv}),
             run_usage},
     };
 }

@@ -268,6 +268,13 @@ TEST_F(WithBooks, EmptyBooksAddUpAndHaveNoUsage) {
     EXPECT_EQ(usage.code, 0) << usage.err;
     EXPECT_NE(usage.out.find("\"rows\":[]"), std::string::npos) << usage.out;
     EXPECT_EQ(run_program("usage --by nonsense" + config_).code, 2);
+    const Outcome chosen = run_program(
+        "usage --by day,tag:stage --project p --end-user u --tag stage=prod --tag team= "
+        "--contract c --tier batch --context 200000 --csv" +
+        config_);
+    EXPECT_EQ(chosen.code, 0) << chosen.err;
+    EXPECT_TRUE(chosen.out.starts_with("DAY,TAG:STAGE,EXCHANGES")) << chosen.out;
+    EXPECT_EQ(run_program("usage --tier cheap" + config_).code, 2);
     EXPECT_EQ(run_program("usage --data /nonexistent/place").code, 1);
 }
 

@@ -382,6 +382,16 @@ void read_tags(Reader& reader, const Node& node, KeySettings& out) {
                 "keep at most 32 tags of at most 256 bytes");
             return;
         }
+        // The books join tags by `;`: a value with one would read as further tags.
+        if (std::ranges::any_of(*value, [](char c) {
+                return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ';';
+            })) {
+            reader.error(member.value,
+                fmt::format("the value of the tag '{}' holds a ';' or a control character",
+                    excerpt(member.key, 60)),
+                "write it without");
+            return;
+        }
         out.tags.emplace(member.key, std::move(*value));
     });
     std::size_t bytes = 0;

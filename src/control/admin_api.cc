@@ -79,7 +79,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/usage", "Spend, grouped",
         "by,since,until,day,month,org,team,project,key,end_user,tags,model,offer,cloud,contract,"
         "tier,"
-        "context,rate_version",
+        "context,rate_version,tag",
         get_usage},
     {"GET", "/api/budgets", "Every budget and what it stands at", "", get_budgets},
     {"GET", "/api/budgets/{name}", "Those of one owner: `team:search`", "", get_budgets_of},

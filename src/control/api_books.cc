@@ -11,7 +11,7 @@ void write_usage_row(
     json::Writer& writer, const store::UsageTable& table, const store::UsageRow& row) {
     writer.begin_object();
     for (std::size_t i = 0; i < row.group.size(); ++i)
-        writer.member(store::usage_column_name(table.columns[i]), row.group[i]);
+        writer.member(table.columns[i].name(), row.group[i]);
     const auto count = [&](std::string_view name, std::uint64_t value) {
         writer.member(name, static_cast<std::int64_t>(value));
     };
@@ -75,15 +75,28 @@ void write_attempt(json::Writer& writer, const store::AttemptFacts& attempt) {
     writer.end_object();
 }
 
-// Runs work on the books' thread and hands its result out.
+/// `stage=prod`, several joined by `;`, all of which must hold; `stage=` or `stage`: what bears no
+/// such tag.
+Status add_tag_filters(std::string_view text, store::UsageQuery& query) {
+    for (const std::string_view one : split(text, ';')) {
+        const auto equals = one.find('=');
+        ENTREPOT_TRY(store::UsageKey key,
+            store::parse_usage_key(fmt::format("tag:{}", one.substr(0, equals))));
+        query.filters.push_back({std::move(key),
+            equals == std::string_view::npos ? std::string()
+                                             : std::string(one.substr(equals + 1))});
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<ApiAnswer> get_usage(const ApiCall& call) {
     store::UsageQuery query;
     for (const std::string_view name : split(call.argument("by"), ',')) {
         if (name.empty()) continue;
-        ENTREPOT_TRY(const auto column, store::parse_usage_column(name));
-        query.group_by.push_back(column);
+        ENTREPOT_TRY(store::UsageKey key, store::parse_usage_key(name));
+        query.group_by.push_back(std::move(key));
     }
     if (const auto since = call.argument("since"); !since.empty()) {
         ENTREPOT_TRY(query.since, parse_instant(since));
@@ -94,8 +107,11 @@ Result<ApiAnswer> get_usage(const ApiCall& call) {
     for (std::size_t i = 0; i < store::kUsageColumnCount; ++i) {
         const auto column = static_cast<store::UsageColumn>(i);
         const std::string name(store::usage_column_name(column));
-        if (call.arguments.contains(name))
-            query.filters.push_back({column, std::string(call.argument(name))});
+        if (column == store::UsageColumn::kTag || !call.arguments.contains(name)) continue;
+        query.filters.push_back({column, std::string(call.argument(name))});
+    }
+    if (call.arguments.contains("tag")) {
+        ENTREPOT_TRY_DO(add_tag_filters(call.argument("tag"), query));
     }
     ENTREPOT_TRY(const auto table,
         (ask<Result<store::UsageTable>>(
@@ -104,7 +120,7 @@ Result<ApiAnswer> get_usage(const ApiCall& call) {
     json::Writer writer(out);
     writer.begin_object().member("currency", call.backend.settings().currency.code());
     writer.key("by").begin_array();
-    for (const auto column : table.columns) writer.string(store::usage_column_name(column));
+    for (const store::UsageKey& key : table.columns) writer.string(key.name());
     writer.end_array().key("rows").begin_array();
     for (const auto& row : table.rows) write_usage_row(writer, table, row);
     writer.end_array().key("total");

@@ -136,7 +136,52 @@ TEST(Books, GroupAndFilterUsageAcrossCheckpointsAndRestarts) {
         EXPECT_TRUE(books->verify().ok());
     }
     EXPECT_EQ(query_usage(folder.path() / "nowhere", {}).error().code, ErrorCode::kNotFound);
-    EXPECT_NE(parse_usage_column("modle").error().message.find("'model'"), std::string::npos);
+    EXPECT_NE(parse_usage_key("modle").error().message.find("'model'"), std::string::npos);
+}
+
+TEST(Books, TellUsageByOneTagAndTheTotalsAreTheLedgers) {
+    const Folder folder("books-tags");
+    const std::unique_ptr<Books> books = open_books(small_books(folder.path()));
+    const ledger::NameId key = books->name("key").value();
+    // The value of one tag is the name of another, and begins as another value does.
+    const std::array tags{"", "cost_center=4711;stage=prod", "cost_center=4711;stage=test",
+        "stage=prod", "stage=production;unstage=prod", "x=stage=prod"};
+    Money spent;
+    for (std::uint64_t n = 0; n < 12; ++n) {
+        ledger::HoldRequest request;
+        request.exchange = exchange_id(n);
+        request.path = books->path("key", "team", "org").value();
+        request.route = books->route("model", "model/cloud", "cloud").value();
+        request.amount = usd("3.00");
+        request.dispatch = kNow;
+        if (n % 6 > 0) request.tags = books->scoped_name(key, tags[n % 6]).value();
+        ASSERT_TRUE(books->hold(request));
+        ASSERT_TRUE(settle(*books, n, Money::from_pico(Int128{1} << n)));
+        spent += Money::from_pico(Int128{1} << n);
+    }
+    const auto of = [](std::initializer_list<int> numbers) {
+        Int128 pico = 0;
+        for (const int n : numbers) pico += (Int128{1} << n) + (Int128{1} << (n + 6));
+        return Money::from_pico(pico);
+    };
+    const auto table = books->usage({{UsageKey::of_tag("stage")}, {}, {}, {}});
+    ASSERT_TRUE(table) << table.error().message;
+    ASSERT_EQ(table->rows.size(), 4);
+    const std::array expected{std::pair("", of({0, 5})), std::pair("prod", of({1, 3})),
+        std::pair("production", of({4})), std::pair("test", of({2}))};
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ(table->rows[i].group, std::vector<std::string>{expected[i].first});
+        EXPECT_EQ(table->rows[i].cost, expected[i].second) << expected[i].first;
+        const auto one =
+            books->usage({{}, {}, {}, {{UsageKey::of_tag("stage"), expected[i].first}}});
+        EXPECT_EQ(one->total.cost, expected[i].second) << "chosen: " << expected[i].first;
+    }
+    EXPECT_EQ(table->total.cost, spent);
+    EXPECT_EQ(books->verify().debits, spent);
+    EXPECT_EQ(table->columns[0].name(), "tag:stage");
+    EXPECT_EQ(parse_usage_key("tag:stage")->tag, "stage");
+    EXPECT_FALSE(parse_usage_key("tag:"));
+    EXPECT_FALSE(parse_usage_key("tag:a=b"));
 }
 
 TEST(Books, HaveOneOwner) {

@@ -30,22 +30,41 @@ enum class UsageColumn : std::uint8_t {
     kTier,         ///< what it was served at: `standard`, `batch`, ...
     kContext,      ///< the context band it was priced at: prompts of more tokens than this
     kRateVersion,  ///< of the rates it was priced with
+    kTag,          ///< the value of one tag, which `UsageKey` names
 };
-inline constexpr std::size_t kUsageColumnCount = 15;
+inline constexpr std::size_t kUsageColumnCount = 16;
 /// `day`, `org`, ... Errors of the parser: kInvalidField, naming the nearest.
 [[nodiscard]] std::string_view usage_column_name(UsageColumn column);
-[[nodiscard]] Result<UsageColumn> parse_usage_column(std::string_view text);
+
+/// What rows are told apart by, or chosen by: a column, or one tag by its name.
+struct UsageKey {
+    UsageColumn column = UsageColumn::kKey;
+    std::string tag;  ///< of kTag alone
+
+    UsageKey() = default;
+    UsageKey(UsageColumn of) : column(of) {}  // NOLINT: a column is a key as it stands
+    [[nodiscard]] static UsageKey of_tag(std::string_view name);
+    /// `day`, `tag:stage`.
+    [[nodiscard]] std::string name() const;
+    friend bool operator==(const UsageKey&, const UsageKey&) = default;
+};
+[[nodiscard]] Result<UsageKey> parse_usage_key(std::string_view text);
+
+/// The value of one tag in tags as the books have them (`name=value` joined by `;`); nothing where
+/// they have no such tag.
+[[nodiscard]] std::optional<std::string_view> tag_value(
+    std::string_view tags, std::string_view name);
 
 struct UsageFilter {
-    UsageColumn column = UsageColumn::kKey;
-    std::string value;
+    UsageKey key;
+    std::string value;  ///< empty: rows without one
 };
 
 struct UsageQuery {
-    std::vector<UsageColumn> group_by;  ///< empty: one row of totals
-    std::optional<Instant> since;       ///< whole UTC days: the day of `since` is in
-    std::optional<Instant> until;       ///< the day of `until` is out unless it is past midnight
-    std::vector<UsageFilter> filters;   ///< all must hold
+    std::vector<UsageKey> group_by;    ///< empty: one row of totals
+    std::optional<Instant> since;      ///< whole UTC days: the day of `since` is in
+    std::optional<Instant> until;      ///< the day of `until` is out unless it is past midnight
+    std::vector<UsageFilter> filters;  ///< all must hold
 };
 
 struct UsageRow {
@@ -66,7 +85,7 @@ struct UsageRow {
 };
 
 struct UsageTable {
-    std::vector<UsageColumn> columns;
+    std::vector<UsageKey> columns;
     std::vector<UsageRow> rows;  ///< sorted by group
     UsageRow total;
 };

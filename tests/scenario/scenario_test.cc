@@ -212,7 +212,7 @@ private:
     }
     std::string spent(const std::vector<std::string>& words) {
         UsageQuery query;
-        query.filters.push_back({parse_usage_column(words.at(1)).value(), words.at(2)});
+        query.filters.push_back({parse_usage_key(words.at(1)).value(), words.at(2)});
         const Result<UsageTable> table = books_->usage(query);
         return table ? table->total.cost.to_decimal() : of(std::unexpected(table.error()));
     }
