@@ -82,40 +82,62 @@ public:
         PeriodKind period;
         Zone zone;
         Int128 limit;
+        Int128 raise = 0;
+        Instant raise_until{};
+        [[nodiscard]] Int128 limit_at(Instant at) const {
+            return at < raise_until ? limit + raise : limit;
+        }
     };
     struct Sums {
-        Int128 held = 0, settled = 0;
+        Int128 held = 0, settled = 0, corrected = 0;
         std::int64_t open = 0;
+    };
+    /// The budgets over a key, and whose request it is (0: nobody's in particular).
+    struct Who {
+        std::span<const std::size_t> budgets;
+        std::size_t end_user = 0;
     };
 
     std::vector<Budget> budgets;
 
-    Sums& sums(std::size_t budget, Instant at) {
-        return sums_[{budget, period_number(budgets[budget].period, budgets[budget].zone, at)}];
+    [[nodiscard]] bool is_each(std::size_t budget) const {
+        return budgets[budget].owner_kind == ledger::OwnerKind::kEndUser;
     }
-    bool fits(std::span<const std::size_t> path, Instant at, Int128 more) {
-        return std::ranges::all_of(path, [&](std::size_t budget) {
-            const Sums& there = sums(budget, at);
-            return there.held + there.settled + more <= budgets[budget].limit;
+    Sums& sums(std::size_t budget, std::size_t end_user, Instant at) {
+        const Budget& there = budgets[budget];
+        return sums_[{
+            budget, is_each(budget) ? end_user : 0, period_number(there.period, there.zone, at)}];
+    }
+    bool fits(const Who& who, Instant at, Int128 more) {
+        return holds_for(who, at, [&](const Budget& budget, const Sums& there) {
+            return there.held + there.settled + there.corrected + more <= budget.limit_at(at);
         });
     }
-    bool would_fit_alone(std::span<const std::size_t> path, Instant at, Int128 more) {
-        return std::ranges::all_of(path, [&](std::size_t budget) {
-            return sums(budget, at).settled + more <= budgets[budget].limit;
+    bool would_fit_alone(const Who& who, Instant at, Int128 more) {
+        return holds_for(who, at, [&](const Budget& budget, const Sums& there) {
+            return there.settled + there.corrected + more <= budget.limit_at(at);
         });
     }
-    void change(std::span<const std::size_t> path, Instant at, Int128 held, Int128 settled,
-        std::int64_t open) {
-        for (const std::size_t budget : path) {
-            Sums& there = sums(budget, at);
-            there.held += held;
-            there.settled += settled;
-            there.open += open;
+    void change(const Who& who, Instant at, const Sums& by) {
+        for (const std::size_t budget : who.budgets) {
+            if (is_each(budget) && who.end_user == 0) continue;
+            Sums& there = sums(budget, who.end_user, at);
+            there.held += by.held;
+            there.settled += by.settled;
+            there.corrected += by.corrected;
+            there.open += by.open;
         }
     }
 
 private:
-    std::map<std::pair<std::size_t, std::int64_t>, Sums> sums_;
+    template <typename Holds>
+    bool holds_for(const Who& who, Instant at, const Holds& holds) {
+        return std::ranges::all_of(who.budgets, [&](std::size_t budget) {
+            return (is_each(budget) && who.end_user == 0) ||
+                holds(budgets[budget], sums(budget, who.end_user, at));
+        });
+    }
+    std::map<std::tuple<std::size_t, std::size_t, std::int64_t>, Sums> sums_;
 };
 
 /// A disk that refuses all but memory while it is on.
@@ -131,7 +153,8 @@ public:
 struct Counts {
     std::uint64_t exchanges = 0, granted = 0, refused = 0, by_holds = 0, extended = 0;
     std::uint64_t extensions_refused = 0, shrunk = 0, released = 0, overdrafts = 0, repeats = 0;
-    std::uint64_t without_disk = 0, stops = 0, crashes = 0, unverified = 0, jumps = 0;
+    std::uint64_t corrections = 0, without_disk = 0, stops = 0, crashes = 0, unverified = 0,
+                  jumps = 0;
 };
 
 class World {
@@ -176,13 +199,15 @@ public:
 
 private:
     static constexpr std::size_t kConcurrent = 1'000;
-    static constexpr std::size_t kKeys = 60, kTeams = 12, kOrgs = 3;
+    static constexpr std::size_t kKeys = 60, kProjects = 24, kTeams = 12, kOrgs = 3;
+    static constexpr std::size_t kEndUsers = 9;  ///< of each key
     enum class At : std::uint8_t { kIdle, kHeld, kOver };
     struct Slot {
         At at = At::kIdle;
         ExchangeId exchange;
         std::uint16_t attempt = 1;
         std::size_t key = 0;
+        std::size_t end_user = 0;
         Instant dispatch;
         Int128 held = 0;
     };
@@ -194,14 +219,19 @@ private:
         const auto add = [&](OwnerKind kind, std::string owner, PeriodKind period, Zone zone,
                              std::int64_t dollars) {
             oracle_.budgets.push_back(
-                {kind, owner, period, zone, static_cast<Int128>(dollars) * scale});
+                {kind, std::move(owner), period, zone, static_cast<Int128>(dollars) * scale});
         };
         const auto period = [](std::size_t n) { return static_cast<PeriodKind>(n % 6); };
         const auto zone = [](std::size_t n) { return static_cast<Zone>(n % 3); };
         for (std::size_t n = 0; n < kKeys; ++n) {
             add(OwnerKind::kKey, fmt::format("key-{}", n), PeriodKind::kDay, zone(n), 40);
             add(OwnerKind::kKey, fmt::format("key-{}", n), period(n), Zone::kStockholm, 900);
+            add(OwnerKind::kEndUser, fmt::format("key-{}", n), PeriodKind::kDay, zone(n + 1), 9);
+            if (n % 4 == 0)
+                add(OwnerKind::kEndUser, fmt::format("key-{}", n), period(n / 4), zone(n), 120);
         }
+        for (std::size_t n = 0; n < kProjects; ++n)
+            add(OwnerKind::kProject, fmt::format("project-{}", n), period(n + 1), zone(n), 700);
         for (std::size_t n = 0; n < kTeams; ++n) {
             add(OwnerKind::kTeam, fmt::format("team-{}", n), PeriodKind::kWeek, zone(n), 900);
             add(OwnerKind::kTeam, fmt::format("team-{}", n), PeriodKind::kMonth, zone(n + 1),
@@ -216,15 +246,16 @@ private:
             std::vector<std::size_t> path;
             for (std::size_t b = 0; b < oracle_.budgets.size(); ++b) {
                 const Oracle::Budget& budget = oracle_.budgets[b];
-                const std::string& owner = budget.owner_kind == OwnerKind::kKey ? names.key
-                    : budget.owner_kind == OwnerKind::kTeam                     ? names.team
-                                                                                : names.org;
+                const std::string& owner = budget.owner_kind == OwnerKind::kProject ? names.project
+                    : budget.owner_kind == OwnerKind::kTeam                         ? names.team
+                    : budget.owner_kind == OwnerKind::kOrg                          ? names.org
+                                                                                    : names.key;
                 if (budget.owner != owner) continue;
                 // Two of one owner, period and zone are one: the lower.
                 const auto same = std::ranges::find_if(path, [&](std::size_t other) {
                     const Oracle::Budget& there = oracle_.budgets[other];
-                    return there.owner == budget.owner && there.period == budget.period &&
-                        there.zone == budget.zone;
+                    return there.owner_kind == budget.owner_kind && there.owner == budget.owner &&
+                        there.period == budget.period && there.zone == budget.zone;
                 });
                 if (same == path.end()) path.push_back(b);
             }
@@ -232,12 +263,17 @@ private:
         }
     }
     struct PathNames {
-        std::string key, team, org;
+        std::string key, project, team, org;
     };
     static PathNames names_of(std::size_t key) {
-        const std::size_t team = key % kTeams;
-        return {fmt::format("key-{}", key), fmt::format("team-{}", team),
-            fmt::format("org-{}", team % kOrgs)};
+        const std::size_t project = key % kProjects;
+        const std::size_t team = project % kTeams;
+        return {fmt::format("key-{}", key), fmt::format("project-{}", project),
+            fmt::format("team-{}", team), fmt::format("org-{}", team % kOrgs)};
+    }
+    Oracle::Who who_of(const Slot& slot) const { return {paths_[slot.key], slot.end_user}; }
+    static std::string end_user_name(std::size_t end_user) {
+        return fmt::format("user-{}", end_user);
     }
 
     void open() {
@@ -252,9 +288,12 @@ private:
         books_ = *std::move(books);
         configure();
         ids_.clear();
+        spenders_.clear();
         for (std::size_t key = 0; key < kKeys; ++key) {
             const PathNames names = names_of(key);
-            ids_.push_back(books_->path(names.key, names.team, names.org).value());
+            ids_.push_back(books_->path({names.key, names.team, names.project, names.org}).value());
+            spenders_.push_back({books_->name(names.org).value(), books_->name(names.team).value(),
+                books_->name(names.project).value(), books_->name(names.key).value()});
         }
         route_ = books_->route("model", "model/cloud", "cloud").value();
     }
@@ -263,7 +302,8 @@ private:
         for (const Oracle::Budget& budget : oracle_.budgets) {
             specs.push_back(
                 {budget.owner_kind, budget.owner, Money::from_pico(budget.limit), budget.period,
-                    TimeZone::find(kZoneNames[static_cast<std::size_t>(budget.zone)]).value()});
+                    TimeZone::find(kZoneNames[static_cast<std::size_t>(budget.zone)]).value(),
+                    Money::from_pico(budget.raise), budget.raise_until});
         }
         const Status set = books_->set_budgets(specs);
         ASSERT_TRUE(set) << set.error().message;
@@ -282,6 +322,7 @@ private:
                 slot.exchange = ExchangeId::make(now_, {random_.word(), random_.word()});
                 slot.attempt = 1;
                 slot.key = random_.one_in(3) ? 0 : random_.below(kKeys);
+                slot.end_user = random_.one_in(4) ? 0 : 1 + random_.below(kEndUsers);
                 hold(slot);
                 break;
             case At::kHeld: go_on(slot); break;
@@ -306,7 +347,18 @@ private:
         slot.dispatch = request.dispatch = now_;
         slot.held = random_.between(0, 900'000'000'000);
         request.amount = Money::from_pico(slot.held);
-        const bool fits = oracle_.fits(paths_[slot.key], now_, slot.held);
+        if (slot.end_user != 0) {
+            const auto name =
+                books_->scoped_name(spenders_[slot.key].key, end_user_name(slot.end_user));
+            if (!name) {
+                EXPECT_EQ(name.error().code, ErrorCode::kJournalFull);
+                ++counts_.without_disk;
+                finish(slot);
+                return;
+            }
+            request.end_user = *name;
+        }
+        const bool fits = oracle_.fits(who_of(slot), now_, slot.held);
         ledger::Refusal refusal;
         const auto ticket = books_->hold(request, &refusal);
         // Without a disk: no room in the journal, or a period of long ago that cannot be read back.
@@ -323,7 +375,7 @@ private:
         }
         if (ticket) {
             ++counts_.granted;
-            oracle_.change(paths_[slot.key], now_, slot.held, 0, 1);
+            oracle_.change(who_of(slot), now_, {.held = slot.held, .open = 1});
             slot.at = At::kHeld;
             if (random_.one_in(50)) {
                 const auto again = books_->hold(request);
@@ -334,7 +386,7 @@ private:
         }
         ++counts_.refused;
         EXPECT_EQ(ticket.error().code, ErrorCode::kInsufficientBalance);
-        const bool alone = oracle_.would_fit_alone(paths_[slot.key], now_, slot.held);
+        const bool alone = oracle_.would_fit_alone(who_of(slot), now_, slot.held);
         EXPECT_EQ(refusal.only_holds, alone);
         counts_.by_holds += alone ? 1 : 0;
         finish(slot);
@@ -350,7 +402,7 @@ private:
     }
 
     void go_on(Slot& slot) {
-        const auto& path = paths_[slot.key];
+        const Oracle::Who path = who_of(slot);
         const std::uint64_t choice = random_.below(20);
         if (choice < 3) {
             const Int128 more = random_.between(1, 500'000'000'000);
@@ -361,19 +413,19 @@ private:
             EXPECT_EQ(ticket.has_value(), fits) << "an extension";
             ++(fits ? counts_.extended : counts_.extensions_refused);
             if (!fits) return;
-            oracle_.change(path, slot.dispatch, more, 0, 0);
+            oracle_.change(path, slot.dispatch, {.held = more});
             slot.held += more;
         } else if (choice < 7) {
             const Int128 less = slot.held / 3;
             if (!books_->shrink(slot.exchange, slot.attempt, Money::from_pico(less))) return;
             ++counts_.shrunk;
-            oracle_.change(path, slot.dispatch, less - slot.held, 0, 0);
+            oracle_.change(path, slot.dispatch, {.held = less - slot.held});
             slot.held = less;
         } else if (choice < 10) {
             EXPECT_TRUE(books_->release(
                 slot.exchange, slot.attempt, now_, 429, ErrorCode::kUpstreamRateLimited));
             ++counts_.released;
-            oracle_.change(path, slot.dispatch, -slot.held, 0, -1);
+            oracle_.change(path, slot.dispatch, {.held = -slot.held, .open = -1});
             slot.at = At::kOver;
         } else {
             settle(slot);
@@ -395,7 +447,8 @@ private:
             posting->overdraft, Money::from_pico(cost > slot.held ? cost - slot.held : Int128(0)));
         counts_.overdrafts += over ? 1 : 0;
         spent_ += cost;
-        oracle_.change(paths_[slot.key], slot.dispatch, -slot.held, cost, -1);
+        oracle_.change(
+            who_of(slot), slot.dispatch, {.held = -slot.held, .settled = cost, .open = -1});
         slot.at = At::kOver;
         if (random_.one_in(50)) {
             const auto again = books_->settle(slot.exchange, slot.attempt, request);
@@ -415,7 +468,45 @@ private:
         slot.at = At::kIdle;
     }
 
+    /// A late rate or a supplier's credit: no limit stops it, and it counts in what is open now.
+    void correct() {
+        Slot whose;
+        whose.key = random_.below(kKeys);
+        whose.end_user = random_.one_in(2) ? 0 : 1 + random_.below(kEndUsers);
+        ledger::AdjustRequest request;
+        request.id = ExchangeId::make(now_, {random_.word(), random_.word()});
+        request.at = now_;
+        request.spender = spenders_[whose.key];
+        request.route = route_;
+        const Int128 cost = random_.between(-400'000'000'000, 400'000'000'000);
+        request.cost = request.list_cost = Money::from_pico(cost);
+        if (whose.end_user != 0) {
+            const auto name =
+                books_->scoped_name(request.spender.key, end_user_name(whose.end_user));
+            if (!name) return;
+            request.spender.end_user = *name;
+        }
+        const auto posted = books_->adjust(request);
+        if (!posted) {
+            // Without a disk, as for a hold.
+            EXPECT_TRUE(posted.error().code == ErrorCode::kJournalFull ||
+                (posted.error().code == ErrorCode::kIo && refusing_.on))
+                << posted.error().message;
+            return;
+        }
+        EXPECT_TRUE(*posted);
+        ++counts_.corrections;
+        spent_ += cost;
+        oracle_.change(who_of(whose), now_, {.corrected = cost});
+        if (random_.one_in(5)) {
+            const auto again = books_->adjust(request);
+            EXPECT_TRUE(again && !*again) << "posted twice";
+            ++counts_.repeats;
+        }
+    }
+
     void housekeeping() {
+        correct();
         refusing_.on = random_.one_in(6);
         books_->tick(now_);
         if (random_.one_in(10)) {
@@ -428,6 +519,12 @@ private:
         if (random_.one_in(12)) {
             for (Oracle::Budget& budget : oracle_.budgets)
                 if (random_.one_in(10)) budget.limit = budget.limit * random_.between(8, 13) / 10;
+            for (Oracle::Budget& budget : oracle_.budgets)
+                if (random_.one_in(20)) {
+                    budget.raise = budget.limit * random_.between(1, 5) / 10;
+                    budget.raise_until =
+                        Instant{now_.ns + random_.between(kSecond, 2 * kDay * kSecond)};
+                }
             refusing_.on = false;
             configure_when_there_is_room();
         }
@@ -450,7 +547,8 @@ private:
             if (slot.at == At::kHeld) {
                 ++counts_.unverified;
                 spent_ += slot.held;
-                oracle_.change(paths_[slot.key], slot.dispatch, -slot.held, slot.held, -1);
+                oracle_.change(who_of(slot), slot.dispatch,
+                    {.held = -slot.held, .settled = slot.held, .open = -1});
             }
             slot.at = At::kIdle;
         }
@@ -484,15 +582,23 @@ private:
                     budget.period != there.period_kind ||
                     kZoneNames[static_cast<std::size_t>(budget.zone)] != there.zone)
                     continue;
-                const Oracle::Sums sums = oracle_.sums(b, now_);
-                EXPECT_EQ(there.settled, Money::from_pico(sums.settled)) << there.owner;
+                std::size_t end_user = 0;
+                while (oracle_.is_each(b) && end_user_name(++end_user) != there.end_user) {
+                    ASSERT_LT(end_user, kEndUsers) << there.end_user;
+                }
+                const Oracle::Sums sums = oracle_.sums(b, end_user, now_);
+                EXPECT_EQ(there.settled, Money::from_pico(sums.settled + sums.corrected))
+                    << there.owner << " " << there.end_user;
                 EXPECT_EQ(there.held, Money::from_pico(sums.held)) << there.owner;
                 EXPECT_EQ(there.open_holds, static_cast<std::uint64_t>(sums.open));
-                ++found;
+                EXPECT_EQ(there.limit, Money::from_pico(budget.limit_at(now_))) << there.owner;
+                found += oracle_.is_each(b) ? 0 : 1;
                 break;
             }
         }
-        EXPECT_GE(found, oracle_.budgets.size() - kKeys / 6);
+        const auto shared = std::ranges::count_if(oracle_.budgets,
+            [](const auto& budget) { return budget.owner_kind != ledger::OwnerKind::kEndUser; });
+        EXPECT_GE(found, static_cast<std::size_t>(shared) - kKeys / 6);
     }
 
     Random random_;
@@ -503,6 +609,7 @@ private:
     std::vector<std::vector<std::size_t>> paths_;
     std::unique_ptr<Books> books_;
     std::vector<ledger::PathId> ids_;
+    std::vector<ledger::Spender> spenders_;  ///< without end users
     ledger::Route route_;
     std::vector<Slot> slots_ = std::vector<Slot>(kConcurrent);
     using Event = std::pair<std::int64_t, std::size_t>;
@@ -524,11 +631,12 @@ TEST(Budgets, GrantAndRefuseAsASingleLedgerDoes) {
         std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
     fmt::print(
         "budgets: {} exchanges, {} holds granted, {} refused ({} by holds alone), {} and {} "
-        "extensions, {} shrunk, {} released, {} overdrafts, {} repeats, {} refused without a disk, "
+        "extensions, {} shrunk, {} released, {} overdrafts, {} repeats, {} corrections, {} refused "
+        "without a disk, "
         "{} stops, {} crashes, {} settled unverified, {} clock jumps; {} ms\n",
         c.exchanges, c.granted, c.refused, c.by_holds, c.extended, c.extensions_refused, c.shrunk,
-        c.released, c.overdrafts, c.repeats, c.without_disk, c.stops, c.crashes, c.unverified,
-        c.jumps, took.count());
+        c.released, c.overdrafts, c.repeats, c.corrections, c.without_disk, c.stops, c.crashes,
+        c.unverified, c.jumps, took.count());
     EXPECT_GT(c.refused, c.exchanges / 100);
     EXPECT_GT(c.granted, c.exchanges / 10);
 }
