@@ -44,10 +44,10 @@ struct BilledSums {
 struct BookedSums {
     Int128 quantity_pico = 0;
     Money cost;
-    std::uint32_t charges = 0;
+    std::uint64_t charges = 0;
     std::uint32_t lines = 0;
     bool is_unverified = false, is_estimated = false;
-    std::string cloud, offer;  ///< of the first line
+    std::string cloud, offer;  ///< of the line whose offer sorts first
     void operator+=(const BookedSums& other);
 };
 
@@ -79,7 +79,7 @@ public:
     void add(std::string key, Difference difference, std::uint64_t bill_lines);
     /// Moves everything into the report, and leaves the totals there. What was `posted` before is
     /// taken off what is proposed.
-    void give(Report& report, std::uint32_t differences_max, std::span<const Adjustment> posted);
+    void give(Report& report, const CompareOptions& options, std::span<const Adjustment> posted);
 
 private:
     struct Entry {

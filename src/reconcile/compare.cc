@@ -92,8 +92,10 @@ void BookedSums::operator+=(const BookedSums& other) {
     lines += other.lines;
     is_unverified = is_unverified || other.is_unverified;
     is_estimated = is_estimated || other.is_estimated;
-    if (cloud.empty()) cloud = other.cloud;
-    if (offer.empty()) offer = other.offer;
+    if (!other.offer.empty() && (offer.empty() || other.offer < offer)) {
+        cloud = other.cloud;
+        offer = other.offer;
+    }
 }
 
 struct Comparison::State {
@@ -281,10 +283,14 @@ Status Comparison::add(const BookedLine& line) {
     auto [known, is_new] = state.canonical.try_emplace(std::string(name));
     if (is_new) known->second = ModelNames::embedded().canonical(name);
     series.model = known->second;
-    series.meter = static_cast<std::uint8_t>(line.meter);
-    series.tier = static_cast<std::uint8_t>(line.tier);
-    series.is_long = line.ctx_over > 0 ? 1 : 0;
-    series.region = std::string(line.region);
+    if (line.meter) {
+        series.meter = static_cast<std::uint8_t>(*line.meter);
+        series.tier = static_cast<std::uint8_t>(line.tier);
+        series.is_long = line.ctx_over > 0 ? 1 : 0;
+        series.region = std::string(line.region);
+    } else {
+        series.sku = fmt::format("{}, usage not known", series.model);
+    }
     const Key key{state.booked_series.number(std::move(series)), Span::kHour,
         floor_to(line.hour.ns, kHourNs)};
     if (state.booked.size() >= state.options.cells_max && !state.booked.contains(key))
@@ -297,7 +303,7 @@ Status Comparison::add(const BookedLine& line) {
     added.is_unverified = line.is_unverified;
     added.is_estimated = line.is_estimated;
     BookedSums& sums = state.booked[key];
-    if (sums.lines == 0) {
+    if (sums.lines == 0 || line.offer < sums.offer) {
         added.cloud = std::string(line.cloud);
         added.offer = std::string(line.offer);
     }
@@ -595,7 +601,7 @@ Result<Report> Comparison::finish(const BillFacts& facts) {
         if (cell.dq == 0 && cell.dm.is_zero()) ++report.cells_equal;
     }
     explain(grid, state.differences);
-    state.differences.give(report, state.options.differences_max, state.posted);
+    state.differences.give(report, state.options, state.posted);
     Money explained;
     for (const TypeTotal& total : report.totals) explained += total.amount;
     ENTREPOT_CHECK(report.billed == report.booked + explained);

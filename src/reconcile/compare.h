@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,8 +25,8 @@ struct BookedLine {
     std::string_view seller;  ///< as the catalogue calls it: `aws`
     std::string_view offer;   ///< `claude-sonnet-4-5/aws`
     std::string_view provider_model_id;
-    std::string_view model;  ///< canonical, where it is known
-    Meter meter = Meter::kInput;
+    std::string_view model;                      ///< canonical, where it is known
+    std::optional<Meter> meter = Meter::kInput;  ///< none: of usage that is not known
     Tier tier = Tier::kStandard;
     std::int64_t ctx_over = 0;
     std::string_view region;
@@ -35,7 +36,7 @@ struct BookedLine {
     UnitPrice price;
     Money list;
     Money contracted;
-    std::uint32_t charges = 1;  ///< ledger lines in it, each rounded once
+    std::uint64_t charges = 1;  ///< ledger lines in it at most, each rounded once
     bool is_estimated = false;
     bool is_unverified = false;  ///< a crash left it open: booked at its full hold
 };
@@ -45,6 +46,9 @@ struct CompareOptions {
     std::optional<Period> period;  ///< of the bill; else what the bill says of itself
     /// Units of the books' currency for one of the bill's, where they differ.
     std::optional<Ratio> exchange;
+    /// The one cloud of a seller, where there is one: what no offer can be told of is its.
+    std::map<std::string, std::string> cloud_of_seller;
+    std::string cloud;  ///< whose bill it is, where it is of one alone
     /// When the bill was exported; usage of the `late_days` before it may still come.
     std::optional<Instant> as_of;
     /// Usage is late, not missing, when it is billed within so many days.

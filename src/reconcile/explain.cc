@@ -31,11 +31,16 @@ void Differences::add(std::string key, Difference difference, std::uint64_t bill
 }
 
 void Differences::give(
-    Report& report, std::uint32_t differences_max, std::span<const Adjustment> posted) {
-    using Place = std::tuple<std::int64_t, std::string, std::string, std::string>;
+    Report& report, const CompareOptions& options, std::span<const Adjustment> posted) {
+    using Place = std::tuple<std::int64_t, std::string, std::string, std::string, Type>;
     std::map<Place, Money> postings;
-    for (const Entry& entry : entries_) {
-        const Difference& difference = entry.difference;
+    for (Entry& entry : entries_) {
+        Difference& difference = entry.difference;
+        if (difference.cloud.empty()) difference.cloud = options.cloud;
+        if (difference.cloud.empty())
+            if (const auto only = options.cloud_of_seller.find(difference.seller);
+                only != options.cloud_of_seller.end())
+                difference.cloud = only->second;
         TypeTotal& total = report.totals[static_cast<std::size_t>(difference.type)];
         ++total.count;
         total.amount += difference.amount;
@@ -43,22 +48,23 @@ void Differences::give(
             report.unknown_lines += std::max<std::uint64_t>(entry.bill_lines, 1);
         if (difference.is_disputable || difference.amount.is_zero()) continue;
         const std::int64_t day = difference.at.begin.ns - difference.at.begin.ns % kDayNs;
-        postings[{day, difference.cloud, difference.offer,
-            fmt::format("reconciliation: {}", type_name(difference.type))}] += difference.amount;
+        postings[{day, difference.seller, difference.cloud, difference.offer, difference.type}] +=
+            difference.amount;
     }
     for (const Adjustment& before : posted) {
         report.adjusted += before.amount;
-        postings[{before.day.ns, before.cloud, before.offer, before.reason}] -= before.amount;
+        postings[{before.day.ns, before.seller, before.cloud, before.offer, before.type}] -=
+            before.amount;
     }
     for (const auto& [place, amount] : postings) {
-        const auto& [day, cloud, offer, reason] = place;
+        const auto& [day, seller, cloud, offer, type] = place;
         if (!amount.is_zero())
-            report.adjustments.push_back({Instant{day}, cloud, offer, amount, reason});
+            report.adjustments.push_back({Instant{day}, seller, cloud, offer, type, amount});
     }
     std::ranges::stable_sort(entries_, [](const Entry& a, const Entry& b) {
         return magnitude(a.difference.amount.pico()) > magnitude(b.difference.amount.pico());
     });
-    const std::size_t kept = std::min<std::size_t>(entries_.size(), differences_max);
+    const std::size_t kept = std::min<std::size_t>(entries_.size(), options.differences_max);
     report.differences_left_out = entries_.size() - kept;
     for (std::size_t i = 0; i < kept; ++i)
         report.differences.push_back(std::move(entries_[i].difference));

@@ -192,7 +192,11 @@ Moneys::Verdict Moneys::judge(const Cell& cell) {
             return {Type::kMissing,
                 series.sku.empty() ? "billed, not in the books; was it used past the gateway?"
                                    : "billed, and nothing that the gateway meters"};
-        if (cell.billed.lines == 0) return {Type::kMissing, "booked, not on the bill"};
+        if (cell.billed.lines == 0)
+            return {Type::kMissing,
+                series.sku.empty() ? "booked, not on the bill"
+                                   : "booked without its usage (a hold that a crash left open, "
+                                     "until `ledger resolve`); the bill has it by meter"};
         if (magnitude(cell.dm.pico()) <= allowance(cell, cell.booked.cost).pico())
             return {Type::kRounding, {}};
         if (cell.billed.cost == cell.booked.cost + cell.booked.cost && cell.billed.lines > 1)

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "json/writer.h"
 #include "reconcile/amounts.h"
 #include "reconcile/csv.h"
@@ -38,6 +40,12 @@ void write_difference(json::Writer& writer, const Difference& difference) {
 }  // namespace
 
 std::string_view type_name(Type type) { return kTypes[static_cast<std::size_t>(type)]; }
+
+std::optional<Type> parse_type(std::string_view name) {
+    const auto at = std::ranges::find(kTypes, name);
+    if (at == kTypes.end()) return std::nullopt;
+    return static_cast<Type>(at - kTypes.begin());
+}
 
 std::string to_table(const Report& report) {
     const std::string_view currency = report.currency.code();
@@ -135,9 +143,9 @@ std::string to_json(const Report& report) {
     writer.key("adjustments").begin_array();
     for (const Adjustment& adjustment : report.adjustments) {
         writer.begin_object().member("day", to_date(adjustment.day));
-        writer.member("cloud", adjustment.cloud).member("offer", adjustment.offer);
-        writer.member("amount", adjustment.amount.to_decimal());
-        writer.member("reason", adjustment.reason).end_object();
+        writer.member("seller", adjustment.seller).member("cloud", adjustment.cloud);
+        writer.member("offer", adjustment.offer).member("type", type_name(adjustment.type));
+        writer.member("amount", adjustment.amount.to_decimal()).end_object();
     }
     writer.end_array().key("findings").begin_array();
     for (const Finding& finding : report.findings) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ enum class Type : std::uint8_t {
 };
 inline constexpr std::size_t kTypeCount = 10;
 [[nodiscard]] std::string_view type_name(Type type);
+[[nodiscard]] std::optional<Type> parse_type(std::string_view name);
 
 /// One difference, or several of one cause. `amount` is what the bill has more than the books.
 struct Difference {
@@ -50,9 +52,9 @@ struct Finding {
 /// posted by comparing.
 struct Adjustment {
     Instant day;
-    std::string cloud, offer;
+    std::string seller, cloud, offer;
+    Type type = Type::kUnknown;
     Money amount;
-    std::string reason;
 };
 
 struct TypeTotal {
