@@ -79,6 +79,7 @@ struct Command {
 [[nodiscard]] std::vector<Command> catalog_commands();         // catalog.cc
 [[nodiscard]] std::vector<Command> books_commands();           // books.cc
 [[nodiscard]] std::vector<Command> ledger_commands();          // ledger.cc
+[[nodiscard]] std::vector<Command> bill_commands();            // reconcile.cc
 [[nodiscard]] std::vector<Command> budget_commands();          // budgets.cc
 [[nodiscard]] std::vector<Command> contract_commands();        // contracts.cc
 [[nodiscard]] std::vector<Command> entry_commands();           // entries.cc

@@ -69,14 +69,6 @@ private:
     std::unique_ptr<store::Books> books_;
 };
 
-Result<json::Document> parse_answer(int status, std::string body) {
-    ENTREPOT_TRY(json::Document document, json::Document::parse(std::move(body)));
-    if (status < 300) return document;
-    const json::Value& error = document.root()["error"];
-    const auto message = std::string(error["message"].string());
-    return fail(status == 400 ? ErrorCode::kInvalidField : ErrorCode::kNotFound, message);
-}
-
 Result<config::Settings> load_for_looking(const std::filesystem::path& file) {
     config::Loaded loaded = config::load_file(file.string(), lenient_environment());
     if (loaded.ok()) return std::move(*loaded.settings);
@@ -137,17 +129,21 @@ Result<Target> open_target(const Arguments& arguments) {
     return target;
 }
 
-Result<json::Document> ask(
-    const Target& target, std::string_view method, const std::string& path, std::string_view body) {
-    ENTREPOT_TRY(auto running, control::ask_running_gateway(target.data, method, path, body));
-    if (running) return parse_answer(running->status, std::move(running->body));
-    if (!std::filesystem::is_directory(target.data))
-        return fail(ErrorCode::kNotFound,
-            fmt::format(
-                "there are no books at '{}'; start 'entrepot serve' or 'entrepot dev' first, or "
-                "name another folder",
-                target.data.string()));
-    ENTREPOT_TRY(const auto backend, LocalBackend::open(target));
+Conversation::Conversation(const Target& target) : target_(target) {}
+Conversation::~Conversation() = default;
+
+Result<json::Document> Conversation::ask(
+    std::string_view method, const std::string& path, std::string_view body) {
+    if (!own_) {
+        ENTREPOT_TRY(auto running, control::ask_running_gateway(target_.data, method, path, body));
+        if (running) return control::document_of(running->status, std::move(running->body));
+        if (!std::filesystem::is_directory(target_.data))
+            return fail(ErrorCode::kNotFound,
+                fmt::format("there are no books at '{}'; start 'entrepot serve' or 'entrepot dev' "
+                            "first, or name another folder",
+                    target_.data.string()));
+        ENTREPOT_TRY(own_, LocalBackend::open(target_));
+    }
     const auto question = path.find('?');
     control::AdminRequest request;
     request.method = method;
@@ -157,8 +153,13 @@ Result<json::Document> ask(
     request.is_trusted = true;
     const std::string peer = fmt::format("unix:{}", ::getuid());
     request.peer = peer;
-    control::AdminResponse answer = control::handle(*backend, Secret(), request);
-    return parse_answer(answer.status, std::move(answer.body));
+    control::AdminResponse answer = control::handle(*own_, Secret(), request);
+    return control::document_of(answer.status, std::move(answer.body));
+}
+
+Result<json::Document> ask(
+    const Target& target, std::string_view method, const std::string& path, std::string_view body) {
+    return Conversation(target).ask(method, path, body);
 }
 
 std::string query_of(const Arguments& arguments,

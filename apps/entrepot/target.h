@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,23 @@ struct Target {
 /// refused with, kIo, kStoreLocked, kNotFound (no books there).
 [[nodiscard]] Result<json::Document> ask(const Target& target, std::string_view method,
     const std::string& path, std::string_view body = {});
+
+/// Several questions in a row: the lock is taken once, and held until this goes.
+class Conversation {
+public:
+    /// `target` outlives it.
+    explicit Conversation(const Target& target);
+    Conversation(const Conversation&) = delete;
+    Conversation& operator=(const Conversation&) = delete;
+    ~Conversation();
+    /// Errors: as of `cli::ask`.
+    [[nodiscard]] Result<json::Document> ask(
+        std::string_view method, const std::string& path, std::string_view body = {});
+
+private:
+    const Target& target_;
+    std::unique_ptr<control::Backend> own_;  ///< where no gateway runs
+};
 
 /// `?a=b&c=d` of those options that were given: {"--since", "since"}, ...
 [[nodiscard]] std::string query_of(const Arguments& arguments,

@@ -108,6 +108,17 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/ledger/close",
         "Close the months up to one: what ends later is booked on the first day after it", "",
         close_month},
+    {"GET", "/api/charges",
+        "Charges by hour, offer and meter, whoever spent; `after` is the `next` of the page before",
+        "since,until,cloud,after,limit", list_charges},
+    {"GET", "/api/adjustments", "Every correction; `after` is the `next` of the page before",
+        "after,limit", list_adjustments},
+    {"POST", "/api/adjustments",
+        "Post what a reconciliation proposed, each once, in the open period", "", post_adjustments},
+    {"POST", "/api/reconcile",
+        "Compare a supplier's bill (the body, gzip or not, up to 1 MiB) with the books; "
+        "adjust=true posts what it proposes",
+        "format,cloud,since,until,as_of,exchange,adjust", reconcile_bill},
     {"GET", "/api/audit", "Every change of a setting, oldest first; `after` is a row's number",
         "since,until,after,limit", get_audit},
     {"GET", "/api/audit/verify",
@@ -220,6 +231,14 @@ Result<ApiAnswer> dispatch(Backend& backend, const AdminRequest& request) {
 }
 
 }  // namespace
+
+Result<json::Document> document_of(int status, std::string body) {
+    ENTREPOT_TRY(json::Document document, json::Document::parse(std::move(body)));
+    if (status < 300) return document;
+    const auto message = std::string(document.root()["error"]["message"].string());
+    if (status == 400) return fail(ErrorCode::kInvalidField, message);
+    return fail(status == 409 ? ErrorCode::kConflict : ErrorCode::kNotFound, message);
+}
 
 int status_of(ErrorCode code) {
     switch (code) {

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "control/backend.h"
+#include "json/value.h"
 
 namespace entrepot::control {
 
@@ -36,6 +37,9 @@ struct AdminResponse {
 
 /// The OpenAPI document, made from the same table that dispatches.
 [[nodiscard]] std::string openapi_json();
+
+/// The document of an answer, or the error that it tells of.
+[[nodiscard]] Result<json::Document> document_of(int status, std::string body);
 
 /// The HTTP status of an error of the admin plane.
 [[nodiscard]] int status_of(ErrorCode code);

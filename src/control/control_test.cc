@@ -484,6 +484,80 @@ TEST_F(AdminApi, WhatACrashHidIsSettledOnceAndAMonthIsClosedOnce) {
     EXPECT_EQ(ask("POST", "/api/ledger/close", R"({"month":"2024-12"})").status, 400);
 }
 
+TEST_F(AdminApi, ABillIsComparedByTheApiAndItsAdjustmentsArePostedOnce) {
+    backend_.with_books([](store::Books& books) {
+        ledger::HoldRequest hold;
+        hold.exchange = ExchangeId::make(kNow, {1, 2});
+        hold.path = books.path("filed", "t", "o").value();
+        hold.route = books.route("m", "m/lab", "lab").value();
+        hold.amount = Money::parse("1.00").value();
+        hold.dispatch = kNow;
+        ASSERT_TRUE(books.hold(hold));
+        ledger::SettleRequest settle;
+        settle.at = kNow;
+        settle.cost = settle.list_cost = Money::parse("0.5").value();
+        ledger::MeterCosts lines;
+        lines.add(canon::Meter::kInput, {100, settle.cost, settle.cost});
+        ASSERT_TRUE(books.settle(hold.exchange, 1, settle, lines));
+    });
+    const std::string hour = to_rfc3339(Instant{kNow.ns - kNow.ns % 3'600'000'000'000});
+    const auto charges = json::Document::parse(ask("GET", "/api/charges", {}, "cloud=lab").body);
+    ASSERT_TRUE(charges);
+    ASSERT_EQ(charges->root()["rows"].items().size(), 1U);
+    EXPECT_EQ(charges->root()["rows"].items()[0]["meter"].string(), "input");
+    EXPECT_EQ(charges->root()["rows"].items()[0]["hour"].string(), hour);
+
+    const auto bill_of = [&](std::string_view begin, std::string_view end, std::string_view cost) {
+        return fmt::format(
+            "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ChargePeriodStart,"
+            "ChargePeriodEnd,ChargeCategory,ProviderName,x_Meter,x_Model,ConsumedQuantity,"
+            "ConsumedUnit\n{},USD,{},{},{},{},Usage,Lab,input,m,100,Tokens\n"
+            "-0.25,USD,{},{},{},{},Credit,Lab,input,m,,\n",
+            cost, begin, end, hour, to_rfc3339(Instant{kNow.ns + 3'600'000'000'000}), begin, end,
+            hour, hour.substr(0, 11) + "23:59:59Z");
+    };
+    const std::string month = bill_of("2027-01-01", "2027-02-01", "0.5");
+    EXPECT_EQ(ask("POST", "/api/reconcile", month).status, 400) << "whose it is must be said";
+    const AdminResponse looked = ask("POST", "/api/reconcile", month, "cloud=lab");
+    EXPECT_EQ(looked.status, 200) << looked.body;
+    EXPECT_NE(looked.body.find("\"agrees\":false"), std::string::npos) << looked.body;
+    const AdminResponse posted = ask("POST", "/api/reconcile", month, "cloud=lab&adjust=true");
+    EXPECT_EQ(member(posted, "posted_amount"), "-0.25") << posted.body;
+    EXPECT_NE(posted.body.find("\"agrees\":true"), std::string::npos) << posted.body;
+    const AdminResponse again = ask("POST", "/api/reconcile", month, "cloud=lab&adjust=true");
+    EXPECT_EQ(member(again, "posted_amount"), "0.00") << again.body;
+    EXPECT_EQ(member(again, "adjusted"), "-0.25") << again.body;
+    EXPECT_NE(ask("GET", "/api/adjustments").body.find("2027-01-01/2027-02-01"), std::string::npos);
+    // A bill that shares some of those days cannot be told apart.
+    const AdminResponse other = ask("POST", "/api/reconcile",
+        bill_of("2027-01-10", "2027-02-10", "0.5"), "cloud=lab&adjust=true");
+    EXPECT_EQ(other.status, 409) << other.body;
+    EXPECT_EQ(ask("POST", "/api/reconcile", "no bill", "cloud=lab").status, 400);
+    EXPECT_EQ(ask("POST", "/api/reconcile", month, "cloud=lab&adjust=yes").status, 400);
+    EXPECT_EQ(ask("POST", "/api/reconcile", month, "cloud=lab&since=2027-01-01").status, 400);
+}
+
+TEST_F(AdminApi, AdjustmentsThatNoReconciliationProposedAreRefusedWhole) {
+    const std::string good = R"({"reason":"reconciliation 2026-11-01/2026-12-01 2026-11-05 late )"
+                             R"(aws","cloud":"lab","offer":"m/lab","amount":"1","number":0})";
+    for (const std::string& bad : {std::string(R"({"reason":"gift","cloud":"lab","amount":"1"})"),
+             std::string("{}"), good.substr(0, good.size() - 1) + R"(,"key":"filed"})",
+             std::string(good).replace(good.find(R"("1")"), 3, R"("0")"),
+             std::string(good).replace(good.find("2026-12"), 7, "2026-13")}) {
+        const AdminResponse refused =
+            ask("POST", "/api/adjustments", fmt::format(R"({{"adjustments":[{},{}]}})", good, bad));
+        EXPECT_EQ(refused.status, 400) << bad << refused.body;
+    }
+    EXPECT_NE(ask("GET", "/api/adjustments").body.find("\"rows\":[]"), std::string::npos);
+    const std::string body = fmt::format(R"({{"adjustments":[{}]}})", good);
+    EXPECT_NE(ask("POST", "/api/adjustments", body).body.find("\"posted\":1"), std::string::npos);
+    EXPECT_NE(ask("POST", "/api/adjustments", body).body.find("\"repeated\":1"), std::string::npos);
+    EXPECT_EQ(
+        ask("POST", "/api/adjustments", std::string(body).replace(body.find(R"("1")"), 3, R"("2")"))
+            .status,
+        409);
+}
+
 TEST_F(AdminApi, EmptyBooksAddUp) {
     const AdminResponse verified = ask("GET", "/api/ledger/verify");
     EXPECT_NE(verified.body.find("\"ok\":true"), std::string::npos) << verified.body;

@@ -59,6 +59,12 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> resolve_attempt(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> close_month(const ApiCall& call);
 
+// api_reconcile.cc
+[[nodiscard]] Result<ApiAnswer> list_charges(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> list_adjustments(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> post_adjustments(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> reconcile_bill(const ApiCall& call);
+
 // api_budgets.cc
 [[nodiscard]] Result<ApiAnswer> get_budgets(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_budgets_of(const ApiCall& call);
