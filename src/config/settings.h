@@ -20,6 +20,7 @@
 #include "canon/usage.h"
 #include "catalog/region.h"
 #include "contracts/contract.h"
+#include "contracts/own_rates.h"
 
 namespace entrepot::config {
 
@@ -304,6 +305,8 @@ struct Settings {
     std::vector<ProjectSettings> projects;
     std::vector<KeySettings> keys;
     std::vector<contracts::Contract> contracts;
+    /// Of the store, never of the file: those that are known and not taken back.
+    std::vector<contracts::OwnRate> own_rates;
     std::vector<WebhookSettings> webhooks;
     ClientTimeouts timeouts;
     ClientHttp2 http2;

@@ -19,8 +19,9 @@ std::string_view host_of(std::string_view url) {
     return url.substr(0, url.find_first_of(":/"));
 }
 
-Result<std::shared_ptr<const pricing::RateCard>> rate_card_of(const config::OfferSettings& offer,
-    const catalog::Match& match, const config::Settings& settings) {
+/// The list of an offer; nothing where none is known.
+Result<std::optional<pricing::RateCard>> list_of(const config::OfferSettings& offer,
+    const catalog::Match& match, const config::Settings& settings, Instant known) {
     if (offer.price) {
         std::vector<pricing::NamedPrice> prices;
         for (std::size_t m = 0; m < canon::kMeterCount; ++m) {
@@ -30,30 +31,32 @@ Result<std::shared_ptr<const pricing::RateCard>> rate_card_of(const config::Offe
         }
         ENTREPOT_TRY(
             pricing::RateCard card, pricing::RateCard::from_prices(prices, offer.price->currency));
-        return std::make_shared<const pricing::RateCard>(std::move(card));
+        return std::optional(std::move(card));
     }
     // List prices are in USD; without an exchange rate they say nothing about other books.
-    if (match.offer == nullptr || settings.currency.code() != "USD") return nullptr;
-    return std::make_shared<const pricing::RateCard>(
-        pricing::RateCard::compile(catalog::Catalog::embedded(), *match.offer, match.uplift));
+    if (match.offer == nullptr || settings.currency.code() != "USD")
+        return std::optional<pricing::RateCard>();
+    return std::optional(pricing::RateCard::compile(
+        catalog::Catalog::embedded(), *match.offer, match.uplift, known));
 }
 
-/// The list under what was signed; null where neither has a price.
-Result<std::shared_ptr<const pricing::RateCard>> contracted(const routing::Offer& offer,
-    std::shared_ptr<const pricing::RateCard> list, const config::Settings& settings) {
+/// The list with own rates, under what was signed; null where none of them has a price.
+Result<std::shared_ptr<const pricing::RateCard>> card_of(const routing::Offer& offer,
+    std::optional<pricing::RateCard> list, const config::Settings& settings,
+    std::span<const contracts::Contract> contracts) {
     const contracts::Place place{
         offer.cloud.view(), offer.model.view(), offer.id.view(), offer.residency.region};
-    if (std::ranges::none_of(settings.contracts,
-            [&](const contracts::Contract& contract) { return contract.covers(place); }))
-        return list;
-    pricing::RateCard card;
-    if (list != nullptr) {
-        card = *list;
-    } else {
-        ENTREPOT_TRY(card, card.scaled(Ratio{}, settings.currency));
+    ENTREPOT_TRY(
+        list, contracts::list_with(settings.own_rates, place, std::move(list), settings.currency));
+    const bool is_listed = list.has_value();
+    const bool is_covered = std::ranges::any_of(
+        contracts, [&](const contracts::Contract& contract) { return contract.covers(place); });
+    if (!is_listed && !is_covered) return nullptr;
+    if (!is_listed) {
+        ENTREPOT_TRY(list, pricing::RateCard().scaled(Ratio{}, settings.currency));
     }
-    ENTREPOT_TRY(card, contracts::card_under(settings.contracts, place, std::move(card)));
-    if (list == nullptr && !card.has_prices()) return nullptr;
+    ENTREPOT_TRY(pricing::RateCard card, contracts::card_under(contracts, place, std::move(*list)));
+    if (!is_listed && !card.has_prices()) return nullptr;
     return std::make_shared<const pricing::RateCard>(std::move(card));
 }
 
@@ -168,8 +171,10 @@ Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
     return auth::KeyIndex::build(std::move(entries));
 }
 
-Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
+Result<routing::OfferTable> compile_offers(const config::Settings& settings, Instant known) {
     const catalog::Catalog& book = catalog::Catalog::embedded();
+    const std::vector<contracts::Contract> contracts =
+        contracts::contracts_with(settings.own_rates, settings.contracts);
     std::vector<routing::Offer> offers;
     std::string problems;
     for (const config::ModelSettings& model : settings.models) {
@@ -190,24 +195,26 @@ Result<routing::OfferTable> compile_offers(const config::Settings& settings) {
                 .catalog_model = offer.catalog,
                 .endpoint_host = host_of(cloud->endpoint),
                 .service = cloud->service});
-            auto card = rate_card_of(offer, match, settings);
-            if (!card) {
+            const auto tell = [&](const Error& error) {
                 problems += fmt::format(
-                    "models.{}.offers.{}: {}\n", model.id.view(), offer.name, card.error().message);
+                    "models.{}.offers.{}: {}\n", model.id.view(), offer.name, error.message);
+            };
+            auto list = list_of(offer, match, settings, known);
+            if (!list) {
+                tell(list.error());
                 continue;
             }
-            if (*card != nullptr && (*card)->currency() != settings.currency) {
+            if (*list && (*list)->currency() != settings.currency) {
                 problems += fmt::format(
                     "models.{}.offers.{}.price: the books are in {}, this price is in {}; state it "
                     "in {}\n",
                     model.id.view(), offer.name, settings.currency.code(),
-                    (*card)->currency().code(), settings.currency.code());
+                    (*list)->currency().code(), settings.currency.code());
                 continue;
             }
-            card = contracted(out, std::move(*card), settings);
+            auto card = card_of(out, std::move(*list), settings, contracts);
             if (!card) {
-                problems += fmt::format(
-                    "models.{}.offers.{}: {}\n", model.id.view(), offer.name, card.error().message);
+                tell(card.error());
                 continue;
             }
             out.card = std::move(*card);

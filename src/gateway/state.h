@@ -77,9 +77,10 @@ struct State {
 [[nodiscard]] Result<std::shared_ptr<const auth::KeyIndex>> compile_keys(
     const config::Settings& settings, std::span<const config::KeySettings> stored_keys);
 
-/// The offers as the router sees them, without any books: what `explain` and `models` need as well.
-/// Errors: kBadConfiguration.
-[[nodiscard]] Result<routing::OfferTable> compile_offers(const config::Settings& settings);
+/// The offers as the router sees them, without any books: what `explain` and `models` need as well;
+/// of the catalogue, what it knew at `known`. Errors: kBadConfiguration.
+[[nodiscard]] Result<routing::OfferTable> compile_offers(
+    const config::Settings& settings, Instant known = catalog::kForever);
 
 /// What a key may reach, from its own lists and its team's.
 [[nodiscard]] routing::Reach reach_of(const auth::Principal& principal);

@@ -19,6 +19,9 @@ using canon::Usage;
 /// 128 bits.
 constexpr std::int64_t kCountMax = 1'000'000'000'000'000;
 
+/// A day of them in one line of the books.
+constexpr std::int64_t kLineCountMax = 1'000'000'000'000'000'000;
+
 constexpr bool is_one(const Ratio& ratio) { return ratio.numerator == 1 && ratio.denominator == 1; }
 
 bool applies(const RateCard::Band& band, std::int64_t prompt_tokens) {
@@ -176,6 +179,7 @@ private:
         const RoundingRule& rule = place_.epoch->rounding;
         line.factor = place_.factor(m);
         if (const RateCard::Ladder* ladder = place_.ladder(m)) [[unlikely]] {
+            line.is_stepped = true;
             const Climb climb{*ladder, line.quantity, line.price, line.list, card_.factor(),
                 options_.factor, running(ladder->counter)};
             advance(ladder->counter,
@@ -256,6 +260,22 @@ Result<Charge> price(
     });
     if (!status) return std::unexpected(std::move(status).error());
     return result;
+}
+
+Result<ChargeLine> price_line(const LineAt& at_line, const RateCard& card, Instant at) {
+    if (at_line.quantity < 0 || at_line.quantity > kLineCountMax || at_line.ctx_over < 0 ||
+        at_line.ctx_over > kCountMax)
+        return fail(ErrorCode::kInvalidField,
+            fmt::format("a line of {} {} cannot be priced", at_line.quantity,
+                canon::meter_name(at_line.meter)));
+    const Place place = place_of(card, at_line.tier, at_line.ctx_over + 1, at);
+    ChargeLine line;
+    line.meter = at_line.meter;
+    line.quantity = at_line.quantity;
+    const PriceOptions options{.tier = at_line.tier};
+    Till till(place, card, options);
+    ENTREPOT_TRY_DO(till.ring_up(line, card.factor()));
+    return line;
 }
 
 bool has_price(const RateCard& card, Meter meter, Instant at) {

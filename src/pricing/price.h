@@ -16,6 +16,7 @@ struct ChargeLine {
     canon::Meter priced_as = canon::Meter::kInput;  ///< the meter whose price is paid
     bool is_known = false;       ///< false: no price; `cost` is meaningless, not zero
     bool is_list_known = false;  ///< false: only the contract has a price; `list` is meaningless
+    bool is_stepped = false;     ///< what it costs depends on what was bought before
     std::int64_t quantity = 0;
     UnitPrice list_price;  ///< before `Charge::factor`
     UnitPrice price;  ///< what is paid, before `factor`; a contract's stated price, or the list's
@@ -58,6 +59,18 @@ struct PriceOptions {
 /// count that is negative or above 10^15, or for more `reasoning` than `output`.
 [[nodiscard]] Result<Charge> price(
     const canon::Usage& usage, const RateCard& card, const PriceOptions& options, Instant at);
+
+/// What one meter counted at one tier and in one context band: a line of the books.
+struct LineAt {
+    Tier tier = Tier::kStandard;
+    std::int64_t ctx_over = 0;  ///< of prompts of more tokens than this
+    canon::Meter meter = canon::Meter::kInput;
+    std::int64_t quantity = 0;
+};
+
+/// What such a line costs at the rates of `at`, rounded once; without a price it says so. Of what
+/// is on volume steps it says what the first of them costs. Errors: as of `price`.
+[[nodiscard]] Result<ChargeLine> price_line(const LineAt& line, const RateCard& card, Instant at);
 
 /// An amount, or the statement that it is not known.
 struct Quote {

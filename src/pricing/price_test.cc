@@ -423,5 +423,53 @@ TEST(WorstCase, NoUsageOfWorkByThePieceCostsMore) {
     EXPECT_GT(known, 1000);
 }
 
+// 1.50 in place of the list's 1.00 from the second day on, in one band; the rest stays.
+TEST(RateCard, WithOwnRatesThoseStandInPlaceOfTheList) {
+    const std::vector<NamedPrice> prices{{"input", "1.00"}, {"output", "2.00"}};
+    const RateCard list = RateCard::from_prices(prices, Currency()).value();
+    constexpr Instant kSecond{86'400LL * 1'000'000'000};
+    const std::vector<catalog::Rate> own{
+        {.meter = Meter::kInput,
+            .price = UnitPrice::parse_per_million("1.50").value(),
+            .from = kSecond,
+            .seen = Instant{2},
+            .sources = "own"},
+        {.meter = Meter::kInput,
+            .price = UnitPrice::parse_per_million("1.40").value(),
+            .from = kSecond,
+            .seen = Instant{1},
+            .sources = "own"},
+        {.ctx_over = 1000,
+            .meter = Meter::kOutput,
+            .price = UnitPrice::parse_per_million("9.00").value(),
+            .from = kSecond,
+            .seen = Instant{3},
+            .sources = "own"},
+    };
+    const RateCard card = list.with(own, "m/a").value();
+    const auto input = [&](std::int64_t over, Meter meter, Instant at) {
+        return price_line({Tier::kStandard, over, meter, 1'000'000}, card, at)
+            .value()
+            .cost.to_decimal();
+    };
+    EXPECT_EQ(input(0, Meter::kInput, Instant{0}), "1.00");
+    EXPECT_EQ(input(0, Meter::kInput, kSecond), "1.50");
+    EXPECT_EQ(input(0, Meter::kOutput, kSecond), "2.00");
+    EXPECT_EQ(input(1000, Meter::kOutput, kSecond), "9.00");
+    EXPECT_EQ(input(1000, Meter::kInput, kSecond), "1.50") << "the floor of the short band";
+    EXPECT_EQ(card.at(Instant{0})->version, list.at(Instant{0})->version)
+        << "what the rates leave alone keeps its name";
+    EXPECT_NE(card.at(kSecond)->version, list.at(kSecond)->version);
+    // An uplift of the list goes into what stays of it, where that is exact.
+    const RateCard lifted = list.scaled(Ratio{11, 10}, Currency()).value().with(own, "m/a").value();
+    EXPECT_EQ(price_line({Tier::kStandard, 0, Meter::kOutput, 1'000'000}, lifted, kSecond)
+                  ->cost.to_decimal(),
+        "2.20");
+    EXPECT_EQ(price_line({Tier::kStandard, 0, Meter::kInput, 1'000'000}, lifted, kSecond)
+                  ->cost.to_decimal(),
+        "1.50");
+    EXPECT_FALSE(list.scaled(Ratio{1, 3}, Currency()).value().with(own, "m/a"));
+}
+
 }  // namespace
 }  // namespace entrepot::pricing

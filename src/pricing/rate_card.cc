@@ -171,6 +171,92 @@ Result<RateCard> RateCard::from_prices(std::span<const NamedPrice> prices, Curre
     return card;
 }
 
+namespace {
+
+/// The bands of one tier as a list has them, the uplift taken in, by where they begin.
+using OwnBands = std::map<std::int64_t, std::array<std::int64_t, kMeterCount>>;
+
+Result<OwnBands> listed_bands(
+    const RateCard::Epoch* listed, Tier tier, const Ratio& factor, std::string_view what) {
+    OwnBands bands;
+    if (listed == nullptr) return bands;
+    for (const RateCard::Band& band : listed->tier(tier)) {
+        auto& prices = bands[band.ctx_over] = band.own;
+        for (std::int64_t& price : prices) {
+            if (price == RateCard::kUnknownPrice) continue;
+            const Int128 product = static_cast<Int128>(price) * factor.numerator;
+            if (product % factor.denominator != 0 || product < 0 ||
+                product / factor.denominator > INT64_MAX)
+                return fail(ErrorCode::kInvalidField,
+                    fmt::format("{}: the list's {} per million times its uplift of {} has more "
+                                "than six decimals, so that it cannot stand beside own rates; "
+                                "state all prices of the offer under 'price'",
+                        what, UnitPrice::from_pico(price).to_per_million(), factor.to_string()));
+            price = static_cast<std::int64_t>(product / factor.denominator);
+        }
+    }
+    return bands;
+}
+
+/// Puts the rates that are in force at `from` in place of what is there.
+void state(OwnBands& bands, std::span<const catalog::Rate> own, Tier tier, Instant from) {
+    std::map<std::pair<std::int64_t, Meter>, const catalog::Rate*> stated;
+    for (const catalog::Rate& rate : own) {
+        if (rate.tier != tier || rate.from > from || from >= rate.to) continue;
+        const catalog::Rate*& slot = stated[{rate.ctx_over, rate.meter}];
+        if (slot == nullptr || slot->seen < rate.seen) slot = &rate;
+    }
+    for (const auto& [place, rate] : stated) {
+        const auto [band, is_new] = bands.try_emplace(place.first);
+        if (is_new) band->second.fill(RateCard::kUnknownPrice);
+        band->second[index_of(place.second)] = rate->price.pico();
+    }
+}
+
+}  // namespace
+
+Result<RateCard> RateCard::with(std::span<const catalog::Rate> own, std::string_view what) const {
+    RateCard card;
+    card.what_ = what_.empty() ? std::string(what) : what_;
+    card.currency_ = currency_;
+    std::vector<Instant> edges;
+    const auto add_edges = [&](const auto& span) {
+        edges.push_back(span.from);
+        edges.push_back(span.to);
+    };
+    std::ranges::for_each(epochs_, add_edges);
+    std::ranges::for_each(own, add_edges);
+    std::ranges::sort(edges);
+    edges.erase(std::ranges::unique(edges).begin(), edges.end());
+    for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
+        const Instant from = edges[i];
+        Epoch epoch;
+        epoch.from = from;
+        epoch.to = edges[i + 1];
+        const Epoch* const listed = at(from);
+        for (std::size_t t = 0; t < kTierCount; ++t) {
+            epoch.first_band[t] = static_cast<std::uint16_t>(epoch.bands.size());
+            const auto tier = static_cast<Tier>(t);
+            ENTREPOT_TRY(OwnBands bands, listed_bands(listed, tier, factor_, what));
+            state(bands, own, tier, from);
+            std::optional<std::size_t> base;
+            for (const auto& [ctx_over, prices] : bands) {
+                Band band;
+                band.ctx_over = ctx_over;
+                band.own = prices;
+                resolve(band, base ? &epoch.bands[*base] : nullptr);
+                if (!base) base = epoch.bands.size();
+                epoch.bands.push_back(band);
+            }
+        }
+        epoch.first_band[kTierCount] = static_cast<std::uint16_t>(epoch.bands.size());
+        if (epoch.bands.empty()) continue;
+        epoch.version = version_of(card.what_, epoch, card.factor_, currency_);
+        card.epochs_.push_back(std::move(epoch));
+    }
+    return card;
+}
+
 Result<RateCard> RateCard::scaled(const Ratio& factor, Currency currency) const {
     RateCard card = *this;
     ENTREPOT_TRY(card.factor_, multiply(factor_, factor));

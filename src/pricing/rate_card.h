@@ -111,6 +111,12 @@ public:
     [[nodiscard]] static Result<RateCard> from_prices(
         std::span<const NamedPrice> prices, Currency currency);
 
+    /// The same card with rates that stand in place of its own where they are in force, uplifts
+    /// included; of two for one meter that with the greater `seen` holds. `what` names the offer,
+    /// for messages and, where the card was empty, for versions. Not of a card under contracts.
+    /// Errors: kInvalidField where an uplift makes no whole pico-units of what stays.
+    [[nodiscard]] Result<RateCard> with(
+        std::span<const catalog::Rate> own, std::string_view what) const;
     /// The same card under contracts, whose terms do not overlap in time: what it says of list
     /// prices stays, and each amount has a contracted one beside it. A contract's rates have
     /// versions of their own. Errors: kInvalidField for terms that overlap or discounts beyond the
