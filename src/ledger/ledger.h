@@ -59,6 +59,11 @@ public:
     /// Posts a correction into what is open at `request.at`; false when it was posted before.
     /// Errors: kSettleConflict (the same id with other facts), kInvalidField, kJournalFull.
     [[nodiscard]] Result<bool> adjust(const AdjustRequest& request);
+    /// The correction of that id, or nullptr.
+    [[nodiscard]] const AdjustRequest* adjustment(const ExchangeId& id) const {
+        const std::uint32_t at = adjustment_index_.find(id);
+        return at == kNoSlot ? nullptr : &adjustments_[at];
+    }
     /// Closes the months before `until`: what is settled later is booked on the first day open.
     /// Errors: kInvalidField (not after the last seal, or in the future), kJournalFull.
     [[nodiscard]] Status seal(const SealRecord& record);

@@ -213,6 +213,13 @@ Result<bool> Books::adjust(const ledger::AdjustRequest& request) {
     return impl_->ledger.adjust(request);
 }
 
+std::optional<ledger::AdjustRequest> Books::adjustment(const ExchangeId& id) const {
+    const ledger::AdjustRequest* const found = impl_->ledger.adjustment(id);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+const std::filesystem::path& Books::folder() const { return impl_->options.data; }
+
 Result<Money> Books::resolve(const ExchangeId& exchange, std::uint16_t attempt, Money cost,
     const ExchangeId& id, Instant at) {
     ENTREPOT_TRY_DO(checkpoint());

@@ -187,6 +187,8 @@ public:
     /// Posts a correction into the periods that are open at `request.at`; false when it was posted
     /// before. Errors: kSettleConflict (the same id with other facts), kInvalidField, kJournalFull.
     [[nodiscard]] Result<bool> adjust(const ledger::AdjustRequest& request);
+    /// The correction that was posted under that id, if any.
+    [[nodiscard]] std::optional<ledger::AdjustRequest> adjustment(const ExchangeId& id) const;
     /// Settles an attempt that a crash left unverified at what it truly cost: a correction by the
     /// difference, once. Errors: kNotFound (not unverified, or resolved), kIo, kJournalFull.
     [[nodiscard]] Result<Money> resolve(const ExchangeId& exchange, std::uint16_t attempt,
@@ -231,6 +233,9 @@ public:
     [[nodiscard]] Result<ExchangeReport> exchange(const ExchangeId& id) const;
     /// Checkpoints, then asks the store; milliseconds. Errors: kIo.
     [[nodiscard]] Result<UsageTable> usage(const UsageQuery& query);
+    /// The folder of the books: `read_charges` and `query_usage` read there, on any thread, what a
+    /// checkpoint left.
+    [[nodiscard]] const std::filesystem::path& folder() const;
     /// Settled unverified and not resolved yet, of this and earlier crashes. Errors: kIo.
     [[nodiscard]] Result<std::vector<UnverifiedAttempt>> unverified();
     /// Proves the invariants: debits equal credits, every account is the sum of its holds and

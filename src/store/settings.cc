@@ -48,6 +48,10 @@ Status transact(Database& database, const Work& work) {
     return done;
 }
 
+Status count_change(Database& database) {
+    return database.execute("UPDATE meta SET value=value+1 WHERE name='settings_revision'");
+}
+
 /// Runs one change, counts it and notes it in the audit log: all of it or nothing.
 Result<bool> change(Database& database, Statement& statement, std::span<const AuditEntry> audit) {
     bool changed = false;
@@ -55,8 +59,7 @@ Result<bool> change(Database& database, Statement& statement, std::span<const Au
         ENTREPOT_TRY_DO(statement.run());
         changed = database.changes() > 0;
         if (!changed) return {};
-        ENTREPOT_TRY_DO(
-            database.execute("UPDATE meta SET value=value+1 WHERE name='settings_revision'"));
+        ENTREPOT_TRY_DO(count_change(database));
         return append_audit(database, audit);
     };
     ENTREPOT_TRY_DO(transact(database, work));
@@ -90,12 +93,22 @@ Result<std::optional<Setting>> SettingsStore::get(
 }
 
 Status SettingsStore::put(const Setting& setting, std::span<const AuditEntry> audit) {
+    return put_all({&setting, 1}, audit);
+}
+
+Status SettingsStore::put_all(
+    std::span<const Setting> settings, std::span<const AuditEntry> audit) {
     ENTREPOT_TRY(Statement insert,
         impl_->database.prepare("INSERT OR REPLACE INTO settings VALUES(?,?,?,?)"));
-    insert.bind(std::string_view(setting.kind)).bind(std::string_view(setting.name));
-    insert.bind(std::string_view(setting.json)).bind(setting.updated.ns);
-    ENTREPOT_TRY_DO(change(impl_->database, insert, audit));
-    return {};
+    return transact(impl_->database, [&]() -> Status {
+        for (const Setting& setting : settings) {
+            insert.bind(std::string_view(setting.kind)).bind(std::string_view(setting.name));
+            insert.bind(std::string_view(setting.json)).bind(setting.updated.ns);
+            ENTREPOT_TRY_DO(insert.run());
+        }
+        ENTREPOT_TRY_DO(count_change(impl_->database));
+        return append_audit(impl_->database, audit);
+    });
 }
 
 Result<bool> SettingsStore::remove(

@@ -41,6 +41,9 @@ public:
     /// Inserts or replaces, and writes `audit` into the audit log, both or neither. Durable when it
     /// returns. Errors: kIo.
     [[nodiscard]] Status put(const Setting& setting, std::span<const AuditEntry> audit = {});
+    /// Several at once, all or none. Errors: kIo.
+    [[nodiscard]] Status put_all(
+        std::span<const Setting> settings, std::span<const AuditEntry> audit = {});
     /// Whether there was one; `audit` as above. Errors: kIo.
     [[nodiscard]] Result<bool> remove(
         std::string_view kind, std::string_view name, std::span<const AuditEntry> audit = {});
