@@ -23,6 +23,10 @@ public:
     const config::Settings& settings() override { return settings_; }
     const config::Settings& file_settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
+    Result<routing::OfferTable> offers_with(
+        std::span<const contracts::OwnRate>, Instant known) override {
+        return gateway::compile_offers(settings_, known);
+    }
     void with_books(const std::function<void(store::Books&)>&) override { std::abort(); }
     store::SettingsStore& store() override { std::abort(); }
     Status apply_stored() override { return {}; }

@@ -14,11 +14,11 @@ namespace entrepot::cli {
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> list;
-        for (auto family :
-            {server_commands(), dev_commands(), config_commands(), explain_commands(),
-                dialect_commands(), key_commands(), catalog_commands(), books_commands(),
-                ledger_commands(), bill_commands(), budget_commands(), contract_commands(),
-                contract_entry_commands(), entry_commands(), audit_commands(), about_commands()})
+        for (auto family : {server_commands(), dev_commands(), config_commands(),
+                 explain_commands(), dialect_commands(), key_commands(), catalog_commands(),
+                 rate_commands(), books_commands(), ledger_commands(), bill_commands(),
+                 budget_commands(), contract_commands(), contract_entry_commands(),
+                 entry_commands(), audit_commands(), about_commands()})
             for (Command& command : family) list.push_back(std::move(command));
         return list;
     }();

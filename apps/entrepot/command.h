@@ -77,6 +77,7 @@ struct Command {
 [[nodiscard]] std::vector<Command> dialect_commands();         // translate.cc
 [[nodiscard]] std::vector<Command> key_commands();             // keys.cc
 [[nodiscard]] std::vector<Command> catalog_commands();         // catalog.cc
+[[nodiscard]] std::vector<Command> rate_commands();            // rates.cc
 [[nodiscard]] std::vector<Command> books_commands();           // books.cc
 [[nodiscard]] std::vector<Command> ledger_commands();          // ledger.cc
 [[nodiscard]] std::vector<Command> bill_commands();            // reconcile.cc

@@ -7,10 +7,12 @@
 
 #include "config/load.h"
 #include "control/admin_server.h"
+#include "control/late_rates.h"
 #include "control/notifier.h"
 #include "control/stored_budgets.h"
 #include "control/stored_entries.h"
 #include "control/stored_keys.h"
+#include "control/stored_rates.h"
 #include "control/token.h"
 #include "control/user.h"
 #include "gateway/gateway.h"
@@ -46,7 +48,7 @@ constexpr Instant kNever{INT64_MAX};
 
 /// The file's settings and all that the store adds to them.
 struct Whole {
-    config::Settings settings;  ///< with the store's orgs, teams, projects, models and contracts
+    config::Settings settings;  ///< with the store's orgs, teams, models, contracts and rates
     config::Settings bound;     ///< the same with the store's budgets, and what is raised
     gateway::GatewayOptions options;
     Instant raised_until = kNever;  ///< when the first of the raises ends
@@ -56,6 +58,8 @@ struct Whole {
 Result<Whole> whole_of(const store::SettingsStore& store, const config::Settings& of_file) {
     Whole whole;
     ENTREPOT_TRY(whole.settings, control::with_stored_entries(store, of_file));
+    ENTREPOT_TRY(const auto rates, control::load_own_rates(store));
+    whole.settings.own_rates = contracts::known_at(rates, wall_now());
     whole.bound = whole.settings;
     ENTREPOT_TRY(whole.options.stored_keys, control::load_stored_keys(store, whole.settings));
     ENTREPOT_TRY(const auto until,
@@ -81,6 +85,12 @@ public:
     const config::Settings& settings() override { return whole_.settings; }
     const config::Settings& file_settings() override { return of_file_; }
     const routing::OfferTable& offers() override { return whole_.offers; }
+    Result<routing::OfferTable> offers_with(
+        std::span<const contracts::OwnRate> rates, Instant known) override {
+        config::Settings settings = whole_.settings;
+        settings.own_rates.assign(rates.begin(), rates.end());
+        return gateway::compile_offers(settings, known);
+    }
     void with_books(const std::function<void(store::Books&)>& work) override {
         gateway_->with_books(work);
     }
@@ -96,6 +106,18 @@ public:
         if (const Status applied = apply(of_file_); !applied)
             telemetry::log(LogLevel::kError,
                 fmt::format("the end of a raise was not taken over: {}", applied.error().message));
+    }
+
+    /// Goes on with what late rates are still to correct.
+    void correct_late_rates() {
+        const Instant now = wall_now();
+        if (now.ns - looked_for_rates_.ns < kLookForRates.count() && now >= looked_for_rates_)
+            return;
+        looked_for_rates_ = now;
+        if (const Status posted = control::post_late_rates(*this); !posted)
+            telemetry::log(LogLevel::kError,
+                fmt::format("what late rates correct was not all posted; it is tried again: {}",
+                    posted.error().message));
     }
 
     /// All or nothing: the gateway takes it over, the audit log has it, then the API tells it.
@@ -119,8 +141,11 @@ private:
         return {};
     }
 
+    static constexpr nanoseconds kLookForRates = std::chrono::minutes(1);
+
     config::Settings of_file_;
-    Whole whole_;  ///< what the gateway runs on
+    Whole whole_;                  ///< what the gateway runs on
+    Instant looked_for_rates_{0};  ///< when late rates were seen to last
     store::SettingsStore& store_;
     gateway::Gateway* gateway_ = nullptr;
     control::Notifier* notifier_ = nullptr;
@@ -244,7 +269,10 @@ constexpr milliseconds kLookForRaises{5'000};
 void Host::run(control::ChangeWatch& watch, const std::filesystem::path& config_file) {
     for (;;) {
         const auto event = watch.wait(kLookForRaises);
-        impl_->admin->run_between([&] { impl_->backend->end_raises(); });
+        impl_->admin->run_between([&] {
+            impl_->backend->end_raises();
+            impl_->backend->correct_late_rates();
+        });
         if (!event) continue;
         if (*event == control::ChangeEvent::kStop) break;
         if (*event == control::ChangeEvent::kHangUp)

@@ -90,8 +90,15 @@ int run(int argc, char** argv) {
             const std::string group(command.name.substr(0, space));
             word = std::string(command.name.substr(space + 1));
             if (!groups.contains(group)) {
-                groups[group] = app.add_subcommand(group, fmt::format("Commands on {}", group));
-                groups[group]->require_subcommand(1);
+                // A command of one word may have others below it.
+                const auto above = std::ranges::find_if(
+                    leaves, [&](const auto& leaf) { return leaf.second->name == group; });
+                if (above != leaves.end()) {
+                    groups[group] = above->first;
+                } else {
+                    groups[group] = app.add_subcommand(group, fmt::format("Commands on {}", group));
+                    groups[group]->require_subcommand(1);
+                }
             }
             parent = groups[group];
         }
@@ -113,7 +120,7 @@ int run(int argc, char** argv) {
         return kUsage;
     }
     for (const auto& [leaf, command] : leaves)
-        if (leaf->parsed()) return run_parsed(*command, slots);
+        if (leaf->parsed() && leaf->get_subcommands().empty()) return run_parsed(*command, slots);
     return kUsage;
 }
 

@@ -10,6 +10,7 @@
 #include "control/socket_client.h"
 #include "control/stored_entries.h"
 #include "control/stored_keys.h"
+#include "control/stored_rates.h"
 #include "gateway/state.h"
 
 namespace entrepot::cli {
@@ -37,8 +38,8 @@ class LocalBackend final : public control::Backend {
 public:
     static Result<std::unique_ptr<LocalBackend>> open(const Target& target) {
         auto backend = std::unique_ptr<LocalBackend>(new LocalBackend(target));
-        ENTREPOT_TRY(backend->offers_, gateway::compile_offers(target.settings));
         ENTREPOT_TRY(backend->store_, store::SettingsStore::open(target.data));
+        ENTREPOT_TRY_DO(backend->take_rates());
         store::BooksOptions options;
         options.data = target.data;
         ENTREPOT_TRY(backend->books_, store::Books::open(options, wall_now()));
@@ -50,17 +51,29 @@ public:
     const routing::OfferTable& offers() override { return offers_; }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
+    Result<routing::OfferTable> offers_with(
+        std::span<const contracts::OwnRate> rates, Instant known) override {
+        config::Settings settings = settings_;
+        settings.own_rates.assign(rates.begin(), rates.end());
+        return gateway::compile_offers(settings, known);
+    }
     Status apply_stored() override {
-        if (!target_.has_settings) return {};
-        ENTREPOT_TRY(settings_, control::with_stored_entries(*store_, target_.file_settings));
-        ENTREPOT_TRY(offers_, gateway::compile_offers(settings_));
-        return {};
+        if (target_.has_settings) {
+            ENTREPOT_TRY(settings_, control::with_stored_entries(*store_, target_.file_settings));
+        }
+        return take_rates();
     }
     std::string metrics() override { return {}; }
     bool draining() override { return false; }
     Instant now() override { return wall_now(); }
 
 private:
+    Status take_rates() {
+        ENTREPOT_TRY(const auto rates, control::load_own_rates(*store_));
+        settings_.own_rates = contracts::known_at(rates, now());
+        ENTREPOT_TRY(offers_, gateway::compile_offers(settings_));
+        return {};
+    }
     explicit LocalBackend(const Target& target) : target_(target), settings_(target.settings) {}
     const Target& target_;
     config::Settings settings_;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ public:
     /// The file's alone.
     [[nodiscard]] virtual const config::Settings& file_settings() = 0;
     [[nodiscard]] virtual const routing::OfferTable& offers() = 0;
+    /// The offers as they would be priced with these own rates, and no others, beside the file, and
+    /// with what the catalogue knew at `known`. Errors: kBadConfiguration.
+    [[nodiscard]] virtual Result<routing::OfferTable> offers_with(
+        std::span<const contracts::OwnRate> rates, Instant known = catalog::kForever) = 0;
     /// Runs `work` with the books on the thread that owns them and waits for it.
     virtual void with_books(const std::function<void(store::Books&)>& work) = 0;
     [[nodiscard]] virtual store::SettingsStore& store() = 0;

@@ -70,6 +70,9 @@ public:
     const config::Settings& settings() override { return whole_; }
     const config::Settings& file_settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
+    Result<routing::OfferTable> offers_with(std::span<const contracts::OwnRate>, Instant) override {
+        return routing::OfferTable();
+    }
     void with_books(const std::function<void(store::Books&)>& work) override { work(*books_); }
     store::SettingsStore& store() override { return *store_; }
     Status apply_stored() override {

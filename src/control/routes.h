@@ -87,6 +87,13 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> list_models(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> list_prices(const ApiCall& call);
 
+// api_rates.cc
+[[nodiscard]] Result<ApiAnswer> list_own_rates(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> get_rates_of(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> preview_rates(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> set_rates(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> remove_rate(const ApiCall& call);
+
 // api_contracts.cc
 [[nodiscard]] Result<ApiAnswer> list_contracts(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_contract(const ApiCall& call);
