@@ -42,6 +42,8 @@ std::string_view error_code_name(ErrorCode code) {
         case ErrorCode::kOverflow: return "overflow";
         case ErrorCode::kInternal: return "internal";
         case ErrorCode::kNotDurable: return "not_durable";
+        case ErrorCode::kIdempotencyConflict: return "idempotency_conflict";
+        case ErrorCode::kIdempotencyMismatch: return "idempotency_mismatch";
     }
     return "internal";
 }

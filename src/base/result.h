@@ -54,7 +54,9 @@ enum class ErrorCode : std::uint8_t {
     kOverflow,
     kInternal,
     // Numbers are in the journal: add at the end.
-    kNotDurable,  ///< `durability: power`, and the disk refuses to secure the hold
+    kNotDurable,           ///< `durability: power`, and the disk refuses to secure the hold
+    kIdempotencyConflict,  ///< its `Idempotency-Key` names a request that is under way or done
+    kIdempotencyMismatch,  ///< its `Idempotency-Key` names a request that asked something else
 };
 
 /// The code's name as it stands in logs and in docs/reference/errors.md, e.g.

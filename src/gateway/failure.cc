@@ -45,6 +45,8 @@ constexpr std::array kRows{
     Row{ErrorCode::kJournalFull, 503, kOverloaded},
     Row{ErrorCode::kNotDurable, 503, kOverloaded},
     Row{ErrorCode::kDraining, 503, kOverloaded},
+    Row{ErrorCode::kIdempotencyConflict, 409, canon::FailureKind::kConflict},
+    Row{ErrorCode::kIdempotencyMismatch, 422, kInvalidRequest},
 };
 
 constexpr std::chrono::seconds kWaitUnsaid{1};

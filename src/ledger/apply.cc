@@ -204,6 +204,19 @@ Status Ledger::apply(const HoldRecord& record) {
     attempt.amount = record.amount;
     ENTREPOT_TRY_DO(
         find_slots(std::span(record.accounts).first(record.account_count), attempt.slots));
+    if (record.idempotency) {
+        const IdempotencyEntry* there = idempotency_.find(record.idempotency->key);
+        if (there == nullptr || there->exchange != record.exchange) {
+            if (there != nullptr && !there->is_over_at(record.dispatch))
+                return does_not_follow("an idempotency key taken twice");
+            IdempotencyEntry entry;
+            entry.idempotency = *record.idempotency;
+            entry.exchange = record.exchange;
+            entry.client_key = record.spender.key;
+            entry.claimed = record.dispatch;
+            idempotency_.put(entry);
+        }
+    }
     for (std::size_t i = 0; i < record.account_count; ++i) {
         Account& account = accounts_[attempt.slots[i]];
         account.held += record.amount;
@@ -397,8 +410,12 @@ Status Ledger::apply(const CloseRecord& record) {
     dimensions.route = facts.route;
     Instant began = facts.exchange.time();
     bool is_answered = false;
+    bool may_be_billed = false;
+    std::optional<Idempotency> idempotency;
     for (std::uint32_t at = last; at != kNoSlot;) {
         const Attempt& attempt = attempts_[at];
+        may_be_billed = may_be_billed || attempt.state == Attempt::State::kSettled;
+        if (attempt.hold.idempotency) idempotency = attempt.hold.idempotency;
         if (!is_answered && attempt.state == Attempt::State::kSettled &&
             attempt.hold.route == facts.route) {
             dimensions = dimensions_of(attempt.hold, attempt.settled);
@@ -409,6 +426,8 @@ Status Ledger::apply(const CloseRecord& record) {
         at = attempt.previous;
     }
     if (last != kNoSlot) exchanges_.erase(facts.exchange);
+    // What nobody did may be asked again under its name.
+    if (idempotency) idempotency_.end(idempotency->key, facts, may_be_billed);
     ++usage_of(began, dimensions_at(dimensions)).exchanges;
     return {};
 }

@@ -339,7 +339,7 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
         const HoldRecord& there = found->hold;
         const bool same = there.spender == spender && there.route == request.route &&
             there.bounded == request.amount.has_value() && there.amount == asked &&
-            there.dispatch == dispatch;
+            there.dispatch == dispatch && there.idempotency == request.idempotency;
         if (!same || found->state != Attempt::State::kHeld) {
             return fail(ErrorCode::kHoldConflict,
                 fmt::format("{} {}", attempt_name(request.exchange, request.attempt),
@@ -348,6 +348,7 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
         return HoldTicket{request.exchange, request.attempt, found->amount, true, 0};
     }
 
+    if (request.idempotency) ENTREPOT_TRY_DO(find_unclaimed(request, path->spender.key, refusal));
     const Demand demand{budgets_of(*path, request.end_user), request.end_user, dispatch, asked};
     if (!demand.budgets.empty()) {
         if (!request.amount) {
@@ -367,12 +368,52 @@ Result<HoldTicket> Ledger::hold(const HoldRequest& request, Refusal* refusal) {
     record.bounded = request.amount.has_value();
     record.amount = asked;
     record.dispatch = dispatch;
+    record.idempotency = request.idempotency;
     for (const std::uint32_t id : demand.budgets) {
         record.accounts[record.account_count++] =
             accounts_[slot_of(budgets_[id], request.end_user)].id;
     }
     ENTREPOT_TRY(const std::uint64_t position, write(record, LogClass::kBegin));
     return HoldTicket{request.exchange, request.attempt, asked, false, position};
+}
+
+Status Ledger::find_unclaimed(
+    const HoldRequest& request, NameId client_key, Refusal* refusal) const {
+    const IdempotencyEntry* const there = idempotency_.find(request.idempotency->key);
+    const bool is_taken = there != nullptr && !there->is_over_at(request.dispatch);
+    if (is_taken && there->exchange == request.exchange) return {};
+    if (!is_taken) {
+        if (idempotency_.has_room(client_key, request.dispatch)) return {};
+        return fail(ErrorCode::kRateLimited,
+            fmt::format("too many idempotency keys are in use: of one client key at most {} are "
+                        "remembered, for 24 hours, and of all {}; ask without one, or later",
+                kIdempotencyPerKeyMax, kIdempotencyMax));
+    }
+    if (refusal != nullptr) {
+        refusal->earlier = there->exchange;
+        refusal->earlier_is_open = there->is_open;
+    }
+    const std::string exchange = there->exchange.to_string();
+    if (there->idempotency.request != request.idempotency->request) {
+        return fail(ErrorCode::kIdempotencyMismatch,
+            fmt::format("this Idempotency-Key belongs to another request, exchange {}, which asked "
+                        "something else; take a new key for each request",
+                exchange));
+    }
+    if (there->is_open) {
+        return fail(ErrorCode::kIdempotencyConflict,
+            fmt::format("the request with this Idempotency-Key is under way as exchange {}; it is "
+                        "not sent a second time",
+                exchange));
+    }
+    return fail(ErrorCode::kIdempotencyConflict,
+        fmt::format("the request with this Idempotency-Key was done as exchange {} ({}); it is not "
+                    "sent a second time. What it cost is at /api/exchanges/{}; take a new key to "
+                    "ask again",
+            exchange,
+            there->status != 0 ? fmt::format("answered {}", there->status)
+                               : "its client got no answer",
+            exchange));
 }
 
 Attempt* Ledger::find_attempt(const ExchangeId& exchange, std::uint16_t attempt) {

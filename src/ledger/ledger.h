@@ -10,6 +10,7 @@
 
 #include "ledger/exchange_hash.h"
 #include "ledger/flat_index.h"
+#include "ledger/idempotency.h"
 #include "ledger/log.h"
 #include "ledger/state.h"
 
@@ -106,6 +107,7 @@ public:
     [[nodiscard]] bool is_open(const ExchangeId& exchange) const {
         return exchanges_.find(exchange) != kNoSlot;
     }
+    [[nodiscard]] const IdempotencyIndex& idempotency() const { return idempotency_; }
     /// Sums of both sides; equal after every entry.
     [[nodiscard]] Money debits() const { return debits_; }
     [[nodiscard]] Money credits() const { return credits_; }
@@ -178,6 +180,9 @@ private:
     void look_at(Budget& budget, Instant at) const;
     /// The account of the period looked at last, kNoSlot when it is not in memory.
     [[nodiscard]] std::uint32_t slot_of(const Budget& budget, NameId end_user) const;
+    /// That nobody has the request's idempotency key already.
+    [[nodiscard]] Status find_unclaimed(
+        const HoldRequest& request, NameId client_key, Refusal* refusal) const;
     /// A demand on budgets: what one hold or correction asks of them.
     struct Demand {
         std::span<const std::uint32_t> budgets;
@@ -289,6 +294,7 @@ private:
     std::size_t adjustments_taken_ = 0;  ///< those before this are in a checkpoint
     FlatIndex<ExchangeId, ExchangeHash> adjustment_index_;
     Instant sealed_until_{INT64_MIN};
+    IdempotencyIndex idempotency_;
 };
 
 }  // namespace entrepot::ledger

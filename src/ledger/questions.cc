@@ -139,6 +139,11 @@ std::vector<std::string> Ledger::verify() const {
         wrong.push_back(fmt::format("{} is held in account {}, which is not there",
             sum.held.to_decimal(), static_cast<std::uint32_t>(id)));
     }
+    for (const IdempotencyEntry& entry : idempotency_.entries()) {
+        if (entry.is_open && !is_open(entry.exchange))
+            wrong.push_back(fmt::format("an idempotency key waits for exchange {}, which is over",
+                entry.exchange.to_string()));
+    }
     Money debits, credits;
     for (const Balance& balance : balances_) {
         (balance.side == Balance::Side::kExpense ? debits : credits) += balance.amount;
@@ -179,6 +184,12 @@ std::string Ledger::dump() const {
             attempt.hold.exchange.to_string(), attempt.hold.attempt,
             static_cast<int>(attempt.state), attempt.amount.to_decimal(),
             attempt.settled.cost.to_decimal(), attempt.settled.flags));
+    }
+    for (const IdempotencyEntry& entry : idempotency_.entries()) {
+        line(fmt::format("idempotency {} {} of {} key {} at {} open {} status {}",
+            fmt::join(entry.idempotency.key, ","), fmt::join(entry.idempotency.request, ","),
+            entry.exchange.to_string(), static_cast<std::uint32_t>(entry.client_key),
+            entry.claimed.ns, entry.is_open, entry.status));
     }
     std::vector<std::string> rows;
     for (const Balance& balance : balances_) {

@@ -194,6 +194,11 @@ Record decode_hold(Decoder& from) {
     record.amount = get_amount(from);
     record.dispatch.ns = from.signed_number();
     record.account_count = get_accounts(from, record.accounts);
+    if (get_bool(from)) {
+        Idempotency& idempotency = record.idempotency.emplace();
+        from.raw(idempotency.key.data(), idempotency.key.size());
+        from.raw(idempotency.request.data(), idempotency.request.size());
+    }
     if (!record.bounded && (record.account_count != 0 || !record.amount.is_zero())) from.fail();
     return record;
 }
@@ -365,6 +370,10 @@ void encode(const HoldRecord& record, EncodedRecord& out) {
         to.money(record.amount);
         to.signed_number(record.dispatch.ns);
         put_accounts(to, record.account_count, record.accounts);
+        to.number(record.idempotency ? 1 : 0);
+        if (!record.idempotency) return;
+        to.raw(record.idempotency->key.data(), record.idempotency->key.size());
+        to.raw(record.idempotency->request.data(), record.idempotency->request.size());
     });
 }
 

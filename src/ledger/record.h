@@ -75,6 +75,7 @@ struct HoldRecord {
     Instant dispatch;
     std::uint8_t account_count = 0;
     std::array<AccountId, kAccountsPerPathMax> accounts{};
+    std::optional<Idempotency> idempotency;
 };
 
 /// The hold is now `amount`, more or less than before.

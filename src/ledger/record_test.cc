@@ -32,6 +32,7 @@ std::vector<EncodedRecord> samples() {
     hold.account_count = kAccountsPerPathMax;
     for (std::size_t i = 0; i < kAccountsPerPathMax; ++i)
         hold.accounts[i] = static_cast<AccountId>(0xffff'0000 + i);
+    hold.idempotency.emplace().key.fill(0xff);
     add(hold);
     add(ResizeRecord{exchange_id(1), 1, Money::from_pico(1)});
     SettleRecord settle;

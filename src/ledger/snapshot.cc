@@ -42,6 +42,7 @@ Changes Ledger::take_changes(Instant evict_before) {
     adjustments_taken_ = adjustments_.size();
     changes.unverified.swap(unverified_);
     changes.attempts = attempts();
+    idempotency_.take_changes(changes.idempotency, changes.idempotency_gone);
     changes.accounts_made = accounts_made_;
 
     if (evict_before > Instant{INT64_MIN}) {
@@ -133,6 +134,7 @@ Status Ledger::load(const Changes& checkpoint) {
     }
     adjustments_taken_ = adjustments_.size();
     sealed_until_ = checkpoint.sealed_until;
+    idempotency_.load(checkpoint.idempotency);
     names_taken_ = names_.size();
     for (const std::uint32_t id : dirty_budgets_) budgets_[id].dirty = false;
     dirty_budgets_.clear();

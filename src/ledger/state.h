@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "ledger/idempotency.h"
 #include "ledger/record.h"
 
 namespace entrepot::ledger {
@@ -126,6 +127,8 @@ struct Changes {
     std::vector<AdjustRequest> adjustments;  ///< all of them when a checkpoint is loaded
     std::vector<Unverified> unverified;
     std::vector<Attempt> attempts;
+    std::vector<Fingerprint> idempotency_gone;  ///< taken away before `idempotency` is added
+    std::vector<IdempotencyEntry> idempotency;
     std::uint32_t accounts_made = 0;  ///< the highest account id given out
     Instant horizon;                  ///< periods that ended before it may have left the memory
     Instant sealed_until{INT64_MIN};  ///< of the last SealRecord

@@ -78,6 +78,22 @@ struct Route {
     friend bool operator==(const Route&, const Route&) = default;
 };
 
+/// 128 bits of a SHA-256: enough to tell apart what one client's requests ask.
+using Fingerprint = std::array<std::uint8_t, 16>;
+
+/// A client's own name for one request (`Idempotency-Key`), so that it is not done twice.
+struct Idempotency {
+    Fingerprint key{};      ///< of the client key and what it sent as `Idempotency-Key`
+    Fingerprint request{};  ///< of what is asked
+    friend bool operator==(const Idempotency&, const Idempotency&) = default;
+};
+/// How long it is remembered, from the dispatch of its first attempt; one that is under way is
+/// remembered until it has ended.
+inline constexpr seconds kIdempotencyLife{24 * 3600};
+/// How many are remembered, of one client key and of all; together some 100 MB.
+inline constexpr std::uint32_t kIdempotencyPerKeyMax = 100'000;
+inline constexpr std::uint32_t kIdempotencyMax = 500'000;
+
 /// `attempt N may be sent`: reserves its bound in every budget of the path, all or none.
 struct HoldRequest {
     ExchangeId exchange;
@@ -86,8 +102,9 @@ struct HoldRequest {
     Route route;
     std::optional<Money> amount;  ///< >= 0; absent only for a path under no budget
     Instant dispatch;  ///< chooses the budget period; the settlement goes to the same one
-    NameId end_user = NameId::kNone;  ///< of Ledger::scoped_name
-    NameId tags = NameId::kNone;      ///< likewise
+    NameId end_user = NameId::kNone;              ///< of Ledger::scoped_name
+    NameId tags = NameId::kNone;                  ///< likewise
+    std::optional<Idempotency> idempotency = {};  ///< the same for all attempts of the exchange
 };
 
 /// What a hold stands at. `position` is the journal's end after it: with `durability: power` the
@@ -113,6 +130,9 @@ struct Refusal {
     Money asked;
     std::optional<Instant> renews;  ///< absent for a total budget
     bool only_holds = false;        ///< it would fit in every budget if the open holds ended
+    /// kIdempotencyConflict, kIdempotencyMismatch: who has the idempotency key.
+    std::optional<ExchangeId> earlier = {};
+    bool earlier_is_open = false;
 };
 
 namespace settle_flag {

@@ -272,6 +272,7 @@ Result<Checkpoint> BooksDb::load() {
             return fail(ErrorCode::kIo, "books.db: a correction does not read as one");
         rows.adjustments.push_back(adjust->request);
     }
+    ENTREPOT_TRY(rows.idempotency, idempotency());
     return checkpoint;
 }
 
@@ -356,6 +357,7 @@ Status BooksDb::write_rows(const Checkpoint& checkpoint) {
         ENTREPOT_TRY_DO(unverified.bind_blob(hold.view()).bind(row.amount).run());
     }
     ENTREPOT_TRY_DO(write_adjustments(rows));
+    ENTREPOT_TRY_DO(write_idempotency(rows));
     ENTREPOT_TRY(Statement meta, database_.prepare("INSERT OR REPLACE INTO meta VALUES(?,?)"));
     ENTREPOT_TRY_DO(meta.bind("position").bind(checkpoint.position).run());
     ENTREPOT_TRY_DO(meta.bind("clean_stop").bind(checkpoint.clean_stop ? 1 : 0).run());

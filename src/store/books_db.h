@@ -49,6 +49,8 @@ private:
     [[nodiscard]] Status write_rows(const Checkpoint& checkpoint);
     [[nodiscard]] Status write_usage(const ledger::Changes& rows);
     [[nodiscard]] Status write_adjustments(const ledger::Changes& rows);
+    [[nodiscard]] Status write_idempotency(const ledger::Changes& rows);
+    [[nodiscard]] Result<std::vector<ledger::IdempotencyEntry>> idempotency() const;
     [[nodiscard]] Status step(Step step) const;
     Database database_;
     FileOps* files_;

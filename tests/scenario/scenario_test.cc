@@ -154,6 +154,11 @@ private:
         request.route = books_->route("m", "m/aws", "aws").value();
         if (words.at(3) != "-") request.amount = money(words[3]);
         request.dispatch = now_;
+        if (words.size() > 5) {
+            ledger::Idempotency& idempotency = request.idempotency.emplace();
+            std::ranges::copy(words[4], idempotency.key.begin());
+            std::ranges::copy(words[5], idempotency.request.begin());
+        }
         ledger::Refusal refusal;
         return describe(books_->hold(request, &refusal), refusal);
     }
