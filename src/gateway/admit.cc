@@ -6,6 +6,7 @@
 #include "auth/credential.h"
 #include "base/text.h"
 #include "gateway/failure.h"
+#include "gateway/idempotency.h"
 #include "gateway/worker.h"
 
 namespace entrepot::gateway {
@@ -48,6 +49,9 @@ Status Worker::admit(
                 break;
             case 7:
                 if (equals_ignoring_case(header.name, "api-key")) presented.api_key = header.value;
+                break;
+            case 15:
+                x.has_name = x.has_name || equals_ignoring_case(header.name, kIdempotencyHeader);
                 break;
             case 14:
                 if (equals_ignoring_case(header.name, "x-goog-api-key"))
@@ -183,12 +187,14 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
         return std::unexpected(not_allowed(request.method, request.path, x.allow));
     }
     ENTREPOT_TRY_DO(admit(x, request, request.body));
+    if (x.has_name) ENTREPOT_TRY_DO(name_request(x, request));
     Workbench& bench = *x.bench;
     bench.body = std::move(request.body);
     ENTREPOT_TRY_DO(read_request(x, door, request));
     // The move has given it the bench's last buffer, which an open stream would keep.
     if (bench.facts.is_stream) std::string().swap(request.body);
     x.task = bench.facts.task;
+    if (canon::is_free(x.task)) x.named.reset();  // nothing to be billed twice
     x.counted = counted_in(bench.facts);
     x.is_stream = bench.facts.is_stream;
     x.wants_usage = bench.facts.wants_stream_usage;

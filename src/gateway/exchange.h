@@ -146,6 +146,12 @@ struct Attribution {
     std::string tags;      ///< with the key's own, of `tags_text`; empty: those alone
 };
 
+/// A request that its client names (`Idempotency-Key`), so that it is not done twice.
+struct Named {
+    ledger::Idempotency claim;
+    std::optional<ExchangeId> earlier;  ///< who has the name, when that is another one
+};
+
 /// One client request, from its first byte to its record.
 struct Exchange {
     ExchangeId id;
@@ -183,6 +189,8 @@ struct Exchange {
 
     /// What the client says that the books tell apart; null: nothing.
     std::unique_ptr<Attribution> attribution;
+    std::unique_ptr<Named> named;  ///< null: its client has no name for it
+    bool has_name = false;         ///< it sent one
 
     AttemptState attempt;
     std::uint16_t attempts_made = 0;

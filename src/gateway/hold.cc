@@ -19,6 +19,7 @@ ledger::HoldRequest Worker::hold_request_of(const Exchange& x, const routing::At
     if (step.is_bounded) request.amount = step.hold;
     request.dispatch = core_.wall();
     request.tags = x.key->spender.tags;
+    if (x.named != nullptr) request.idempotency = x.named->claim;
     return request;
 }
 
@@ -61,6 +62,7 @@ bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status
         held(x, step, request);
         return true;
     }
+    note_earlier(x, refusal);
     const bool is_refused = ticket.error().code == ErrorCode::kInsufficientBalance;
     if (is_refused && refusal.only_holds && x.principal->policy.budget_wait_ms > 0) return false;
     status =
@@ -87,6 +89,7 @@ Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cance
             }
             co_return durable;
         }
+        note_earlier(x, refusal);
         if (ticket.error().code != ErrorCode::kInsufficientBalance)
             co_return std::unexpected(ticket.error());
         if (!refusal.only_holds || patience.passed(core_.now()))

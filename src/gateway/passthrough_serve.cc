@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dialect/registry.h"
 #include "gateway/failure.h"
+#include "gateway/idempotency.h"
 #include "gateway/kept.h"
 #include "gateway/kept_door.h"
 #include "gateway/lane.h"
@@ -22,9 +23,8 @@ constexpr std::size_t kReadBytesMax = 16 * 1024 * 1024;
 
 /// What goes on of a client's headers. Everything else is the gateway's own business, or would tell
 /// one account from another.
-constexpr std::array<std::string_view, 9> kPassedHeaders{"accept", "anthropic-version",
-    "anthropic-beta", "openai-beta", "if-match", "if-none-match", "range", "idempotency-key",
-    "x-goog-fieldmask"};
+constexpr std::array<std::string_view, 8> kPassedHeaders{"accept", "anthropic-version",
+    "anthropic-beta", "openai-beta", "if-match", "if-none-match", "range", "x-goog-fieldmask"};
 
 const dialect::Dialect& dialect_of_cloud(const Cloud& cloud) {
     const std::vector<upstream::Voice> voices = cloud.supplier->voices("");
@@ -117,6 +117,12 @@ Task<void> Worker::pass_through(
     for (const std::string_view name : kPassedHeaders)
         if (const auto sent = request.headers.find(name))
             call.headers.push_back({std::string(name), std::string(*sent)});
+    // The supplier's to honour; there the keys of all clients are one account's.
+    ENTREPOT_CO_TRY(const std::optional<std::string_view> name, idempotency_key_of(request));
+    if (name)
+        call.headers.push_back({std::string(kIdempotencyHeader),
+            fmt::format(
+                "{:02x}", fmt::join(idempotency_scope(x.principal->key.view(), *name), ""))});
 
     PassHold held{cloud.passed, rule->ceiling};
     const PassCost ceiling{rule->ceiling, rule->ceiling};

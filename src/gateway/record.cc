@@ -19,6 +19,8 @@ void Worker::append_headers(const Exchange& x, bool with_cost, std::string& line
     lines += ": ";
     lines += id_text;
     lines += "\r\n";
+    if (x.named != nullptr && x.named->earlier)
+        lines += fmt::format("x-entrepot-original-exchange: {}\r\n", x.named->earlier->to_string());
     if (!x.origin.empty()) append_origin(x.origin, lines);
     if (x.principal != nullptr && x.principal->policy.expose_offer) {
         if (x.attempts_made > 0) {

@@ -162,6 +162,12 @@ private:
         Exchange& x, const Door& door, const net::ServerRequest& request);
     [[nodiscard]] Task<void> limit(Exchange& x);
 
+    // idempotency.cc: what is not done twice
+    /// Takes the client's name for the request, where it has one. Errors: kInvalidField.
+    [[nodiscard]] static Status name_request(Exchange& x, const net::ServerRequest& request);
+    /// After a hold was refused: by whom, if it was because of the name.
+    static void note_earlier(Exchange& x, const ledger::Refusal& refusal);
+
     // kept.cc: what suppliers keep, in requests and answers
     [[nodiscard]] static Status read_kept(Exchange& x);
     /// Whose what the request names is, and where all of it lies. Errors: kNotFound, kInvalidField.
