@@ -57,6 +57,7 @@ public:
         EXPECT_TRUE(apply_stored());
     }
     const config::Settings& settings() override { return settings_; }
+    const config::Settings& file_settings() override { return settings_; }
     const routing::OfferTable& offers() override { return offers_; }
     Result<routing::OfferTable> offers_with(
         std::span<const contracts::OwnRate> rates, Instant known) override {
