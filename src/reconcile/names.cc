@@ -13,8 +13,8 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// What sellers put around a model's name and what is no part of it.
-constexpr std::array<std::string_view, 13> kNoise{"amazon", "anthropic", "bedrock", "edition", "ga",
-    "instruct", "meta", "openai", "google", "preview", "usage", "vertex", "latest"};
+constexpr std::array<std::string_view, 14> kNoise{"amazon", "anthropic", "bedrock", "edition", "ga",
+    "instruct", "meta", "openai", "google", "preview", "usage", "vertex", "latest", "xai"};
 
 /// `normal_model_id` takes an id; a name in words has no prefixes and no suffixes to take off.
 std::string normal(std::string_view name) {

@@ -103,11 +103,12 @@ std::size_t tail_of(std::string_view usage_type) {
 
 /// Words that say how tokens are counted, and so are no part of a model's name.
 bool is_grammar(std::string_view word) {
-    static constexpr std::array<std::string_view, 41> kGrammar{"non-thinking", "non-cached", "text",
+    static constexpr std::array<std::string_view, 49> kGrammar{"non-thinking", "non-cached", "text",
         "input", "output", "predictions", "prediction", "batch", "long", "short", "global", "ga",
         "token", "tokens", "count", "generate", "content", "thinking", "non", "caching", "cached",
         "cache", "read", "write", "hit", "audio", "video", "on", "off", "demand", "context",
-        "window", "priority", "flex", "model", "api", "regional", "for", "per", "the", "request"};
+        "window", "priority", "flex", "model", "api", "regional", "for", "per", "the", "request",
+        "5m", "1h", "oracle", "cloud", "infrastructure", "oci", "generative", "ai"};
     return std::ranges::find(kGrammar, word) != kGrammar.end();
 }
 

@@ -125,6 +125,10 @@ TEST(Sku, DescriptionsOfGoogleAreRead) {
         "google/gemini-2.5-flash-lite output standard europe-west4 1");
     EXPECT_EQ(
         google("Gemini 2.5 Flash Input Text Caching Storage", "h"), " - standard europe-west4 0");
+    EXPECT_EQ(google("Claude Sonnet 4.5 - 5m Cache Write Input Tokens"),
+        "anthropic/claude-sonnet-4.5 cache_write standard europe-west4 1");
+    EXPECT_EQ(google("Claude Sonnet 4.5 - 1h Cache Write Input Tokens"),
+        "anthropic/claude-sonnet-4.5 cache_write_long standard europe-west4 1");
     EXPECT_EQ(told(google_sku({"N2 Core running in EMEA", "Compute Engine", "h", ""})), "other");
 }
 
