@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <fstream>
 
 #include "cloudsim/front.h"
 #include "json/writer.h"
@@ -110,6 +113,21 @@ std::string Cloudsim::to_json() const {
     }
     writer.end_object().end_object();
     return out;
+}
+
+Status Cloudsim::write_invoices(const std::filesystem::path& folder) const {
+    const Invoices& invoices = state_->world.invoices;
+    for (const std::string& seller : invoices.sellers()) {
+        ENTREPOT_TRY(const std::string bill, invoices.bill(seller));
+        const std::filesystem::path path = folder / Invoices::file_of(seller);
+        std::ofstream file(path, std::ios::binary);
+        file << bill;
+        file.close();
+        if (!file)
+            return fail(ErrorCode::kIo,
+                fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
+    }
+    return {};
 }
 
 Co<void> Cloudsim::drain(Deadline deadline) {

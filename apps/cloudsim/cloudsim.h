@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,9 @@ public:
     /// One line:
     /// {"control_url","identity_url","clouds":{NAME:{"kind","endpoint","api_key",...,"models"}}}.
     [[nodiscard]] std::string to_json() const;
+    /// Writes the bill of every seller that has something to bill into a folder that is there.
+    /// Errors: kIo, kUnsupported (usage without a price).
+    [[nodiscard]] Status write_invoices(const std::filesystem::path& folder) const;
     /// Stops accepting and waits until every answer has ended, at most until `deadline`. Must have
     /// returned before the object goes.
     [[nodiscard]] Co<void> drain(Deadline deadline);

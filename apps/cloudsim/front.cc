@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kSlowHeadMs = 3000;
 constexpr std::int64_t kSlowChunkMs = 200;
+constexpr std::string_view kInvoice = "/_sim/invoices/";
 constexpr std::string_view kHtml = "<html><body>Bad Gateway, with a status of 200.</body></html>";
 
 std::string text_of(const net::ServerRequest& request, std::string_view header) {
@@ -160,6 +161,7 @@ Co<void> Front::handle(net::ServerRequest& request, net::ResponseWriter& respons
     fresh.fault = fault_name(job.fault);
     fresh.usage = cloud_->reported(job.answer.usage);
     fresh.thoughts = job.ask.thoughts;
+    world_.invoices.add(fresh.cloud, fresh.model, fresh.usage, now);
     job.served = world_.served.add(std::move(fresh));
     const Result<void> waited = co_await pause(job.control.first_byte_ms, request);
     if (!waited) {
@@ -319,13 +321,20 @@ Co<void> ControlFront::handle(net::ServerRequest& request, net::ResponseWriter& 
         type = "application/x-ndjson";
     } else if (request.path == "/_sim/served" && request.method == "DELETE") {
         world_.served.clear();
+    } else if (request.path.starts_with(kInvoice) && request.method == "GET") {
+        const auto bill = world_.invoices.bill(request.path.substr(kInvoice.size()));
+        status = bill ? 200 : 404;
+        body = bill ? *bill : fmt::format(R"({{"error":{}}})", json::quoted(bill.error().message));
+        type = "text/plain; charset=utf-8";
+    } else if (request.path == "/_sim/invoices" && request.method == "DELETE") {
+        world_.invoices.clear();
     } else if (request.path == "/_sim/unmatched" && request.method == "GET") {
         body = world_.replay ? world_.replay->unmatched() : "";
         type = "text/plain";
     } else if (request.path != "/_sim/ready") {
         status = 404;
         body = R"({"error":"there are /_sim/config, /_sim/identity, /_sim/served, )"
-               R"(/_sim/unmatched, /_sim/ready"})";
+               R"(/_sim/unmatched, /_sim/invoices, /_sim/ready"})";
     }
     headers.add("content-type", type);
     const Result<void> sent = co_await response.send(status, headers.text(), body);

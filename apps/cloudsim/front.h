@@ -9,6 +9,7 @@
 #include "cloudsim/cloud.h"
 #include "cloudsim/control.h"
 #include "cloudsim/identity.h"
+#include "cloudsim/invoice.h"
 #include "cloudsim/replay.h"
 #include "cloudsim/served.h"
 #include "net/server.h"
@@ -33,6 +34,7 @@ struct World {
     Brain brain;
     Identity identity;
     ServedList served;
+    Invoices invoices;
     std::optional<Replay> replay;
     std::map<std::string, std::uint64_t> asked;  // requests per cloud/model
     std::map<std::string, Window> windows;

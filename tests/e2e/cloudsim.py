@@ -20,9 +20,11 @@ class Served:
 
 
 class Cloudsim:
-    def __init__(self, build, log):
+    def __init__(self, build, log, invoice=None):
+        """`invoice`: a folder for the sellers' bills, written when it ends."""
+        bills = ["--invoice", invoice] if invoice else []
         self.program = harness.Program(
-            [build / "cloudsim", "--listen", "127.0.0.1:0", "--json"], log)
+            [build / "cloudsim", "--listen", "127.0.0.1:0", "--json", *bills], log)
         ready = self.program.wait_ready()
         self.url, self.clouds = ready["control_url"], ready["clouds"]
         self.identity_url = ready["identity_url"]

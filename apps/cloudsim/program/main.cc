@@ -1,6 +1,8 @@
-// The simulated clouds as a program. usage: cloudsim [--listen HOST:PORT] [--json] [--replay FILE]
+// The simulated clouds as a program.
+// usage: cloudsim [--listen HOST:PORT] [--json] [--replay FILE] [--invoice DIR]
 #include <csignal>
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -15,7 +17,7 @@ using namespace entrepot;  // tidy: a program of one page
 Core* g_core = nullptr;
 
 constexpr std::string_view kUsage =
-    "usage: cloudsim [--listen HOST:PORT] [--json] [--replay FILE]\n"
+    "usage: cloudsim [--listen HOST:PORT] [--json] [--replay FILE] [--invoice DIR]\n"
     "Simulated clouds on loopback ports; apps/cloudsim/README.md has the controls.\n";
 
 }  // namespace
@@ -23,6 +25,7 @@ constexpr std::string_view kUsage =
 int main(int argc, char** argv) {
     cloudsim::Options options;
     bool is_json = false;
+    std::string invoice_folder;
     for (int i = 1; i < argc; ++i) {
         const std::string_view flag = argv[i];
         const bool has_value = i + 1 < argc;
@@ -32,6 +35,8 @@ int main(int argc, char** argv) {
             options.listen = argv[++i];
         } else if (flag == "--replay" && has_value) {
             options.replay_file = argv[++i];
+        } else if (flag == "--invoice" && has_value) {
+            invoice_folder = argv[++i];
         } else {
             const bool is_help = flag == "--help" || flag == "-h";
             std::fputs(kUsage.data(), is_help ? stdout : stderr);
@@ -57,5 +62,11 @@ int main(int argc, char** argv) {
     }
     std::fflush(stdout);
     core.run();
+    if (!invoice_folder.empty()) {
+        if (const Status written = (*started)->write_invoices(invoice_folder); !written) {
+            fmt::print(stderr, "cloudsim: {}\n", written.error().message);
+            std::_Exit(1);
+        }
+    }
     std::_Exit(0);  // connections may be open; the kernel closes them
 }
