@@ -137,6 +137,10 @@ def main():
     ok, bad = suite([sys.executable, str(HERE / "http2_clouds.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
+    print("# a day, and what everybody says it cost")
+    ok, bad = suite([sys.executable, str(HERE / "day.py"), "--build",
+                     str(options.build.resolve()), "-k", options.k], {})
+    passed, failed = passed + ok, failed + bad
     print("# coding agents")
     ok, bad = suite([sys.executable, str(HERE / "agents.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
