@@ -138,17 +138,12 @@ std::string time_text(std::int64_t hour) {
     return to_rfc3339(Instant{hour * kHourNs}).substr(0, 19) + "Z";
 }
 
-/// The first of the month of an hour, or of the next one.
-std::string month_text(std::int64_t hour, bool is_next) {
-    const std::string date = to_date(Instant{hour * kHourNs});
-    int year = std::stoi(date.substr(0, 4));
-    int month = std::stoi(date.substr(5, 2));
-    if (is_next && ++month > 12) {
-        month = 1;
-        ++year;
-    }
-    return fmt::format("{:04}-{:02}-01T00:00:00Z", year, month);
+/// The calendar month of an hour.
+Period month_of(std::int64_t hour) {
+    return TimeZone::utc().period_of(PeriodKind::kMonth, Instant{hour * kHourNs});
 }
+
+std::string month_text(Instant edge) { return to_rfc3339(edge).substr(0, 19) + "Z"; }
 
 }  // namespace
 
@@ -235,8 +230,8 @@ std::string focus_bill(const std::vector<Line>& lines) {
             "{0},{0},{0},{0},USD,{1},{2},{3},{4},Usage,,{5},{6},{6},{6},{7},"
             "AI and Machine Learning,{8},{5},{9},{10},{11},Tokens,{12},{13},{14},"
             "{15}\r\n",
-            cost, month_text(line.hour, false), month_text(line.hour, true), time_text(line.hour),
-            time_text(line.hour + 1), priced.sku, seller.provider,
+            cost, month_text(month_of(line.hour).begin), month_text(month_of(line.hour).end),
+            time_text(line.hour), time_text(line.hour + 1), priced.sku, seller.provider,
             is_claude ? "Claude Sonnet 4.5 (Amazon Bedrock Edition)" : seller.service,
             fmt::format("{}-{}", seller.cloud, &priced - kPrices),
             decimal(Int128{line.quantity} * (kMillion / priced.unit), 6), unit, line.quantity,
