@@ -6,6 +6,9 @@
 #include "base/text.h"
 #include "command.h"
 #include "json/writer.h"
+#include "store/projections.h"
+#include "store/rebuild.h"
+#include "store/replacement.h"
 #include "table.h"
 #include "target.h"
 
@@ -31,7 +34,7 @@ int run_verify(const Arguments& arguments) {
         fmt::format("{}: {} accounts, {} open attempts, debits {}, credits {}, {} records read\n",
             ok ? "the books add up" : "THE BOOKS DO NOT ADD UP", count(root["accounts"]),
             count(root["open_attempts"]), root["debits"].string(), root["credits"].string(),
-            count(root["records_audited"])));
+            count(root["records_proved"])));
     if (const auto unverified = root["unverified"].items().size(); unverified > 0)
         fmt::print(stderr, "{} attempts stand at their hold because a crash hid what they used\n",
             unverified);
@@ -97,12 +100,84 @@ int run_close(const Arguments& arguments) {
         : kFailed;
 }
 
+int run_rebuild(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    store::RebuildOptions options;
+    options.data = target->data;
+    options.without_settings = arguments.has("--without-settings");
+    const auto rebuilt = store::rebuild_books(options, wall_now());
+    if (!rebuilt) return report(rebuilt.error());
+    if (arguments.has("--json")) {
+        std::string out;
+        json::Writer writer(out);
+        writer.begin_object()
+            .member("from", static_cast<std::int64_t>(rebuilt->from))
+            .member("position", static_cast<std::int64_t>(rebuilt->position))
+            .member("records", static_cast<std::int64_t>(rebuilt->records))
+            .member("bytes_cut", static_cast<std::int64_t>(rebuilt->bytes_cut))
+            .member("old_unread", rebuilt->old_unread);
+        writer.key("differences").begin_array();
+        for (const std::string& difference : rebuilt->differences) writer.string(difference);
+        writer.end_array().end_object();
+        return write_output(out + "\n") ? kOk : kFailed;
+    }
+    for (const std::string& difference : rebuilt->differences)
+        fmt::print(stderr, "{}\n", difference);
+    if (!rebuilt->old_unread.empty())
+        fmt::print(stderr, "the old books.db was not compared: {}\n", rebuilt->old_unread);
+    return write_output(
+               fmt::format("rebuilt from {} to {}: {} records; the old books.db {}, and is in {}\n",
+                   rebuilt->from, rebuilt->position, rebuilt->records,
+                   !rebuilt->old_unread.empty()       ? "was not compared"
+                       : rebuilt->differences.empty() ? "was the same"
+                                                      : "WAS NOT THE SAME",
+                   store::replaced_path(target->data).string()))
+        ? kOk
+        : kFailed;
+}
+
+int run_dump(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    const auto path = store::database_path(target->data);
+    if (!std::filesystem::exists(path))
+        return report(
+            {ErrorCode::kNotFound, fmt::format("there are no books in {}", target->data.string())});
+    const auto database = store::Database::open(path, store::Database::Mode::kReadOnly);
+    if (!database) return report(database.error());
+    if (arguments.has("--digest")) {
+        const auto digests = store::digest_projections(*database);
+        if (!digests) return report(digests.error());
+        Table table{{{"TABLE"}, {"ROWS", true}, {"SHA-256"}}, {}};
+        for (const store::TableDigest& digest : *digests)
+            table.rows.push_back({digest.table, std::to_string(digest.rows), digest.sha256});
+        return write_output(table.to_text()) ? kOk : kFailed;
+    }
+    const Status dumped = store::dump_projections(*database, [](std::string_view line) -> Status {
+        if (write_output(std::string(line) + "\n")) return {};
+        return fail(ErrorCode::kIo, "nobody reads the dump");
+    });
+    return dumped ? kOk : report(dumped.error());
+}
+
 }  // namespace
 
 std::vector<Command> ledger_commands() {
     return {
         {"ledger verify", "Prove the invariants over the books; exit 4 when they do not hold.",
             target_options({{"--json", "", "JSON as the API gives it."}}), run_verify},
+        {"ledger rebuild",
+            "Make books.db anew from the base and the journal, while no gateway runs on them; "
+            "settings and audit log are taken over. The old file is kept in replaced/.",
+            target_options({{"--json", "", "What was found as JSON."},
+                {"--without-settings", "",
+                    "Even when settings, audit log and notices cannot be read: they are lost."}}),
+            run_rebuild},
+        {"ledger dump",
+            "Every row of the books in one order, as of the last checkpoint: equal books, equal "
+            "text.",
+            target_options({{"--digest", "", "Only what each table comes to."}}), run_dump},
         {"ledger resolve",
             "What a crash left settled at its hold; with an exchange: settle it at what it truly "
             "cost. The difference is posted in the open period.",

@@ -38,11 +38,12 @@ class LocalBackend final : public control::Backend {
 public:
     static Result<std::unique_ptr<LocalBackend>> open(const Target& target) {
         auto backend = std::unique_ptr<LocalBackend>(new LocalBackend(target));
-        ENTREPOT_TRY(backend->store_, store::SettingsStore::open(target.data));
-        ENTREPOT_TRY_DO(backend->take_rates());
         store::BooksOptions options;
         options.data = target.data;
         ENTREPOT_TRY(backend->books_, store::Books::open(options, wall_now()));
+        // After the books: what was put in their place is there by then.
+        ENTREPOT_TRY(backend->store_, store::SettingsStore::open(target.data));
+        ENTREPOT_TRY_DO(backend->take_rates());
         return backend;
     }
 

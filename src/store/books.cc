@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "store/books_impl.h"
 #include "store/kept.h"
+#include "store/replacement.h"
 
 namespace entrepot::store {
 
@@ -19,6 +20,7 @@ Books::Books(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant now) {
     auto impl = std::make_unique<Impl>(options);
     ENTREPOT_TRY(impl->lock, DataLock::take(options.data));
+    ENTREPOT_TRY_DO(Replacement::finish(options.data, options.files));
     ENTREPOT_TRY(BooksDb db, BooksDb::open(options.data, options.files));
     ENTREPOT_TRY(const Checkpoint checkpoint, db.load());
     ENTREPOT_TRY_DO(impl->ledger.load(checkpoint.changes));
@@ -28,6 +30,8 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
     journal.segment_bytes = options.segment_bytes;
     journal.bytes_max = options.journal_bytes_max;
     journal.recycle_oldest = options.recycle_oldest;
+    journal.archive = options.journal_archive;
+    journal.keep = options.journal_keep;
     journal.sync_each = options.durability == Durability::kPower;
     journal.files = options.files;
     std::uint64_t before_record = checkpoint.position;
@@ -54,12 +58,15 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
     for (const ledger::Unverified& attempt : ended) {
         summary.unverified.push_back(impl->describe(attempt.hold, attempt.amount));
     }
-    impl->checkpointer.emplace(std::move(db), *impl->journal);
+    impl->compactor.emplace(options.data, *impl->journal, options.files);
+    impl->checkpointer.emplace(
+        std::move(db), *impl->journal, [raw = impl.get()] { raw->compactor->wake(); });
     impl->start_checkpoint(false);
     return std::unique_ptr<Books>(new Books(std::move(impl)));
 }
 
 Books::~Books() {
+    if (impl_->checkpointer && !impl_->checkpointer->has_room()) (void)impl_->checkpointer->wait();
     if (impl_->checkpointer && impl_->checkpointer->has_room()) {
         const Result<std::vector<ExchangeId>> kept = held_exchanges(impl_->options.data);
         std::size_t left = impl_->ledger.open_attempts();
@@ -339,7 +346,9 @@ BooksStats Books::stats() const {
     const Checkpointer::State state = impl_->checkpointer->state();
     stats.checkpoints = state.written;
     stats.checkpoint_failures = state.failures;
-    stats.last_failure = state.failure.empty() ? impl_->journal->last_failure() : state.failure;
+    stats.last_failure = state.failure;
+    if (stats.last_failure.empty()) stats.last_failure = impl_->compactor->failure();
+    if (stats.last_failure.empty()) stats.last_failure = impl_->journal->last_failure();
     return stats;
 }
 

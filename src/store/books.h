@@ -27,9 +27,12 @@ struct BooksOptions {
     Durability durability = Durability::kProcess;
     std::uint64_t segment_bytes = 64ULL << 20;      ///< of one journal file; a multiple of 64 KiB
     std::uint64_t journal_bytes_max = 64ULL << 30;  ///< of all journal files; at least two segments
-    /// At journal_bytes_max the oldest files whose records the books hold already make room; when
-    /// false (or when none qualifies) holds are refused with kJournalFull instead.
+    /// Short of journal_bytes_max the oldest files make room, once the books and the base hold
+    /// their records; when false (or when none qualifies) holds are refused with kJournalFull
+    /// instead.
     bool recycle_oldest = true;
+    std::filesystem::path journal_archive;  ///< files go there instead of away; empty: away
+    seconds journal_keep{0};  ///< files whose last record is older go as well; 0: for no age
     seconds checkpoint_interval{5};
     /// Found without a search. Four times as many would be out of the cache at each request.
     std::size_t recent_exchanges = 16'384;
@@ -238,10 +241,15 @@ public:
     [[nodiscard]] const std::filesystem::path& folder() const;
     /// Settled unverified and not resolved yet, of this and earlier crashes. Errors: kIo.
     [[nodiscard]] Result<std::vector<UnverifiedAttempt>> unverified();
-    /// Proves the invariants: debits equal credits, every account is the sum of its holds and
-    /// postings, limits held; and, when the whole journal is there, that an independent reading of
-    /// it gives the same books.
+    /// Both parts of the proof.
     [[nodiscard]] VerifyReport verify();
+    /// The part that is soon done: debits equal credits, every account is the sum of its holds and
+    /// postings, limits held, usage comes to what was debited. Checkpoints.
+    [[nodiscard]] VerifyReport check();
+    /// The part that reads everything: each page of books.db; base and journal again, row against
+    /// row; and, when the whole journal is there, a second reading of it that shares no bookkeeping
+    /// with the first. As of the last checkpoint. Any thread, while the books are open.
+    void prove(VerifyReport& report) const;
     [[nodiscard]] BooksStats stats() const;
 
 private:

@@ -163,12 +163,15 @@ void bind_dimensions(Statement& to, const ledger::Dimensions& row) {
 }  // namespace
 
 Result<BooksDb> BooksDb::open(const std::filesystem::path& data, FileOps* files) {
+    return open_file(database_path(data), files);
+}
+
+Result<BooksDb> BooksDb::open_file(const std::filesystem::path& file, FileOps* files) {
     if (const int error = before(files, Step::kBooksOpen)) {
-        return fail(ErrorCode::kIo,
-            fmt::format("cannot open {}: {}", database_path(data).string(), std::strerror(error)));
+        return fail(
+            ErrorCode::kIo, fmt::format("cannot open {}: {}", file.string(), std::strerror(error)));
     }
-    ENTREPOT_TRY(
-        Database database, Database::open(database_path(data), Database::Mode::kReadWrite));
+    ENTREPOT_TRY(Database database, Database::open(file, Database::Mode::kReadWrite));
     ENTREPOT_TRY_DO(make_schema(database));
     return BooksDb(std::move(database), files);
 }

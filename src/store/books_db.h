@@ -24,6 +24,9 @@ public:
     /// Errors: kIo.
     [[nodiscard]] static Result<BooksDb> open(const std::filesystem::path& data, FileOps* files);
 
+    /// Books at another place than a data folder's. Errors: kIo.
+    [[nodiscard]] static Result<BooksDb> open_file(
+        const std::filesystem::path& file, FileOps* files);
     /// To look only; sees every checkpoint as a whole and waits for none. Errors: kIo.
     [[nodiscard]] static Result<BooksDb> open_to_read(const std::filesystem::path& data);
 
@@ -43,6 +46,9 @@ public:
     [[nodiscard]] Result<std::optional<ledger::Account>> account(
         std::uint32_t budget, ledger::NameId end_user, Instant begin) const;
     [[nodiscard]] Result<std::optional<ledger::Account>> account(ledger::AccountId id) const;
+
+    [[nodiscard]] const Database& database() const { return database_; }
+    [[nodiscard]] Database& database() { return database_; }
 
 private:
     BooksDb(Database database, FileOps* files) : database_(std::move(database)), files_(files) {}

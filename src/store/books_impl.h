@@ -7,6 +7,7 @@
 #include "store/books.h"
 #include "store/books_db.h"
 #include "store/checkpointer.h"
+#include "store/compactor.h"
 #include "store/journal.h"
 #include "store/lock.h"
 #include "store/recent.h"
@@ -38,7 +39,6 @@ struct Books::Impl final : ledger::Log {
         const Books& books, const ExchangeId& exchange, std::uint16_t attempt) const;
     /// Adds one record to what is known of an exchange. True after the last one.
     [[nodiscard]] bool add_to_report(const ledger::Record& record, ExchangeReport& report) const;
-    void audit(const BooksDb& db, VerifyReport& report) const;
 
     const BooksOptions options;
     std::unique_ptr<DataLock> lock;
@@ -52,6 +52,7 @@ struct Books::Impl final : ledger::Log {
     Instant eviction_time;
     std::uint64_t checkpoint_position = 0;
     std::optional<BooksDb> reader;             ///< made at the first question
+    std::optional<Compactor> compactor;        ///< its thread uses the journal
     std::optional<Checkpointer> checkpointer;  ///< last: its thread uses the journal
 };
 

@@ -2,10 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
-#include "ledger/audit.h"
 #include "store/books_impl.h"
+#include "store/rebuild.h"
 
 namespace entrepot::store {
 
@@ -16,11 +15,6 @@ constexpr seconds kForgetAfter{
 constexpr seconds kForgetEvery{3600};
 
 std::unexpected<Error> stop_reading() { return fail(ErrorCode::kCancelled, {}); }
-
-template <typename Id>
-std::uint32_t number_of(Id id) {
-    return static_cast<std::uint32_t>(id);
-}
 
 AttemptFacts* attempt_of(ExchangeReport& report, std::uint16_t attempt) {
     const auto found = std::ranges::find(report.attempts, attempt, &AttemptFacts::attempt);
@@ -218,73 +212,7 @@ Result<std::vector<UnverifiedAttempt>> Books::unverified() {
     return all;
 }
 
-void Books::Impl::audit(const BooksDb& db, VerifyReport& report) const {
-    ledger::Audit audit;
-    const Status read = journal->scan(0, journal->end(),
-        [&](std::uint64_t, std::string_view payload) { return audit.read(payload); });
-    report.records_audited = audit.records();
-    std::vector<std::string>& wrong = report.differences;
-    if (!read) {
-        wrong.push_back(read.error().message);
-        return;
-    }
-    wrong.insert(wrong.end(), audit.differences().begin(), audit.differences().end());
-    std::map<ledger::AccountId, ledger::Account> accounts;
-    if (Result<std::vector<ledger::Account>> rows = db.accounts()) {
-        for (const ledger::Account& row : *rows) accounts[row.id] = row;
-    } else {
-        wrong.push_back(rows.error().message);
-    }
-    for (const ledger::Account& row : ledger.accounts()) accounts[row.id] = row;
-    for (const auto& [id, sums] : audit.accounts()) {
-        const auto found = accounts.find(id);
-        const ledger::Account account = found != accounts.end() ? found->second : ledger::Account{};
-        if (sums ==
-            ledger::Audit::Sums{account.held, account.settled, account.overdraft, account.open})
-            continue;
-        wrong.push_back(
-            fmt::format("account {}: the books have {} settled and {} held, the journal {} and {}",
-                number_of(id), account.settled.to_decimal(), account.held.to_decimal(),
-                sums.settled.to_decimal(), sums.held.to_decimal()));
-    }
-    if (accounts.size() != audit.accounts().size()) {
-        wrong.push_back(fmt::format("the books have {} accounts, the journal {}", accounts.size(),
-            audit.accounts().size()));
-    }
-    std::size_t balances = 0;
-    for (const ledger::Balance& balance : ledger.balances()) {
-        ++balances;
-        Money there;
-        if (balance.side == ledger::Balance::Side::kExpense) {
-            ledger::Spender spender;
-            spender.key = balance.key;
-            spender.team = balance.team;
-            spender.project = balance.project;
-            spender.org = balance.org;
-            const auto found = audit.expenses().find(spender);
-            if (found != audit.expenses().end()) there = found->second;
-        } else if (const auto found = audit.payables().find({balance.cloud, balance.contract});
-            found != audit.payables().end()) {
-            there = found->second;
-        }
-        if (there == balance.amount) continue;
-        wrong.push_back(fmt::format("{} '{}' stands at {}, the journal gives {}",
-            balance.side == ledger::Balance::Side::kExpense ? "the expense of" : "the payable to",
-            ledger.name_of(
-                balance.side == ledger::Balance::Side::kExpense ? balance.key : balance.cloud),
-            balance.amount.to_decimal(), there.to_decimal()));
-    }
-    if (balances != audit.expenses().size() + audit.payables().size()) {
-        wrong.push_back(fmt::format("the books have {} balances, the journal {}", balances,
-            audit.expenses().size() + audit.payables().size()));
-    }
-    if (audit.open_attempts() != ledger.open_attempts()) {
-        wrong.push_back(fmt::format("the books have {} open attempts, the journal {}",
-            ledger.open_attempts(), audit.open_attempts()));
-    }
-}
-
-VerifyReport Books::verify() {
+VerifyReport Books::check() {
     VerifyReport report;
     report.differences = impl_->ledger.verify();
     report.accounts = impl_->ledger.account_count();
@@ -299,12 +227,18 @@ VerifyReport Books::verify() {
         wrong.push_back(fmt::format("the usage rows cost {}, the accounts were debited {}",
             usage->total.cost.to_decimal(), report.debits.to_decimal()));
     }
-    Result<BooksDb> db = BooksDb::open(impl_->options.data, nullptr);
-    if (!db)
-        wrong.push_back(db.error().message);
-    else if (impl_->journal->begin() == 0)
-        impl_->audit(*db, report);
     return report;
+}
+
+VerifyReport Books::verify() {
+    VerifyReport report = check();
+    prove(report);
+    return report;
+}
+
+void Books::prove(VerifyReport& report) const {
+    const std::unique_lock still = impl_->compactor->hold_still();
+    prove_books(impl_->options.data, *impl_->journal, report);
 }
 
 }  // namespace entrepot::store

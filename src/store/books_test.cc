@@ -232,10 +232,12 @@ TEST(Books, FindADifferenceWhenTheStoreWasTamperedWith) {
     }
     const std::unique_ptr<Books> books = open_books(options);
     const VerifyReport report = books->verify();
-    ASSERT_EQ(report.differences.size(), 3) << report.differences.size();
+    ASSERT_EQ(report.differences.size(), 5);
     EXPECT_NE(report.differences[0].find("usage rows cost 1.000000000001"), std::string::npos)
         << report.differences[0];
-    EXPECT_NE(report.differences[1].find("the books have 0.99 settled"), std::string::npos)
+    EXPECT_NE(report.differences[1].find("accounts, row 1: books.db has 1|"), std::string::npos)
+        << report.differences[1];
+    EXPECT_NE(report.differences[3].find("the books have 0.99 settled"), std::string::npos)
         << report.differences[1];
 }
 

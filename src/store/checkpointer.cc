@@ -9,7 +9,8 @@
 
 namespace entrepot::store {
 
-Checkpointer::Checkpointer(BooksDb db, Journal& journal) : db_(std::move(db)), journal_(journal) {
+Checkpointer::Checkpointer(BooksDb db, Journal& journal, std::function<void()> written)
+    : db_(std::move(db)), journal_(journal), written_(std::move(written)) {
     sigset_t all, old;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -105,6 +106,7 @@ Status Checkpointer::write(const Checkpoint& checkpoint) {
     ENTREPOT_TRY_DO(journal_.sync());
     ENTREPOT_TRY_DO(db_.write(checkpoint));
     journal_.release_before(checkpoint.position);
+    written_();
     return {};
 }
 

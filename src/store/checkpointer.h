@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,7 +23,8 @@ public:
     /// Checkpoints that may wait, each with the rows changed since the one before.
     static constexpr std::size_t kQueueMax = 2;
 
-    Checkpointer(BooksDb db, Journal& journal);
+    /// `written`: on the thread, after each that was written.
+    Checkpointer(BooksDb db, Journal& journal, std::function<void()> written);
     /// Tries what waits once more, then stops.
     ~Checkpointer();
     Checkpointer(const Checkpointer&) = delete;
@@ -57,6 +59,7 @@ private:
 
     BooksDb db_;
     Journal& journal_;
+    const std::function<void()> written_;
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     std::condition_variable done_;

@@ -23,6 +23,7 @@ enum class Step : std::uint8_t {
     kBooksBegin,
     kBooksWrite,
     kBooksCommit,
+    kReplace,  ///< a file is moved to or from its place
 };
 
 /// Where tests make the Nth step the last, or make it fail. `before` returns 0 to go on or the

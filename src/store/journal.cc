@@ -139,22 +139,79 @@ bool Journal::roll() {
     return true;
 }
 
-bool Journal::make_room() {
-    const std::unique_lock lock(mutex_);
-    const std::uint64_t files_max = options_.bytes_max / options_.segment_bytes;
-    while (sealed_.size() + 2 > files_max) {
-        if (!options_.recycle_oldest || sealed_.empty() || sealed_.front().end > released_) {
-            failure_ = fmt::format("the journal has reached its {} bytes", options_.bytes_max);
-            return false;
+bool Journal::has_room() {
+    const std::lock_guard lock(mutex_);
+    if (sealed_.size() + 2 <= options_.bytes_max / options_.segment_bytes) return true;
+    failure_ = fmt::format("the journal has reached its {} bytes", options_.bytes_max);
+    return false;
+}
+
+std::optional<std::uint64_t> Journal::surplus() const {
+    // Room for some files is made at once: each time the base is read.
+    constexpr std::uint64_t kAtOncePart = 8;
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t files_max = options_.bytes_max / options_.segment_bytes - 2;
+    const std::uint64_t at_once = files_max / kAtOncePart;
+    std::size_t going = 0;
+    if (options_.recycle_oldest && sealed_.size() > files_max - at_once)
+        going = sealed_.size() - (files_max - 2 * at_once);
+    if (options_.keep.count() > 0) {
+        const std::int64_t oldest =
+            now_ns_.load(std::memory_order_relaxed) - nanoseconds(options_.keep).count();
+        for (std::size_t i = going; i < sealed_.size(); ++i) {
+            // Its last record is not younger than the file after it.
+            const SegmentHeader& next =
+                i + 1 < sealed_.size() ? sealed_[i + 1].header : current_header_;
+            if (next.created_ns >= oldest) break;
+            going = i + 1;
         }
-        const std::filesystem::path path = sealed_.front().path;
-        if (before(options_.files, Step::kSegmentUnlink) != 0 || ::unlink(path.c_str()) != 0) {
-            failure_ = fmt::format("cannot remove {}: {}", path.string(), std::strerror(errno));
-            return false;
-        }
-        sealed_.erase(sealed_.begin());
     }
-    return true;
+    while (going > 0 && sealed_[going - 1].end > released_) --going;
+    if (going == 0) return std::nullopt;
+    return sealed_[going - 1].end;
+}
+
+Status Journal::let_go(const std::filesystem::path& file) const {
+    int error = before(options_.files, Step::kSegmentUnlink);
+    if (error == 0 && options_.archive.empty() && ::unlink(file.c_str()) != 0) error = errno;
+    if (error == 0 && !options_.archive.empty()) {
+        std::error_code moved;
+        const std::filesystem::path to = options_.archive / file.filename();
+        std::filesystem::create_directories(options_.archive, moved);
+        if (!moved) std::filesystem::rename(file, to, moved);
+        if (moved == std::errc::cross_device_link) {
+            const std::filesystem::path part = to.string() + ".part";
+            std::filesystem::copy_file(
+                file, part, std::filesystem::copy_options::overwrite_existing, moved);
+            if (!moved) error = sync_path(part);
+            if (!moved && error == 0) std::filesystem::rename(part, to, moved);
+            if (!moved && error == 0) error = sync_path(options_.archive);
+            if (!moved && error == 0 && ::unlink(file.c_str()) != 0) error = errno;
+        }
+        if (moved) error = moved.value();
+    }
+    if (error == 0) return {};
+    return fail(ErrorCode::kIo,
+        fmt::format("cannot {} {}: {}",
+            options_.archive.empty() ? "remove"
+                                     : "move to " + options_.archive.string() + " the file",
+            file.string(), std::strerror(error)));
+}
+
+Status Journal::forget_before(std::uint64_t position) {
+    for (;;) {
+        std::filesystem::path path;
+        {
+            const std::lock_guard lock(mutex_);
+            if (sealed_.empty() || sealed_.front().end > position) break;
+            path = sealed_.front().path;
+        }
+        ENTREPOT_TRY_DO(let_go(path));
+        const std::lock_guard lock(mutex_);
+        sealed_.erase(sealed_.begin());
+        wake_.notify_one();
+    }
+    return {};
 }
 
 Result<std::unique_ptr<Segment>> Journal::prepare() {
@@ -171,11 +228,7 @@ Result<std::unique_ptr<Segment>> Journal::prepare() {
 
 Status Journal::sync_folder() const {
     int error = before(options_.files, Step::kDirectorySync);
-    if (error == 0) {
-        const int fd = ::open(options_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || ::fsync(fd) != 0) error = errno;
-        if (fd >= 0) ::close(fd);
-    }
+    if (error == 0) error = sync_path(options_.folder);
     if (error == 0) return {};
     return fail(ErrorCode::kIo,
         fmt::format("cannot sync {}: {}", options_.folder.string(), std::strerror(error)));
@@ -259,7 +312,7 @@ void Journal::run() {
             lock.lock();
         } else if (wants_file) {
             lock.unlock();
-            failed = !make_room();
+            failed = !has_room();
             if (!failed) {
                 if (Result<std::unique_ptr<Segment>> made = prepare()) {
                     next_.store(made->release(), std::memory_order_release);

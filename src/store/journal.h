@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,7 +25,9 @@ struct JournalOptions {
     std::uint64_t segment_bytes = 64ULL << 20;
     std::uint64_t bytes_max = 64ULL << 30;
     bool recycle_oldest = true;
-    bool sync_each = false;  ///< durability: power
+    std::filesystem::path archive;  ///< where files go that are let go of; empty: they are removed
+    seconds keep{0};                ///< files whose last record is older may go; 0: none by its age
+    bool sync_each = false;         ///< durability: power
     FileOps* files = nullptr;
 };
 
@@ -67,9 +70,14 @@ public:
     }
     /// `callback`: on the syncing thread, whenever one of the two grew.
     void on_synced(std::function<void()> callback);
-    /// The books hold everything before `position`: files that end there may go when room is short.
-    /// Any thread.
+    /// The books hold everything before `position`: files that end there may go once the base has
+    /// them too. Any thread.
     void release_before(std::uint64_t position);
+    /// Up to where files should go, for want of room or by their age, and may. Any thread.
+    [[nodiscard]] std::optional<std::uint64_t> surplus() const;
+    /// Removes the files that end before `position`, or moves them to the archive. One thread.
+    /// Errors: kIo.
+    [[nodiscard]] Status forget_before(std::uint64_t position);
 
     /// Reads records of [from, to). Any thread. Errors: kIo, kJournalCorrupt, and those of `visit`.
     [[nodiscard]] Status scan(std::uint64_t from, std::uint64_t to, const Visitor& visit) const;
@@ -112,7 +120,8 @@ private:
     [[nodiscard]] static bool record_follows(
         const Segment& segment, std::uint64_t offset, std::uint64_t base, std::uint64_t& last_byte);
     [[nodiscard]] Result<std::unique_ptr<Segment>> prepare();
-    [[nodiscard]] bool make_room();
+    [[nodiscard]] bool has_room();
+    [[nodiscard]] Status let_go(const std::filesystem::path& file) const;
     [[nodiscard]] std::unexpected<Error> full() const;
     /// One file to the disk: 0 or the errno. `used`: its bytes in use.
     [[nodiscard]] int force(Segment& file, std::uint64_t used);

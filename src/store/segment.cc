@@ -41,6 +41,14 @@ std::uint64_t header_check(const SegmentHeader& header) {
     return hash == 0 ? 1 : hash;
 }
 
+int sync_path(const std::filesystem::path& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    const int error = ::fsync(fd) != 0 ? errno : 0;
+    ::close(fd);
+    return error;
+}
+
 std::optional<std::uint64_t> exchange_ms(std::string_view payload) {
     constexpr std::int64_t kNsPerMs = 1'000'000;
     const std::optional<ExchangeId> exchange = ledger::exchange_of(payload);

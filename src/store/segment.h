@@ -59,6 +59,9 @@ inline constexpr std::uint64_t kRecordHeaderBytes = 8;
 /// A hash of this boot's id: memory written under it cannot have been lost by a power cut since.
 [[nodiscard]] std::uint64_t boot_hash();
 
+/// Forces a file, or the names in a folder, to the disk: 0 or the errno.
+[[nodiscard]] int sync_path(const std::filesystem::path& path);
+
 /// One journal file in memory, shared with the kernel.
 class Segment {
 public:

@@ -170,6 +170,17 @@ Result<Money> Statement::money(int column) const {
     return Money::from_pico(negative ? -pico : pico);
 }
 
+int Statement::columns() const { return sqlite3_column_count(raw_); }
+
+Statement::Kind Statement::kind(int column) const {
+    switch (sqlite3_column_type(raw_, column)) {
+        case SQLITE_INTEGER: return Kind::kNumber;
+        case SQLITE_BLOB: return Kind::kBlob;
+        case SQLITE_NULL: return Kind::kNull;
+        default: return Kind::kText;
+    }
+}
+
 Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
     const int flags = (mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY
                                                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |

@@ -42,6 +42,10 @@ public:
     [[nodiscard]] std::string_view text(int column) const;
     [[nodiscard]] std::string_view blob(int column) const;
     [[nodiscard]] Result<Money> money(int column) const;
+    [[nodiscard]] int columns() const;
+    enum class Kind : std::uint8_t { kNull, kNumber, kText, kBlob };
+    /// Of what stands in the row.
+    [[nodiscard]] Kind kind(int column) const;
 
 private:
     sqlite3_stmt* raw_;

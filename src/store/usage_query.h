@@ -96,6 +96,7 @@ struct VerifyReport {
     std::uint64_t accounts = 0;
     std::uint64_t open_attempts = 0;
     std::uint64_t records_audited = 0;  ///< 0 when the journal does not go back to its beginning
+    std::uint64_t records_proved = 0;   ///< read again after the base, and compared row by row
     Money debits;
     Money credits;
     [[nodiscard]] bool ok() const { return differences.empty(); }

@@ -308,12 +308,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--requests", type=int, default=0, help="0: the sample, or all when full")
-    parser.add_argument("--traces", type=pathlib.Path, default=os.environ.get("ENTREPOT_TRACES"))
+    parser.add_argument("--traces", type=pathlib.Path, default=pathlib.Path(
+        os.environ.get("ENTREPOT_SHARED") or ROOT.parent / "shared") / "traces")
     parser.add_argument("-k", metavar="NAME", default="", help="only checks whose name holds NAME")
     options = parser.parse_args()
-    rows = trace_of(options.traces) if options.traces else None
+    rows = trace_of(options.traces)
     if rows is None:
-        print("# no traces (ENTREPOT_TRACES names their folder): sizes are made up")
+        print("# no traces below ENTREPOT_SHARED: sizes are made up")
         rows = made_up(SAMPLE)
     is_full = os.environ.get("ENTREPOT_MONEY") == "full"
     wanted = options.requests or (len(rows) if is_full else SAMPLE)
