@@ -1,11 +1,10 @@
 #include "canon/facts.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <span>
+
+#include "base/xxhash.h"
 
 namespace entrepot::canon {
 namespace {

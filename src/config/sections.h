@@ -36,6 +36,9 @@ void read_model(Reader& reader, const Node::Member& member, ModelSettings& out);
 [[nodiscard]] const Section<PassRule>& pass_section();
 [[nodiscard]] const Section<KeySettings>& key_section();
 
+/// A currency, which must be the books' own; `what` is stated in it.
+void read_books_currency(Reader& reader, const Node& node, std::string_view what, Currency& out);
+
 // Contracts and what stands in them.
 [[nodiscard]] const Section<contracts::Shortfall>& shortfall_section();
 [[nodiscard]] const Section<contracts::Milestone>& milestone_section();

@@ -613,22 +613,7 @@ void read_kind(Reader& reader, const Node& node, Contract& out) {
 }
 
 void read_contract_currency(Reader& reader, const Node& node, Contract& out) {
-    const auto value = reader.text(node);
-    if (!value) return;
-    const auto currency = Currency::parse(*value);
-    if (!currency) {
-        reader.error(node, fmt::format("'{}' is not a currency", excerpt(node.text, 40)),
-            "write three capital letters such as USD");
-    } else if (*currency != reader.currency()) {
-        reader.error(node,
-            fmt::format("the contract is in {}, the books are in {}", currency->code(),
-                reader.currency().code()),
-            fmt::format("write its amounts in {}: dated exchange rates (`fx`) are not read by this "
-                        "build",
-                reader.currency().code()));
-    } else {
-        out.currency = *currency;
-    }
+    read_books_currency(reader, node, "contract", out.currency);
 }
 
 void read_rounding(Reader& reader, const Node& node, Contract& out) {

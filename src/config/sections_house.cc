@@ -142,6 +142,25 @@ constexpr Field<ClientHttp2> kClientHttp2Fields[] = {
 
 }  // namespace
 
+void read_books_currency(Reader& reader, const Node& node, std::string_view what, Currency& out) {
+    const auto value = reader.text(node);
+    if (!value) return;
+    const auto currency = Currency::parse(*value);
+    if (!currency) {
+        reader.error(node, fmt::format("'{}' is not a currency", excerpt(node.text, 40)),
+            "write three capital letters such as USD");
+    } else if (*currency != reader.currency()) {
+        reader.error(node,
+            fmt::format("the {} is in {}, the books are in {}", what, currency->code(),
+                reader.currency().code()),
+            fmt::format("write its amounts in {}: dated exchange rates (`fx`) are not read by this "
+                        "build",
+                reader.currency().code()));
+    } else {
+        out = *currency;
+    }
+}
+
 const Section<TlsSettings>& tls_section() {
     static const Section<TlsSettings> section{"tls",
         "In `listen` and in `admin.listen`. Files are read at start: a new certificate needs a "

@@ -27,22 +27,7 @@ void read_limit(Reader& reader, const Node& node, BudgetSettings& out) {
 }
 
 void read_budget_currency(Reader& reader, const Node& node, BudgetSettings& out) {
-    const auto value = reader.text(node);
-    if (!value) return;
-    const auto currency = Currency::parse(*value);
-    if (!currency) {
-        reader.error(node, fmt::format("'{}' is not a currency", excerpt(node.text, 40)),
-            "write three capital letters such as USD");
-    } else if (*currency != reader.currency()) {
-        reader.error(node,
-            fmt::format("the budget is in {}, the books are in {}", currency->code(),
-                reader.currency().code()),
-            fmt::format("write the limit in {}: dated exchange rates (`fx`) are not read by this "
-                        "build",
-                reader.currency().code()));
-    } else {
-        out.currency = *currency;
-    }
+    read_books_currency(reader, node, "budget", out.currency);
 }
 
 void read_period(Reader& reader, const Node& node, BudgetSettings& out) {

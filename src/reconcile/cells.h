@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -70,6 +71,9 @@ struct Grid {
     Money cost_unit;  ///< the bill prints costs to so much
     std::int64_t late_ns = 0;
     Instant still_due{INT64_MAX};  ///< usage from then on may not have been billed yet
+
+    /// Visits the cells of each series, which stand side by side.
+    void for_series(const std::function<void(std::span<Cell>)>& visit);
 };
 
 /// Collects differences: those of one cause become one.

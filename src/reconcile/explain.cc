@@ -10,6 +10,18 @@
 
 namespace entrepot::reconcile {
 
+void Grid::for_series(const std::function<void(std::span<Cell>)>& visit) {
+    std::span<Cell> rest(cells);
+    while (!rest.empty()) {
+        const std::uint32_t first = rest.front().series;
+        const auto end =
+            std::ranges::find_if(rest, [&](const Cell& cell) { return cell.series != first; });
+        const auto size = static_cast<std::size_t>(end - rest.begin());
+        visit(rest.first(size));
+        rest = rest.subspan(size);
+    }
+}
+
 void Differences::add(std::string key, Difference difference, std::uint64_t bill_lines) {
     if (!key.empty()) {
         const auto [at, is_new] = joined_.emplace(std::move(key), entries_.size());

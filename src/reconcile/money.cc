@@ -280,15 +280,7 @@ void Moneys::run() {
         const Series& series = series_of(grid_.cells[i]);
         hours_[{series.seller, series.model, grid_.cells[i].at.begin.ns}].push_back(i);
     }
-    std::span<Cell> rest(grid_.cells);
-    while (!rest.empty()) {
-        const std::uint32_t series = rest.front().series;
-        const auto end =
-            std::ranges::find_if(rest, [&](const Cell& cell) { return cell.series != series; });
-        const auto size = static_cast<std::size_t>(end - rest.begin());
-        take_late(rest.first(size));
-        rest = rest.subspan(size);
-    }
+    grid_.for_series([this](std::span<Cell> cells) { take_late(cells); });
     // All are judged before any is given: a steady factor shows in cells side by side.
     std::vector<std::pair<std::uint32_t, Verdict>> verdicts;
     for (std::uint32_t i = 0; i < grid_.cells.size(); ++i)

@@ -39,10 +39,10 @@ public:
         for_rivals([&](const Numbers& cells) { take_cache(cells, true); }, kSameButMeter);
         for_rivals([&](const Numbers& cells) { take_pairs(cells, Type::kTier); }, kSameButTier);
         for_rivals([&](const Numbers& cells) { take_pairs(cells, Type::kUplift); }, kSameButRegion);
-        for_series([&](std::span<Cell> cells) { take_late(cells, true); });
+        grid_.for_series([&](std::span<Cell> cells) { take_late(cells, true); });
         for (Cell& cell : grid_.cells) take_doubled(cell);
         for_rivals([&](const Numbers& cells) { take_cache(cells, false); }, kSameButMeter);
-        for_series([&](std::span<Cell> cells) { take_late(cells, false); });
+        grid_.for_series([&](std::span<Cell> cells) { take_late(cells, false); });
         for (Cell& cell : grid_.cells) take_missing(cell);
     }
 
@@ -62,7 +62,6 @@ private:
     void take_late(std::span<Cell> cells, bool only_exact);
     void move_late(Cell& from, Cell& to, Int128 quantity_pico);
     void for_rivals(const std::function<void(const Numbers&)>& visit, Sameness sameness);
-    void for_series(const std::function<void(std::span<Cell>)>& visit);
 
     Grid& grid_;
     Differences& differences_;
@@ -242,18 +241,6 @@ void Quantities::take_late(std::span<Cell> cells, bool only_exact) {
             if (to.dq <= 0 || (only_exact && to.dq != -from.dq)) continue;
             move_late(from, to, std::min(to.dq, -from.dq));
         }
-    }
-}
-
-void Quantities::for_series(const std::function<void(std::span<Cell>)>& visit) {
-    std::span<Cell> rest(grid_.cells);
-    while (!rest.empty()) {
-        const std::uint32_t series = rest.front().series;
-        const auto end =
-            std::ranges::find_if(rest, [&](const Cell& cell) { return cell.series != series; });
-        const auto size = static_cast<std::size_t>(end - rest.begin());
-        visit(rest.first(size));
-        rest = rest.subspan(size);
     }
 }
 

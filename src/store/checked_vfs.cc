@@ -12,12 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
-
-#define XXH_INLINE_ALL
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wold-style-cast"
-#include <xxhash.h>
-#pragma GCC diagnostic pop
+#include "base/xxhash.h"
 
 namespace entrepot::store {
 

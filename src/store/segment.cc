@@ -10,13 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/xxhash.h"
 #include "ledger/record.h"
-
-#define XXH_INLINE_ALL
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wold-style-cast"
-#include <xxhash.h>
-#pragma GCC diagnostic pop
 
 namespace entrepot::store {
 

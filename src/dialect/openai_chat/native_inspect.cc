@@ -1,11 +1,10 @@
 #include <fmt/format.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "base/text.h"
+#include "base/xxhash.h"
 #include "dialect/openai_chat/known_fields.h"
 #include "dialect/openai_chat/media.h"
 #include "dialect/openai_chat/native.h"
