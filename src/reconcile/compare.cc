@@ -19,6 +19,7 @@ namespace entrepot::reconcile {
 namespace {
 
 constexpr std::size_t kFindingsMax = 100;
+constexpr std::size_t kNameBytesMax = 120;
 constexpr std::string_view kByValue = "(by value)";
 
 Span span_of(const Period& at) {
@@ -178,8 +179,10 @@ std::uint32_t Comparison::State::series_of(const BillLine& line) {
     std::string what = is_named ? std::string() : excerpt(line.sku_name, 120);
     if (const auto at = numbers.find(what); at != numbers.end()) return at->second;
     Series series;
-    series.seller = std::string(line.seller);
-    series.model = sku.is_consumption_unit ? std::string(kByValue) : sku.model;
+    // Names come from the file, and go to terminals.
+    series.seller = excerpt(line.seller, kNameBytesMax);
+    series.model =
+        sku.is_consumption_unit ? std::string(kByValue) : excerpt(sku.model, kNameBytesMax);
     if (sku.meter) series.meter = static_cast<std::uint8_t>(*sku.meter);
     if (sku.tier && sku.meter) series.tier = static_cast<std::uint8_t>(*sku.tier);
     if (sku.is_long && sku.meter) series.is_long = *sku.is_long ? 1 : 0;
@@ -227,8 +230,8 @@ void Comparison::State::add_credit(const BillLine& line, Money cost) {
     // Less than a cent that a seller adds to make a sum come out.
     if (line.category == Category::kAdjustment && magnitude(cost.pico()) < 10'000'000'000)
         difference.type = Type::kRounding;
-    difference.seller = std::string(line.seller);
-    difference.model = line.sku->model;
+    difference.seller = excerpt(line.seller, kNameBytesMax);
+    difference.model = excerpt(line.sku->model, kNameBytesMax);
     if (line.sku->meter) difference.meter = std::string(canon::meter_name(*line.sku->meter));
     difference.at = line.at;
     difference.amount = cost;

@@ -19,6 +19,13 @@ std::string signed_text(Money amount) {
     return amount.is_negative() ? amount.to_decimal() : "+" + amount.to_decimal();
 }
 
+/// A text that a spreadsheet would take for a formula gets an apostrophe.
+std::string disarmed(const std::string& text) {
+    return text.empty() || std::string_view("=+-@").find(text.front()) == std::string_view::npos
+        ? text
+        : "'" + text;
+}
+
 void write_period(json::Writer& writer, const Period& at) {
     writer.member("begin", to_rfc3339(at.begin)).member("end", to_rfc3339(at.end));
 }
@@ -97,12 +104,12 @@ std::string to_csv(const Report& report) {
         "disputable,why\n";
     for (const Difference& difference : report.differences) {
         const std::array<std::string, 15> fields{std::string(type_name(difference.type)),
-            difference.amount.to_decimal(), std::string(report.currency.code()), difference.seller,
-            difference.cloud, difference.offer, difference.model, difference.meter,
-            to_rfc3339(difference.at.begin), to_rfc3339(difference.at.end),
-            decimal_text(difference.quantity_pico), fmt::format("{}", difference.cells),
-            fmt::format("{}", difference.line), difference.is_disputable ? "yes" : "no",
-            difference.why};
+            difference.amount.to_decimal(), std::string(report.currency.code()),
+            disarmed(difference.seller), disarmed(difference.cloud), disarmed(difference.offer),
+            disarmed(difference.model), difference.meter, to_rfc3339(difference.at.begin),
+            to_rfc3339(difference.at.end), decimal_text(difference.quantity_pico),
+            fmt::format("{}", difference.cells), fmt::format("{}", difference.line),
+            difference.is_disputable ? "yes" : "no", disarmed(difference.why)};
         for (std::size_t i = 0; i < fields.size(); ++i) {
             if (i > 0) out += ',';
             append_csv(out, fields[i]);
