@@ -208,6 +208,29 @@ TEST_F(OwnRates, ALateRateCorrectsWhatIsBookedInTheOpenPeriodAndOnlyWhenItIsConf
     EXPECT_TRUE(desk.books().verify().ok());
 }
 
+// Of the hours of that day: the correction is of the day, the bill has hours.
+TEST_F(OwnRates, ABillAtTheCorrectedRateReconciles) {
+    Desk desk(folder_);
+    const auto hour = [](std::int64_t n) { return kNow - nanoseconds(n * 3'600'000'000'000); };
+    for (std::int64_t n = 0; n < 3; ++n)
+        book(desk, static_cast<std::uint64_t>(n), "a", usage(1000 * n + 7, 0), hour(n));
+    std::string bill =
+        "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ChargePeriodStart,"
+        "ChargePeriodEnd,ChargeCategory,ProviderName,x_Meter,x_Model,ConsumedQuantity,"
+        "ConsumedUnit\n";
+    for (std::int64_t n = 0; n < 3; ++n)
+        bill += fmt::format("{},USD,2026-11-01,2026-12-01,{},{},Usage,Lab,input,m,{},Tokens\n",
+            Money::from_pico((1000 * n + 7) * 1'350'000).to_decimal(), to_rfc3339(hour(n)),
+            to_rfc3339(hour(n - 1)), 1000 * n + 7);
+    const auto before = desk.ask("POST", "/api/reconcile", bill, "cloud=lab");
+    ASSERT_EQ(before.status, 200) << before.body;
+    EXPECT_NE(before.body.find("\"agrees\":false"), std::string::npos) << before.body;
+    ASSERT_EQ(desk.ask("POST", "/api/rates", kLate, "confirm=true").status, 200);
+    const auto after = desk.ask("POST", "/api/reconcile", bill, "cloud=lab");
+    EXPECT_NE(after.body.find("\"agrees\":true"), std::string::npos) << after.body;
+    EXPECT_NE(after.body.find("\"findings\":[]"), std::string::npos) << after.body;
+}
+
 TEST_F(OwnRates, WhatWasPostedIsNotPostedAgainAndWhatComesLaterIs) {
     Desk desk(folder_);
     fill(desk);

@@ -77,19 +77,22 @@ Status feed_file(std::string_view path, control::Reconciliation& run) {
     return feed_all(file, path, run);
 }
 
+std::string adjustments_of(std::size_t count, Money sum, const reconcile::Report& report) {
+    return fmt::format("{} adjustment{}, {} {} together", count, count == 1 ? "" : "s",
+        sum.to_decimal(), report.currency.code());
+}
+
 void tell_what_follows(const control::Reconciled& outcome, bool adjusts) {
     const reconcile::Report& report = outcome.report;
     if (adjusts && outcome.posted > 0)
-        fmt::print(stderr, "posted {} adjustments, {} {} together, in the open period\n",
-            outcome.posted, outcome.posted_amount.to_decimal(), report.currency.code());
+        fmt::print(stderr, "posted {}, in the open period\n",
+            adjustments_of(outcome.posted, outcome.posted_amount, report));
     if (adjusts && outcome.posted == 0) fmt::print(stderr, "nothing was to be posted\n");
     if (adjusts || report.adjustments.empty()) return;
     Money sum;
     for (const reconcile::Adjustment& adjustment : report.adjustments) sum += adjustment.amount;
-    fmt::print(stderr,
-        "{} adjustments, {} {} together, would follow; --adjust posts them. The books are as they "
-        "were.\n",
-        report.adjustments.size(), sum.to_decimal(), report.currency.code());
+    fmt::print(stderr, "{}, would follow; --adjust posts. The books are as they were.\n",
+        adjustments_of(report.adjustments.size(), sum, report));
 }
 
 int run_reconcile(const Arguments& arguments) {

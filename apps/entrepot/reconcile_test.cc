@@ -349,7 +349,7 @@ TEST_F(ReconcileCommand, WhatIsAdjustedIsPostedOnceAndIsInTheOpenPeriod) {
     const std::string was = total();
     const Ran looked = reconcile(bill);
     EXPECT_EQ(looked.code, 4) << looked.out << looked.err;
-    EXPECT_NE(looked.err.find("--adjust posts them"), std::string::npos) << looked.err;
+    EXPECT_NE(looked.err.find("--adjust posts."), std::string::npos) << looked.err;
     EXPECT_EQ(total(), was);
 
     const Ran posted = reconcile(bill, "--adjust");

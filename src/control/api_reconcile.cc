@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::uint32_t kRowsMax = 20'000;
 constexpr std::size_t kPostingsMax = 5'000;
+/// Of a bill in a body: gzip makes much of a MiB, and one thread answers the whole API.
+constexpr std::uint64_t kBillLinesMax = 500'000;
 
 /// What the configuration knows of an offer that the books name.
 struct OfferFacts {
@@ -81,7 +83,7 @@ Result<std::filesystem::path> books_at_rest(const ApiCall& call, bool is_first) 
     return ask<Result<std::filesystem::path>>(
         call.backend, [&](store::Books& books) -> Result<std::filesystem::path> {
             if (is_first) ENTREPOT_TRY_DO(books.checkpoint());
-            return books.data();
+            return books.folder();
         });
 }
 
@@ -186,8 +188,11 @@ Result<bool> post(store::Books& books, Posting& posting) {
     if (!posting.contract.empty()) {
         ENTREPOT_TRY(request.contract, books.name(posting.contract));
     }
-    auto posted = books.adjust(request);
-    if (posted || posted.error().code != ErrorCode::kSettleConflict) return posted;
+    const auto known = books.adjustment(request.id);
+    if (!known) return books.adjust(request);
+    // Asked again by somebody whose answer was lost.
+    request.at = known->at;
+    if (*known == request) return false;
     return fail(ErrorCode::kConflict,
         fmt::format("'{}' was posted by somebody else meanwhile; reconcile again to see what is "
                     "left",
@@ -213,7 +218,8 @@ Result<ApiAnswer> list_charges(const ApiCall& call) {
     if (after) query.since = query.since ? std::max(*query.since, *after) : *after;
     for (const std::string_view cloud : split(call.argument("cloud"), ','))
         if (!cloud.empty()) query.clouds.emplace_back(cloud);
-    ENTREPOT_TRY(const std::filesystem::path data, books_at_rest(call, !after));
+    ENTREPOT_TRY(
+        const std::filesystem::path data, books_at_rest(call, !after && query.rows_max > 0));
     ENTREPOT_TRY(const store::ChargeHoursPage page, store::charge_hours(data, query));
     const config::Settings& settings = call.backend.settings();
     OfferBook offers(settings);
@@ -315,6 +321,7 @@ Result<ApiAnswer> reconcile_bill(const ApiCall& call) {
         ENTREPOT_TRY(options.format, reconcile::parse_format(format));
     }
     options.cloud = std::string(call.argument("cloud"));
+    options.lines_max = kBillLinesMax;
     ENTREPOT_TRY(const auto since, time_argument(call, "since"));
     ENTREPOT_TRY(const auto until, time_argument(call, "until"));
     ENTREPOT_TRY(options.as_of, time_argument(call, "as_of"));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "control/routes.h"
@@ -223,11 +224,10 @@ struct Due {
 Due due_of(const store::ChargeRow& row, Reckoner::Line line, Names& names) {
     const ledger::Dimensions& of = row.dimensions;
     Due due{row, std::move(line), {}, {}};
-    const std::string day = to_date(Instant{row.day * kDayNs});
-    const std::string_view meter = canon::meter_name(static_cast<canon::Meter>(row.meter));
-    const std::string_view tier = catalog::tier_name(static_cast<catalog::Tier>(of.tier));
-    due.reason = fmt::format("rate {} -> {} of {}, {}, {}, prompts over {}",
-        names.of(of.rate_version), due.line.version, day, meter, tier, of.ctx_over);
+    due.reason = LateRateReason{names.of(of.rate_version), std::string(due.line.version),
+        Instant{row.day * kDayNs}, static_cast<canon::Meter>(row.meter),
+        static_cast<catalog::Tier>(of.tier), of.ctx_over}
+                     .to_string();
     // Numbers of names never change and are never used again.
     const ledger::Spender& who = of.spender;
     due.cell = fmt::format("{}|{}|{}|{}", row.day, row.meter, of.tier, of.ctx_over);
@@ -346,6 +346,45 @@ Result<Money> post(store::Books& books, const Due& due, Instant now) {
 }
 
 }  // namespace
+
+std::string LateRateReason::to_string() const {
+    return fmt::format("rate {} -> {} of {}, {}, {}, prompts over {}", was, is, to_date(day),
+        canon::meter_name(meter), catalog::tier_name(tier), ctx_over);
+}
+
+std::optional<LateRateReason> LateRateReason::parse(std::string_view text) {
+    const auto up_to = [&](std::string_view mark) -> std::optional<std::string_view> {
+        const auto at = text.find(mark);
+        if (at == std::string_view::npos) return std::nullopt;
+        const std::string_view part = text.substr(0, at);
+        text.remove_prefix(at + mark.size());
+        return part;
+    };
+    if (!text.starts_with("rate ")) return std::nullopt;
+    text.remove_prefix(5);
+    const auto was = up_to(" -> ");
+    const auto is = was ? up_to(" of ") : std::nullopt;
+    const auto date = is ? up_to(", ") : std::nullopt;
+    const auto meter_name = date ? up_to(", ") : std::nullopt;
+    const auto tier_name = meter_name ? up_to(", prompts over ") : std::nullopt;
+    if (!tier_name) return std::nullopt;
+    LateRateReason reason{std::string(*was), std::string(*is), {}, {}, {}, 0};
+    const auto day = parse_instant(*date);
+    const auto tier = catalog::parse_tier(*tier_name);
+    const auto [end, failure] =
+        std::from_chars(text.data(), text.data() + text.size(), reason.ctx_over);
+    std::size_t meter = 0;
+    while (meter < canon::kMeterCount &&
+        canon::meter_name(static_cast<canon::Meter>(meter)) != *meter_name)
+        ++meter;
+    if (!day || !tier || failure != std::errc{} || end != text.data() + text.size() ||
+        meter == canon::kMeterCount)
+        return std::nullopt;
+    reason.day = *day;
+    reason.tier = *tier;
+    reason.meter = static_cast<canon::Meter>(meter);
+    return reason;
+}
 
 Result<Reckoning> as_if(Backend& backend, std::span<const OwnRate> known,
     std::span<const OwnRate> rates, Instant since, Instant until) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,19 @@ struct Reckoning {
 /// now. Errors: as above; kJournalFull, after which the rest is posted when it is called again.
 [[nodiscard]] Result<Money> post_behind(Backend& backend, std::span<const contracts::OwnRate> known,
     std::span<const contracts::OwnRate> rates, Instant now);
+
+/// What a correction of a late rate says it was posted for, as the reason of the posting:
+/// `rate OLD -> NEW of 2026-11-05, input, standard, prompts over 0`.
+struct LateRateReason {
+    std::string was, is;  ///< versions of the rates
+    Instant day;          ///< of the dispatches
+    canon::Meter meter = canon::Meter::kInput;
+    catalog::Tier tier = catalog::Tier::kStandard;
+    std::int64_t ctx_over = 0;
+    [[nodiscard]] std::string to_string() const;
+    /// Nothing for a reason of another kind.
+    [[nodiscard]] static std::optional<LateRateReason> parse(std::string_view text);
+};
 
 /// Posts what rates of the store are still due: those stated or taken back late, until exchanges
 /// that were under way have ended. Cheap when there are none. Errors: as above.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "control/late_rates.h"
 #include "json/writer.h"
 
 namespace entrepot::control {
@@ -68,6 +69,14 @@ std::optional<canon::Meter> meter_of(std::string_view name) {
         if (const auto meter = static_cast<canon::Meter>(i); canon::meter_name(meter) == name)
             return meter;
     return std::nullopt;
+}
+
+/// What corrections of late rates are told apart by.
+std::string late_rate_key(
+    std::string_view cloud, std::string_view offer, const LateRateReason& reason) {
+    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", cloud, offer, to_date(reason.day),
+        canon::meter_name(reason.meter), catalog::tier_name(reason.tier), reason.ctx_over,
+        reason.was);
 }
 
 std::string place_of(std::string_view cloud, std::string_view offer) {
@@ -136,6 +145,7 @@ Status Reconciliation::learn_books() {
     comparison_ = std::make_unique<reconcile::Comparison>(std::move(compare));
     reconcile::ReaderOptions reading;
     reading.format = options_.format;
+    reading.lines_max = options_.lines_max;
     reading.on_progress = options_.on_progress;
     reader_ = std::make_unique<reconcile::BillReader>(std::move(reading),
         [this](const reconcile::BillLine& line) { return comparison_->add(line); });
@@ -199,7 +209,59 @@ Status Reconciliation::add_charge(const json::Value& row) {
         const auto [known, is_new] = contracts_.try_emplace(place_of(line.cloud, offer), contract);
         if (!is_new && known->second != contract) known->second.clear();
     }
+    if (!late_rates_.empty() && line.meter) {
+        const LateRateReason reason{
+            std::string(line.rate_version), {}, line.hour, *line.meter, line.tier, line.ctx_over};
+        const auto due = late_rates_.find(late_rate_key(line.cloud, line.offer, reason));
+        if (due != late_rates_.end()) {
+            LateRate& late = due->second;
+            late.hours.emplace_back(line.hour, line.quantity);
+            late.cloud = std::string(line.cloud);
+            late.seller = std::string(line.seller);
+            late.offer = std::string(line.offer);
+            late.model = std::string(line.model);
+            late.id = std::string(line.provider_model_id);
+            late.region = std::string(line.region);
+        }
+    }
     return comparison_->add(line);
+}
+
+/// A correction is of a day; a bill may have hours. At one price the parts by quantity are exact.
+Status Reconciliation::add_late_rates() {
+    for (const auto& [key, late] : late_rates_) {
+        Int128 quantity = 0;
+        for (const auto& [hour, part] : late.hours) quantity += part;
+        Money left = late.amount;
+        for (std::size_t i = 0; i < late.hours.size(); ++i) {
+            const auto& [hour, part] = late.hours[i];
+            Int128 product = 0;
+            const bool fits =
+                !__builtin_mul_overflow(late.amount.pico(), static_cast<Int128>(part), &product);
+            Money share;
+            if (fits && quantity > 0) share = Money::from_pico(product / quantity);
+            if (i + 1 == late.hours.size()) share = left;
+            left -= share;
+            BookedLine line;
+            line.cloud = late.cloud;
+            line.seller = late.seller;
+            line.offer = late.offer;
+            line.model = late.model;
+            line.provider_model_id = late.id;
+            line.region = late.region;
+            line.hour = hour;
+            line.meter = late.meter;
+            line.tier = late.tier;
+            line.ctx_over = late.ctx_over;
+            line.contracted = share;
+            ENTREPOT_TRY_DO(comparison_->add(line));
+        }
+        if (!left.is_zero()) {
+            ++other_count_;
+            other_corrections_ += left;
+        }
+    }
+    return {};
 }
 
 Status Reconciliation::add_charges(const Period& period, const std::vector<std::string>& clouds) {
@@ -237,6 +299,15 @@ Status Reconciliation::add_correction(
             period.begin < reason->bill.end && !contains(reason->bill, period)) {
             overlapping_.push_back(text);
         }
+        return {};
+    }
+    if (const auto reason = LateRateReason::parse(text)) {
+        if (!contains(period, reason->day)) return {};
+        LateRate& late = late_rates_[late_rate_key(cloud, offer, *reason)];
+        late.amount += amount;
+        late.meter = reason->meter;
+        late.tier = reason->tier;
+        late.ctx_over = reason->ctx_over;
         return {};
     }
     if (row.find("exchange") == nullptr) {
@@ -330,8 +401,9 @@ Result<Reconciled> Reconciliation::finish() {
     const bool has_period = wanted.period.begin < wanted.period.end;
     if (has_period && !wanted.sellers.empty()) {
         ENTREPOT_TRY(const std::vector<std::string> clouds, clouds_of(wanted.sellers));
-        ENTREPOT_TRY_DO(add_charges(wanted.period, clouds));
         ENTREPOT_TRY_DO(add_corrections(wanted.period, clouds));
+        ENTREPOT_TRY_DO(add_charges(wanted.period, clouds));
+        ENTREPOT_TRY_DO(add_late_rates());
     }
     Reconciled outcome;
     ENTREPOT_TRY(outcome.report, comparison_->finish(reader_->facts()));
@@ -339,16 +411,17 @@ Result<Reconciled> Reconciliation::finish() {
     if (other_count_ > 0)
         report.findings.push_back({0,
             fmt::format("{} corrections of these clouds, {} together, were posted since for other "
-                        "reasons (rates, mostly); they are not part of the comparison",
+                        "reasons; they are not part of the comparison",
                 other_count_, other_corrections_.to_decimal())});
     if (options_.adjusts) ENTREPOT_TRY_DO(post(outcome));
     const bool is_open = report.differences_left_out > 0 ||
         std::ranges::any_of(report.differences,
             [](const reconcile::Difference& difference) { return difference.is_disputable; });
+    const bool is_posted = outcome.posted > 0 || !report.adjusted.is_zero();
     const Money booked = report.booked + report.adjusted + outcome.posted_amount;
     outcome.agrees = report.is_equal() ||
-        (!is_open && report.billed == booked &&
-            (report.adjustments.empty() || outcome.posted == report.adjustments.size()));
+        (is_posted && !is_open && report.billed == booked &&
+            outcome.posted == report.adjustments.size());
     return outcome;
 }
 

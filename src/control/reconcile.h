@@ -25,7 +25,8 @@ struct ReconcileOptions {
     std::optional<Period> period;
     std::optional<Instant> as_of;
     std::optional<Ratio> exchange;  ///< of the books' currency for one unit of the bill's
-    bool adjusts = false;           ///< posts what is proposed; else nothing is changed
+    std::uint64_t lines_max = 100'000'000;
+    bool adjusts = false;  ///< posts what is proposed; else nothing is changed
     std::function<void(const reconcile::Progress&)> on_progress;
 };
 
@@ -82,6 +83,7 @@ private:
         const Period& period, const std::vector<std::string>& clouds);
     [[nodiscard]] Status add_correction(
         const json::Value& row, const Period& period, const std::vector<std::string>& clouds);
+    [[nodiscard]] Status add_late_rates();
     [[nodiscard]] Status post(Reconciled& outcome);
 
     ReconcileOptions options_;
@@ -91,6 +93,17 @@ private:
     std::map<std::string, std::string> contracts_;  ///< of cloud and offer; empty: several
     std::vector<PostedBefore> posted_;
     std::vector<std::string> overlapping_;  ///< bills that share some of their days with this one
+    /// Corrections of late rates, of one day, offer, meter and rate version each, with the hours of
+    /// that day that they are spread over by quantity.
+    struct LateRate {
+        Money amount;
+        std::vector<std::pair<Instant, std::int64_t>> hours;
+        reconcile::Meter meter = reconcile::Meter::kInput;
+        reconcile::Tier tier = reconcile::Tier::kStandard;
+        std::int64_t ctx_over = 0;
+        std::string cloud, seller, offer, model, id, region;
+    };
+    std::map<std::string, LateRate> late_rates_;
     Money other_corrections_;
     std::uint64_t other_count_ = 0;
     std::unique_ptr<reconcile::Comparison> comparison_;

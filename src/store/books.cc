@@ -259,8 +259,6 @@ Status Books::seal(Instant until, Instant at, std::string_view by) {
     return impl_->ledger.seal({until, at, name});
 }
 
-const std::filesystem::path& Books::data() const { return impl_->options.data; }
-
 Instant Books::sealed_until() const { return impl_->ledger.sealed_until(); }
 
 void Books::tick(Instant now) {

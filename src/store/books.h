@@ -201,9 +201,6 @@ public:
     [[nodiscard]] Status seal(Instant until, Instant at, std::string_view by);
     [[nodiscard]] Instant sealed_until() const;
 
-    /// Where these books lie: what asks the store's file itself takes a checkpoint first.
-    [[nodiscard]] const std::filesystem::path& data() const;
-
     // ---- about once a second ----
 
     /// Starts a checkpoint when one is due; never waits for it.

@@ -54,7 +54,7 @@ TEST(ChargeHours, SumOverAllWhoSpentAndComePageByPage) {
     std::vector<ChargeHour> rows;
     int pages = 0;
     for (bool is_more = true; is_more; ++pages) {
-        const auto page = charge_hours(books->data(), query).value();
+        const auto page = charge_hours(books->folder(), query).value();
         rows.insert(rows.end(), page.rows.begin(), page.rows.end());
         is_more = page.next.has_value();
         query.since = page.next;
@@ -70,7 +70,7 @@ TEST(ChargeHours, SumOverAllWhoSpentAndComePageByPage) {
     EXPECT_EQ(rows[1].cost, usd("0.75"));
 
     Money all;
-    for (const ChargeHour& row : charge_hours(books->data(), {}).value().rows) all += row.cost;
+    for (const ChargeHour& row : charge_hours(books->folder(), {}).value().rows) all += row.cost;
     EXPECT_EQ(all, books->usage({}).value().total.cost);
 }
 
@@ -90,7 +90,7 @@ TEST(PostedAdjustments, ComePageByPageWithWhatTheyAreFor) {
     std::optional<ExchangeId> after;
     std::size_t count = 0;
     do {
-        const auto page = posted_adjustments(books->data(), after, 2).value();
+        const auto page = posted_adjustments(books->folder(), after, 2).value();
         for (const PostedAdjustment& row : page.rows) {
             EXPECT_EQ(row.id, exchange_id(++count));
             EXPECT_EQ(row.reason, "because");
