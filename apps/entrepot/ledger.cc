@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "json/writer.h"
+#include "store/backup.h"
 #include "store/projections.h"
 #include "store/rebuild.h"
 #include "store/replacement.h"
@@ -137,6 +138,44 @@ int run_rebuild(const Arguments& arguments) {
         : kFailed;
 }
 
+int run_backup(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    std::string body;
+    json::Writer(body)
+        .begin_object()
+        .member("folder", std::filesystem::absolute(arguments.get("DIR")).string())
+        .end_object();
+    const auto answer = ask(*target, "POST", "/api/ledger/backup", body);
+    if (!answer) return report(answer.error());
+    const json::Value& root = answer->root();
+    if (arguments.has("--json"))
+        return write_output(std::string(answer->text()) + "\n") ? kOk : kFailed;
+    return write_output(fmt::format("{}: {} bytes, the books up to {}, {} debited\n",
+               root["folder"].string(), count(root["bytes"]), count(root["position"]),
+               root["debits"].string()))
+        ? kOk
+        : kFailed;
+}
+
+int run_restore(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    store::RestoreOptions options;
+    options.folder = arguments.get("DIR");
+    options.data = target->data;
+    options.replace = arguments.has("--replace");
+    const auto facts = arguments.has("--check") ? store::prove_backup(options.folder)
+                                                : store::restore_backup(options);
+    if (!facts) return report(facts.error());
+    return write_output(fmt::format("{} of {}: the books up to {}, {} debited, {} attempts open\n",
+               arguments.has("--check") ? "the backup is whole" : "restored",
+               to_rfc3339(facts->made), facts->position, facts->debits.to_decimal(),
+               facts->open_attempts))
+        ? kOk
+        : kFailed;
+}
+
 int run_dump(const Arguments& arguments) {
     const auto target = open_target(arguments);
     if (!target) return report(target.error());
@@ -174,6 +213,18 @@ std::vector<Command> ledger_commands() {
                 {"--without-settings", "",
                     "Even when settings, audit log and notices cannot be read: they are lost."}}),
             run_rebuild},
+        {"ledger backup",
+            "Copy books, settings, audit log and what suppliers keep into an empty folder, while "
+            "the gateway runs, and prove the copy.",
+            target_options({{"DIR", "", "Made when absent.", true},
+                {"--json", "", "JSON as the API gives it."}}),
+            run_backup},
+        {"ledger restore",
+            "Prove a backup and put it in place, while no gateway runs: all of it or nothing.",
+            target_options({{"DIR", "", "A folder that `ledger backup` made.", true},
+                {"--replace", "", "Also where there are books; they are kept in replaced/."},
+                {"--check", "", "Only prove it."}}),
+            run_restore},
         {"ledger dump",
             "Every row of the books in one order, as of the last checkpoint: equal books, equal "
             "text.",

@@ -133,6 +133,10 @@ constexpr Route kRoutes[] = {
         "Compare a supplier's bill (the body, gzip or not, up to 1 MiB) with the books; "
         "adjust=true posts what it proposes",
         "format,cloud,since,until,as_of,exchange,adjust", reconcile_bill},
+    {"POST", "/api/ledger/backup",
+        "Copy books, settings, audit log and what suppliers keep into an empty `folder` of the "
+        "gateway's machine, and prove the copy",
+        "", make_backup},
     {"GET", "/api/audit", "Every change of a setting, oldest first; `after` is a row's number",
         "since,until,after,limit", get_audit},
     {"GET", "/api/audit/verify",

@@ -2,6 +2,7 @@
 // close a month.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <random>
 
 #include "base/text.h"
@@ -82,6 +83,33 @@ Result<ApiAnswer> resolve_attempt(const ApiCall& call) {
     std::string out;
     json::Writer(out).begin_object().member("corrected", difference.to_decimal()).end_object();
     return ApiAnswer{200, std::move(out)};
+}
+
+Result<ApiAnswer> make_backup(const ApiCall& call) {
+    ENTREPOT_TRY(const json::Document document, object_of(call, R"({"folder":"/backups/monday"})"));
+    const std::filesystem::path folder(std::string(document.root()["folder"].string()));
+    if (document.root().members().size() != 1 || !folder.is_absolute())
+        return fail_field(ErrorCode::kInvalidField, "folder",
+            "the body must name a folder by its whole path, and nothing else: "
+            "{\"folder\":\"/backups/monday\"}");
+    // As for the proof: the long part runs here.
+    const store::Books* books = nullptr;
+    ENTREPOT_TRY_DO(ask<Status>(call.backend, [&](store::Books& owned) {
+        books = &owned;
+        return owned.checkpoint();
+    }));
+    ENTREPOT_TRY(const store::BackupFacts facts, books->backup(folder, call.backend.now()));
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("folder", folder.string())
+        .member("position", static_cast<std::int64_t>(facts.position))
+        .member("bytes", static_cast<std::int64_t>(facts.bytes))
+        .member("open_attempts", static_cast<std::int64_t>(facts.open_attempts))
+        .member("debits", facts.debits.to_decimal())
+        .member("credits", facts.credits.to_decimal())
+        .end_object();
+    return ApiAnswer{201, std::move(out)};
 }
 
 Result<ApiAnswer> close_month(const ApiCall& call) {

@@ -58,6 +58,7 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> verify_ledger(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> resolve_attempt(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> close_month(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> make_backup(const ApiCall& call);
 
 // api_reconcile.cc
 [[nodiscard]] Result<ApiAnswer> list_charges(const ApiCall& call);

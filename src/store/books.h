@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "ledger/types.h"
+#include "store/backup.h"
 #include "store/usage_query.h"
 
 namespace entrepot::store {
@@ -247,6 +248,10 @@ public:
     /// row; and, when the whole journal is there, a second reading of it that shares no bookkeeping
     /// with the first. As of the last checkpoint. Any thread, while the books are open.
     void prove(VerifyReport& report) const;
+    /// A copy of everything in `folder` (made, or empty), while the books are in use: see backup.h.
+    /// Any thread, while the books are open. Errors: kInvalidField (the folder is not empty), kIo.
+    [[nodiscard]] Result<BackupFacts> backup(
+        const std::filesystem::path& folder, Instant now) const;
     [[nodiscard]] BooksStats stats() const;
 
 private:

@@ -241,4 +241,9 @@ void Books::prove(VerifyReport& report) const {
     prove_books(impl_->options.data, *impl_->journal, report);
 }
 
+Result<BackupFacts> Books::backup(const std::filesystem::path& folder, Instant now) const {
+    const std::unique_lock still = impl_->compactor->hold_still();
+    return make_backup({impl_->options.data, *impl_->journal, folder}, now);
+}
+
 }  // namespace entrepot::store

@@ -81,6 +81,15 @@ public:
 
     /// Reads records of [from, to). Any thread. Errors: kIo, kJournalCorrupt, and those of `visit`.
     [[nodiscard]] Status scan(std::uint64_t from, std::uint64_t to, const Visitor& visit) const;
+    /// Copies the files that hold [from, to) into a folder that is there, forced to the disk; the
+    /// last one ends at `to`. No file may go meanwhile (Compactor::hold_still). Any thread. Errors:
+    /// kIo.
+    [[nodiscard]] Status copy_to(
+        const std::filesystem::path& folder, std::uint64_t from, std::uint64_t to) const;
+    /// Reads the records of [from, to) in files that nobody writes and that were checked as files.
+    /// Errors: kJournalCorrupt, kIo, and those of `visit`.
+    [[nodiscard]] static Status read_files(const std::filesystem::path& folder, std::uint64_t from,
+        std::uint64_t to, const Visitor& visit);
     struct Range {
         std::uint64_t from = 0;
         std::uint64_t to = 0;

@@ -312,4 +312,55 @@ Status Journal::scan(std::uint64_t from, std::uint64_t to, const Visitor& visit)
     return {};
 }
 
+Status Journal::copy_to(
+    const std::filesystem::path& folder, std::uint64_t from, std::uint64_t to) const {
+    std::vector<Sealed> files;
+    std::shared_ptr<Segment> last;
+    {
+        const std::lock_guard lock(mutex_);
+        files = sealed_;
+        files.push_back({current_header_, current_->path(), to, {}});
+        last = current_;
+    }
+    for (const Sealed& file : files) {
+        const std::uint64_t base = file.header.base;
+        const std::uint64_t end = std::min(file.end, to);
+        if (end <= from && file.end != to) continue;
+        if (base > to) break;
+        std::unique_ptr<Segment> opened;
+        if (file.path != last->path()) {
+            ENTREPOT_TRY(opened, Segment::open(file.path, false));
+        }
+        const Segment& segment = opened ? *opened : *last;
+        SegmentMark mark = segment.mark();
+        mark.synced = end;
+        mark.boot = 0;  // whoever opens the copy did not write it
+        std::string bytes(segment.data(), kSegmentHeaderBytes + end - base);
+        std::memcpy(bytes.data() + sizeof(SegmentHeader), &mark, sizeof mark);
+        const std::filesystem::path path = folder / file.path.filename();
+        ENTREPOT_TRY_DO(write_file(path, bytes));
+    }
+    if (const int error = sync_path(folder)) {
+        return fail(ErrorCode::kIo,
+            fmt::format("cannot sync {}: {}", folder.string(), std::strerror(error)));
+    }
+    return {};
+}
+
+Status Journal::read_files(const std::filesystem::path& folder, std::uint64_t from,
+    std::uint64_t to, const Visitor& visit) {
+    JournalOptions options;
+    options.folder = folder;
+    const Journal reader(options);
+    ENTREPOT_TRY(std::vector<Sealed> files, reader.list_files());
+    if (files.empty() || files.front().header.base > from) {
+        return fail(ErrorCode::kJournalCorrupt,
+            fmt::format("{} has no records from {} on", folder.string(), from));
+    }
+    files.back().end = to;
+    for (const Sealed& file : files)
+        if (file.end > from) ENTREPOT_TRY_DO(reader.read_sealed(file, from, visit));
+    return {};
+}
+
 }  // namespace entrepot::store

@@ -215,4 +215,25 @@ Status copy_database(const Database& from, const std::filesystem::path& to) {
     return copy.bind(std::string_view(to.native())).run();
 }
 
+Status copy_projections(const Database& from, const std::filesystem::path& to) {
+    ENTREPOT_TRY_DO(copy_database(from, to));
+    ENTREPOT_TRY(Database copy, Database::open(to, Database::Mode::kReadWrite));
+    std::vector<std::string> others;
+    {
+        ENTREPOT_TRY(Statement all,
+            copy.prepare("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE "
+                         "'sqlite_%' AND name<>'meta'"));
+        for (;;) {
+            ENTREPOT_TRY(const bool row, all.step());
+            if (!row) break;
+            if (std::ranges::find(kProjections, all.text(0)) == kProjections.end())
+                others.emplace_back(all.text(0));
+        }
+    }
+    for (const std::string& table : others)
+        ENTREPOT_TRY_DO(copy.execute(fmt::format("DROP TABLE \"{}\"", table).c_str()));
+    ENTREPOT_TRY_DO(copy.execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+    return copy.execute("PRAGMA journal_mode=DELETE");
+}
+
 }  // namespace entrepot::store

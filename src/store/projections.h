@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
@@ -55,5 +56,8 @@ struct NamedDatabase {
 /// The whole of `from`, as one of its states, into a new file. `from` may be written meanwhile.
 /// Errors: kIo.
 [[nodiscard]] Status copy_database(const Database& from, const std::filesystem::path& to);
+
+/// As copy_database, without the rows of any other table. Errors: kIo.
+[[nodiscard]] Status copy_projections(const Database& from, const std::filesystem::path& to);
 
 }  // namespace entrepot::store

@@ -254,10 +254,14 @@ TEST(Rebuild, ArchivedFilesAreAllThere) {
     const Folder folder("rebuild-archive");
     BooksOptions options = tight_books(folder.path() / "data");
     options.journal_archive = folder.path() / "archive";
-    make_books(options, 0, 1'200);
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(options.journal_archive))
-        names.push_back(entry.path().filename());
+    // When a file goes is the compactor's business.
+    for (std::uint64_t begin = 0; begin < 24'000 && names.size() < 3; begin += 1'200) {
+        make_books(options, begin, begin + 1'200);
+        names.clear();
+        for (const auto& entry : std::filesystem::directory_iterator(options.journal_archive))
+            names.push_back(entry.path().filename());
+    }
     std::ranges::sort(names);
     ASSERT_GE(names.size(), 3);
     for (std::size_t i = 0; i < names.size(); ++i)

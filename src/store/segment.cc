@@ -36,6 +36,22 @@ std::uint64_t header_check(const SegmentHeader& header) {
     return hash == 0 ? 1 : hash;
 }
 
+Status write_file(const std::filesystem::path& path, std::string_view bytes) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return io_error("create", path, errno);
+    int error = 0;
+    while (!bytes.empty() && error == 0) {
+        const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
+        if (wrote < 0)
+            error = errno;
+        else
+            bytes.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+    if (error == 0 && ::fsync(fd) != 0) error = errno;
+    ::close(fd);
+    return error == 0 ? Status() : io_error("write", path, error);
+}
+
 int sync_path(const std::filesystem::path& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno;

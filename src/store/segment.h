@@ -59,6 +59,8 @@ inline constexpr std::uint64_t kRecordHeaderBytes = 8;
 /// A hash of this boot's id: memory written under it cannot have been lost by a power cut since.
 [[nodiscard]] std::uint64_t boot_hash();
 
+/// Writes a new file and forces it to the disk. Errors: kIo, also when it is there.
+[[nodiscard]] Status write_file(const std::filesystem::path& path, std::string_view bytes);
 /// Forces a file, or the names in a folder, to the disk: 0 or the errno.
 [[nodiscard]] int sync_path(const std::filesystem::path& path);
 
