@@ -77,7 +77,8 @@ TEST(Backup, OfBooksInUseIsRestoredToWhatTheyWereThen) {
         const auto settings = SettingsStore::open(data);
         ASSERT_TRUE((*settings)->put({"key", "mine", "{}", kNow}));
         for (int i = 0; i < 3; ++i) {
-            std::this_thread::sleep_for(milliseconds(150));
+            const std::uint64_t wanted = used.exchanges() + 50;
+            while (used.exchanges() < wanted) std::this_thread::sleep_for(milliseconds(5));
             const fs::path to = folder.path() / fmt::format("backup-{}", i);
             const Result<BackupFacts> made = used.books().backup(to, kNow);
             ASSERT_TRUE(made) << made.error().message;
