@@ -33,6 +33,11 @@ std::int64_t floor_to(std::int64_t ns, std::int64_t unit) {
     return ns - (rest < 0 ? rest + unit : rest);
 }
 
+/// Reasoning is a part of the output, which the books may price apart and no bill does.
+std::uint8_t metered(Meter meter) {
+    return static_cast<std::uint8_t>(meter == Meter::kReasoning ? Meter::kOutput : meter);
+}
+
 /// Which attributes of a model's lines the bill states on every one of them.
 struct Told {
     bool meter = true, tier = true, is_long = true, region = true;
@@ -183,7 +188,7 @@ std::uint32_t Comparison::State::series_of(const BillLine& line) {
     series.seller = excerpt(line.seller, kNameBytesMax);
     series.model =
         sku.is_consumption_unit ? std::string(kByValue) : excerpt(sku.model, kNameBytesMax);
-    if (sku.meter) series.meter = static_cast<std::uint8_t>(*sku.meter);
+    if (sku.meter) series.meter = metered(*sku.meter);
     if (sku.tier && sku.meter) series.tier = static_cast<std::uint8_t>(*sku.tier);
     if (sku.is_long && sku.meter) series.is_long = *sku.is_long ? 1 : 0;
     if (sku.meter) series.region = sku.region;
@@ -287,7 +292,7 @@ Status Comparison::add(const BookedLine& line) {
     if (is_new) known->second = ModelNames::embedded().canonical(name);
     series.model = known->second;
     if (line.meter) {
-        series.meter = static_cast<std::uint8_t>(*line.meter);
+        series.meter = metered(*line.meter);
         series.tier = static_cast<std::uint8_t>(line.tier);
         series.is_long = line.ctx_over > 0 ? 1 : 0;
         series.region = std::string(line.region);

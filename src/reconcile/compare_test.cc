@@ -312,6 +312,19 @@ TEST(Comparison, CacheTokensPricedAsInputAreToldFromAnotherRate) {
         "input\n");
 }
 
+// The books price reasoning apart where a list does; sellers bill one sum.
+TEST(Comparison, ReasoningIsAPartOfTheOutput) {
+    BookedLine thoughts = booked("2026-11-02T05:00:00Z", 400, Meter::kOutput);
+    thoughts.meter = Meter::kReasoning;
+    const auto [report, error] = compare({focus({{.begin = "2026-11-02T05:00:00Z",
+                                             .cost = "0.015",
+                                             .quantity = "0.001",
+                                             .type = "USE1-MP:USE1_OutputTokenCount-Units"}})},
+        {booked("2026-11-02T05:00:00Z", 600, Meter::kOutput), thoughts});
+    ASSERT_TRUE(report) << error;
+    EXPECT_TRUE(report->is_equal()) << whys(*report);
+}
+
 TEST(Comparison, RegionsThatTheTwoSidesNameDifferentlyAreNotCompared) {
     BookedLine line = booked("2026-11-02T05:00:00Z", 1000);
     line.region = "us";
