@@ -190,6 +190,9 @@ def money(report):
     """Oracles, crashes and faults at the lengths that tests/money/README.md states."""
     at_length(report, "money", "money", "*", {"ENTREPOT_MONEY": "full"},
               r"^\w+: .*$")
+    if build(report, "release", ["entrepot", "cloudsim"]):
+        counted_script(report, "a whole day", [sys.executable, "tests/e2e/day.py", "--build",
+                                               str(BUILD / "release")], {"ENTREPOT_MONEY": "full"})
 
 
 def counted_script(report, name, command, environment=None, timeout_s=3600):

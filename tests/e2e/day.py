@@ -48,6 +48,8 @@ OFFERS = [
     ("day-eu-sonnet", "vertex", "claude-sonnet-4-5@20250929", "messages", True),
     ("day-grok", "oci", "xai.grok-4", "chat", False),
 ]
+# Whose thoughts the books price apart and the bills count as output.
+THINKERS = ["day-flash", "day-eu-flash"]
 # One that several sell: what fails at one of them is asked of the next.
 ANY = "day-any"
 SELLERS = {"openai": ["openai"], "azure": ["azure"], "anthropic": ["anthropic"],
@@ -92,6 +94,8 @@ def request_of(number, prompt, answer, rng):
         model, door, is_marked = ANY, "chat", False
     text = text_of(min(prompt, PROMPT_TOKENS_MAX), number % 37)
     body = {"model": model, "max_tokens": max(answer, 1), "stream": rng.random() < 0.6}
+    if model in THINKERS and rng.random() < 0.5:
+        body["reasoning_effort"] = "low"
     ask = {"role": "user", "content": f"request {number}"}
     if door == "chat":
         body["messages"] = [{"role": "system", "content": text}, ask]
@@ -265,8 +269,8 @@ def checks(day, rows):
     answered = {row["cloud"] for row in usage["rows"] if D(row["cost"])}
     yield "every seller answered", None if len(answered) == 7 else str(answered)
     meters = usage["total"]["usage"]
-    yield "caches were read and written", None if meters.get("cache_read", 0) and \
-        meters.get("cache_write", 0) else str(meters)
+    yield "caches were read and written, and some thought", None if all(
+        meters.get(name, 0) for name in ("cache_read", "cache_write", "reasoning")) else str(meters)
     refused = sum(count for status, count in statuses.items() if status != 200)
     yield "some were refused", None if refused else str(statuses)
     doubtful = {name: usage["total"][name] for name in ("estimated", "unverified", "unpriced")}
