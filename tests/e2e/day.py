@@ -11,12 +11,14 @@ equal to the last unit. Short by default (2,000 requests); ENTREPOT_MONEY=full t
 import argparse
 import asyncio
 import csv
+import datetime
 import decimal
 import json
 import os
 import pathlib
 import random
 import shutil
+import subprocess
 import sys
 import time
 import urllib.request
@@ -230,13 +232,28 @@ def billed_by(file, seller):
         return sum(D(row["BilledCost"]) for row in csv.DictReader(lines))
 
 
+def exported(day):
+    """What the FOCUS export adds up to, each column of money that has to be the cost here."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    since, until = ((now + datetime.timedelta(days=days)).date().isoformat() for days in (-1, 2))
+    done = day.command("export", "focus", "--since", since, "--until", until)
+    if done.returncode != 0:
+        yield "the FOCUS export", f"exit {done.returncode}: {done.stderr}"
+        return
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    for column in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"):
+        yield f"the FOCUS export's {column}", sum(D(row[column] or "0") for row in rows)
+
+
 def totals(day, files):
-    """Everybody's idea of what the day cost, by name. The FOCUS export and the statements of the
-    teams belong here as soon as they are made."""
+    """Everybody's idea of what the day cost, by name; a teams' statement belongs here as well."""
     yield "usage", D(day.usage()["total"]["cost"])
     yield "usage by rate version", sum(
         D(row["cost"]) for row in day.usage("--by", "rate_version,cloud")["rows"])
     yield "cloudsim's invoices", sum(billed_by(file, seller) for seller, file in files.items())
+    if "\n## export focus\n" in harness.run(
+            [day.build / "entrepot", "completion", "markdown"]).stdout:
+        yield from exported(day)
 
 
 def one_token_more(file, seller):
@@ -254,6 +271,37 @@ def one_token_more(file, seller):
         changed = first.replace(f"{row['BilledCost']},", f"{D(row['BilledCost']) + D('1e-6')},", 1)
         wrong.write_bytes("\r\n".join([head, changed, rest]).encode())
     return wrong
+
+
+def with_credit(file):
+    """A FOCUS bill on which the seller takes a quarter of a dollar off."""
+    text = file.read_bytes().decode()
+    names, first = (next(csv.reader([line])) for line in text.split("\r\n", 2)[:2])
+    row = dict(zip(names, first))
+    row |= {"BilledCost": "-0.25", "ChargeCategory": "Credit", "ChargeDescription": "Pilot credit"}
+    for name in ("SkuId", "SkuMeter", "x_UsageType", "PricingQuantity", "PricingUnit",
+                 "ConsumedQuantity", "ConsumedUnit"):
+        row[name] = ""
+    credited = file.with_suffix(".credited")
+    credited.write_bytes((text + ",".join(row.values()) + "\r\n").encode())
+    return credited
+
+
+def adjusting(day, files):
+    """Adjustments through a running gateway: by several at once, and again."""
+    file = with_credit(files["aws"])
+    before = D(day.usage()["total"]["cost"])
+    line = [str(day.build / "entrepot"), "reconcile", str(file), "--adjust", "--config",
+            str(day.gateway.config)]
+    runs = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(4)]
+    told = [run.communicate(timeout=120) + (run.returncode,) for run in runs]
+    after = D(day.usage()["total"]["cost"])
+    yield "four at once post a credit once", None if before - after == D("0.25") and \
+        0 in [code for _, _, code in told] else f"{before} to {after}: {told}"
+    again = day.command("reconcile", file, "--adjust")
+    yield "and it is not posted again", None if again.returncode == 0 and \
+        D(day.usage()["total"]["cost"]) == after else again.stdout + again.stderr
 
 
 def checks(day, rows):
@@ -291,12 +339,13 @@ def checks(day, rows):
             None if booked == D(report["billed"]) == billed_by(files[seller], seller) else \
             f"booked {booked}, billed {report['billed']}"
     sums = dict(totals(day, files))
-    print("# " + ", ".join(f"{name} {value.normalize():f}" for name, value in sums.items()))
+    print("# " + ", ".join(f"{name} {value}" for name, value in sums.items()))
     yield "all of them agree to the last unit", None if len(set(sums.values())) == 1 else str(sums)
     for seller in ("openai", "aws"):
         done = day.command("reconcile", one_token_more(files[seller], seller))
         yield f"a bill of {seller} with one thing wrong does not reconcile", \
             None if done.returncode == 4 else f"exit {done.returncode}: {done.stdout}{done.stderr}"
+    yield from adjusting(day, files)
     verified = day.command("ledger", "verify")
     yield "the books add up", None if verified.returncode == 0 else verified.stdout
     day.sim.stop()
