@@ -31,6 +31,7 @@ Result<std::optional<Instant>> time_of(const Arguments& arguments, std::string_v
 
 Result<control::ReconcileOptions> options_of(const Arguments& arguments) {
     control::ReconcileOptions options;
+    options.now = wall_now();
     if (arguments.has("--format")) {
         ENTREPOT_TRY(options.format, reconcile::parse_format(arguments.get("--format")));
     }
@@ -117,7 +118,10 @@ int run_reconcile(const Arguments& arguments) {
     if (shows_progress) fmt::print(stderr, "\r\x1b[K");
     if (!read) return report_input(read.error());
     const auto outcome = (*run)->finish();
-    if (!outcome) return report_input(outcome.error());
+    // Whose bill it is was said on the command line.
+    if (!outcome)
+        return outcome.error().field == "cloud" ? report(outcome.error())
+                                                : report_input(outcome.error());
     bool is_written = false;
     if (arguments.has("--json"))
         is_written = write_output(control::to_json(*outcome) + "\n");

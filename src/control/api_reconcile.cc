@@ -322,6 +322,7 @@ Result<ApiAnswer> reconcile_bill(const ApiCall& call) {
     }
     options.cloud = std::string(call.argument("cloud"));
     options.lines_max = kBillLinesMax;
+    options.now = call.backend.now();
     ENTREPOT_TRY(const auto since, time_argument(call, "since"));
     ENTREPOT_TRY(const auto until, time_argument(call, "until"));
     ENTREPOT_TRY(options.as_of, time_argument(call, "as_of"));

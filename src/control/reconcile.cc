@@ -118,17 +118,8 @@ Result<std::unique_ptr<Reconciliation>> Reconciliation::begin(
 Status Reconciliation::learn_books() {
     ENTREPOT_TRY(const json::Document answer, ask_("GET", "/api/charges?limit=0", {}));
     ENTREPOT_TRY(const Currency currency, Currency::parse(answer.root()["currency"].string()));
-    std::vector<std::string> names;
-    for (const json::Value& cloud : answer.root()["clouds"].items()) {
-        names.emplace_back(cloud["cloud"].string());
-        sellers_[names.back()] = std::string(cloud["seller"].string());
-    }
-    if (!options_.cloud.empty() && !sellers_.empty() && !sellers_.contains(options_.cloud)) {
-        const std::string_view near = nearest(options_.cloud, names);
-        return fail_field(ErrorCode::kInvalidField, "cloud",
-            fmt::format("there is no cloud '{}'{}; there are: {}", excerpt(options_.cloud),
-                near.empty() ? "" : fmt::format(", did you mean '{}'?", near), joined(names)));
-    }
+    for (const json::Value& cloud : answer.root()["clouds"].items())
+        sellers_[std::string(cloud["cloud"].string())] = std::string(cloud["seller"].string());
     reconcile::CompareOptions compare;
     compare.currency = currency;
     compare.cloud = options_.cloud;
@@ -159,7 +150,8 @@ Result<std::vector<std::string>> Reconciliation::clouds_of(
     const std::vector<std::string>& sellers) {
     std::vector<std::string> clouds;
     if (!options_.cloud.empty()) {
-        const std::string& seller = sellers_[options_.cloud];
+        const auto known = sellers_.find(options_.cloud);
+        const std::string seller = known == sellers_.end() ? std::string() : known->second;
         if (!seller.empty() && !has(sellers, seller))
             return fail_field(ErrorCode::kInvalidField, "cloud",
                 fmt::format("the bill is of {}, and cloud '{}' is of {}", joined(sellers),
@@ -271,13 +263,25 @@ Status Reconciliation::add_charges(const Period& period, const std::vector<std::
     const std::string path = fmt::format("/api/charges?since={}&until={}&cloud={}",
         to_rfc3339(period.begin), to_rfc3339(period.end), list);
     std::string after;
+    bool has_charges = false;
     for (;;) {
         ENTREPOT_TRY(const json::Document page,
             ask_("GET", after.empty() ? path : fmt::format("{}&after={}", path, after), {}));
         for (const json::Value& row : page.root()["rows"].items()) ENTREPOT_TRY_DO(add_charge(row));
+        has_charges = has_charges || !page.root()["rows"].items().empty();
         after = std::string(page.root()["next"].string());
-        if (after.empty()) return {};
+        if (after.empty()) break;
     }
+    // One that left the configuration still has its bills.
+    if (has_charges || options_.cloud.empty() || sellers_.contains(options_.cloud)) return {};
+    std::vector<std::string> names;
+    for (const auto& [name, seller] : sellers_) names.push_back(name);
+    const std::string_view near = nearest(options_.cloud, names);
+    return fail_field(ErrorCode::kInvalidField, "cloud",
+        fmt::format("there is no cloud '{}'{}, and the books have nothing of one in that time; "
+                    "there are: {}",
+            excerpt(options_.cloud), near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+            joined(names)));
 }
 
 Status Reconciliation::add_correction(
@@ -322,7 +326,7 @@ Status Reconciliation::add_correction(
     BookedLine line;
     line.cloud = cloud;
     line.offer = offer;
-    const std::string seller = only_seller_.empty() ? sellers_[cloud] : only_seller_;
+    const std::string seller = only_seller_.empty() ? sellers_.at(cloud) : only_seller_;
     line.seller = seller;
     line.provider_model_id = row["id"].string();
     line.model = row["canonical"].string();
@@ -399,6 +403,8 @@ Result<Reconciled> Reconciliation::finish() {
     ENTREPOT_TRY_DO(reader_->finish());
     const reconcile::Comparison::Wanted wanted = comparison_->wanted();
     const bool has_period = wanted.period.begin < wanted.period.end;
+    if (has_period && !options_.as_of && wanted.period.end > options_.now)
+        comparison_->set_as_of(std::min(options_.now, wanted.last));
     if (has_period && !wanted.sellers.empty()) {
         ENTREPOT_TRY(const std::vector<std::string> clouds, clouds_of(wanted.sellers));
         ENTREPOT_TRY_DO(add_corrections(wanted.period, clouds));
@@ -415,8 +421,9 @@ Result<Reconciled> Reconciliation::finish() {
                 other_count_, other_corrections_.to_decimal())});
     if (options_.adjusts) ENTREPOT_TRY_DO(post(outcome));
     const bool is_open = report.differences_left_out > 0 ||
-        std::ranges::any_of(report.differences,
-            [](const reconcile::Difference& difference) { return difference.is_disputable; });
+        std::ranges::any_of(report.differences, [](const reconcile::Difference& difference) {
+            return difference.is_disputable || difference.is_pending;
+        });
     const bool is_posted = outcome.posted > 0 || !report.adjusted.is_zero();
     const Money booked = report.booked + report.adjusted + outcome.posted_amount;
     outcome.agrees = report.is_equal() ||

@@ -24,6 +24,7 @@ struct ReconcileOptions {
     std::string cloud;  ///< whose bill it is; empty: of every cloud of the bill's sellers
     std::optional<Period> period;
     std::optional<Instant> as_of;
+    Instant now;  ///< a bill of a period that is not over is one of up to its last usage
     std::optional<Ratio> exchange;  ///< of the books' currency for one unit of the bill's
     std::uint64_t lines_max = 100'000'000;
     bool adjusts = false;  ///< posts what is proposed; else nothing is changed

@@ -62,6 +62,7 @@ struct Cell {
     Money dm;       ///< money, billed less booked
     bool has_quantity = true;
     bool was_moved = false;  ///< a part of `dq` was explained
+    bool is_gap = false;     ///< the bill has nothing of the seller at that time
 };
 
 /// Everything that is compared: series in their order, cells by series and then time.

@@ -132,7 +132,7 @@ struct Comparison::State {
     void find(std::uint64_t line, std::string text);
     void note_facts(const BillFacts& facts);
     void note_overlaps();
-    void note_gaps(const Grid& grid);
+    void note_gaps(Grid& grid);
     [[nodiscard]] Money priced(const Grid& grid, const Cell& cell);
     [[nodiscard]] Grid grid();
 };
@@ -532,13 +532,15 @@ Money Comparison::State::priced(const Grid& grid, const Cell& cell) {
 }
 
 /// Times at which the books have a seller's usage and the bill has nothing at all of it.
-void Comparison::State::note_gaps(const Grid& grid) {
+void Comparison::State::note_gaps(Grid& grid) {
     std::map<std::pair<std::string, std::int64_t>, std::pair<Period, bool>> times;
     for (const Cell& cell : grid.cells) {
         const auto key = std::pair(grid.series[cell.series].seller, cell.at.begin.ns);
         auto& [at, is_billed] = times.try_emplace(key, cell.at, false).first->second;
         is_billed = is_billed || cell.billed.lines > 0;
     }
+    for (Cell& cell : grid.cells)
+        cell.is_gap = !times.at({grid.series[cell.series].seller, cell.at.begin.ns}).second;
     std::string_view seller;
     Period gap;
     const auto tell = [&] {
@@ -561,6 +563,8 @@ void Comparison::State::note_gaps(const Grid& grid) {
 
 void Comparison::add_posted(const Adjustment& posted) { state_->posted.push_back(posted); }
 
+void Comparison::set_as_of(Instant exported) { state_->options.as_of = exported; }
+
 Comparison::Wanted Comparison::wanted() const {
     Wanted wanted;
     if (state_->report.bill_lines == 0) return wanted;
@@ -570,6 +574,7 @@ Comparison::Wanted Comparison::wanted() const {
     wanted.sellers.assign(sellers.begin(), sellers.end());
     if (state_->first.ns != INT64_MAX || state_->stated || state_->options.period)
         wanted.period = state_->period();
+    wanted.last = state_->last;
     return wanted;
 }
 

@@ -78,8 +78,11 @@ public:
     struct Wanted {
         Period period;
         std::vector<std::string> sellers;
+        Instant last{INT64_MIN};  ///< when the last usage on the bill ends
     };
     [[nodiscard]] Wanted wanted() const;
+    /// When the bill was exported, where that is known only now.
+    void set_as_of(Instant exported);
     /// Explains what differs. Once. Errors: kInvalidField when no line of a model service came.
     [[nodiscard]] Result<Report> finish(const BillFacts& facts);
 

@@ -79,6 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const reconcile::Sku& sku = kSkus[data[1] % 12];
         line.model = sku.model;
         line.meter = sku.meter.value_or(reconcile::Meter::kOutput);
+        if (line.quantity % 7 == 3) line.meter.reset();
         line.tier = sku.tier.value_or(reconcile::Tier::kStandard);
         line.region = sku.region;
         line.hour = Instant{hour};

@@ -58,7 +58,8 @@ void Differences::give(
         total.amount += difference.amount;
         if (difference.type == Type::kUnknown)
             report.unknown_lines += std::max<std::uint64_t>(entry.bill_lines, 1);
-        if (difference.is_disputable || difference.amount.is_zero()) continue;
+        if (difference.is_disputable || difference.is_pending || difference.amount.is_zero())
+            continue;
         const std::int64_t day = difference.at.begin.ns - difference.at.begin.ns % kDayNs;
         postings[{day, difference.seller, difference.cloud, difference.offer, difference.type}] +=
             difference.amount;

@@ -192,11 +192,7 @@ Moneys::Verdict Moneys::judge(const Cell& cell) {
             return {Type::kMissing,
                 series.sku.empty() ? "billed, not in the books; was it used past the gateway?"
                                    : "billed, and nothing that the gateway meters"};
-        if (cell.billed.lines == 0)
-            return {Type::kMissing,
-                series.sku.empty() ? "booked, not on the bill"
-                                   : "booked without its usage (a hold that a crash left open, "
-                                     "until `ledger resolve`); the bill has it by meter"};
+        if (cell.billed.lines == 0) return {Type::kMissing, "booked, not on the bill"};
         if (magnitude(cell.dm.pico()) <= allowance(cell, cell.booked.cost).pico())
             return {Type::kRounding, {}};
         if (cell.billed.cost == cell.booked.cost + cell.booked.cost && cell.billed.lines > 1)
@@ -237,6 +233,8 @@ void Moneys::give(Cell& cell, Verdict verdict) {
             break;
         case Type::kMissing:
             found.is_disputable = cell.booked.lines == 0;
+            found.is_pending =
+                cell.billed.lines == 0 && (cell.is_gap || cell.at.end > grid_.still_due);
             found.why =
                 fmt::format("{} on {}: {}", series_text(series), period_text(cell.at), verdict.why);
             break;

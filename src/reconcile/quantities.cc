@@ -36,6 +36,7 @@ public:
 
     void run() {
         for (Cell& cell : grid_.cells) take_repeated_lines(cell);
+        take_unknown_usage();
         for_rivals([&](const Numbers& cells) { take_cache(cells, true); }, kSameButMeter);
         for_rivals([&](const Numbers& cells) { take_pairs(cells, Type::kTier); }, kSameButTier);
         for_rivals([&](const Numbers& cells) { take_pairs(cells, Type::kUplift); }, kSameButRegion);
@@ -55,6 +56,7 @@ private:
     [[nodiscard]] Money worth(const Cell& cell, Int128 quantity_pico) const;
     Money take(Cell& cell, Int128 quantity_pico);
     void take_repeated_lines(Cell& cell);
+    void take_unknown_usage();
     void take_doubled(Cell& cell);
     void take_missing(Cell& cell);
     void take_cache(const Numbers& numbers, bool only_exact);
@@ -112,6 +114,54 @@ void Quantities::take_repeated_lines(Cell& cell) {
     differences_.add({}, std::move(found), billed.twice_lines);
 }
 
+/// What the books have without its usage (a hold that a crash left open, or what it was settled at
+/// since) against what the bill has more of that model at that time, whatever the meter.
+void Quantities::take_unknown_usage() {
+    using Place = std::tuple<std::string_view, std::string_view, std::int64_t>;
+    std::map<Place, Numbers> places;
+    const auto is_unknown = [&](const Cell& cell) {
+        return !series_of(cell).sku.empty() && cell.billed.lines == 0;
+    };
+    const auto place_of = [&](const Cell& cell) {
+        return Place{series_of(cell).seller, series_of(cell).model, cell.at.begin.ns};
+    };
+    for (std::uint32_t i = 0; i < grid_.cells.size(); ++i)
+        if (is_unknown(grid_.cells[i])) places[place_of(grid_.cells[i])].push_back(i);
+    if (places.empty()) return;
+    std::map<Place, Money> billed;
+    std::map<Place, std::uint64_t> lines;
+    for (Cell& cell : grid_.cells) {
+        const Place place = place_of(cell);
+        if (!series_of(cell).sku.empty() || !places.contains(place)) continue;
+        if (cell.has_quantity ? cell.dq <= 0 : cell.dm <= Money{}) continue;
+        lines[place] += cell.billed.lines;
+        if (cell.has_quantity) {
+            billed[place] += take(cell, cell.dq);
+        } else {
+            billed[place] += cell.dm;
+            cell.dm = Money{};
+        }
+    }
+    for (const auto& [place, numbers] : places) {
+        Money booked;
+        for (const std::uint32_t number : numbers) {
+            booked -= grid_.cells[number].dm;
+            grid_.cells[number].dm = Money{};
+        }
+        const Cell& cell = grid_.cells[numbers.front()];
+        Difference found = difference_of(grid_, cell, Type::kMissing);
+        found.amount = billed[place] - booked;
+        if (found.amount.is_zero()) continue;
+        found.is_pending = true;
+        found.why = fmt::format(
+            "{} of {} on {} is booked without its usage, and the bill has {} "
+            "more than the books know of; `ledger resolve` what a crash left",
+            booked.to_decimal(), series_of(cell).model, period_text(cell.at),
+            billed[place].to_decimal());
+        differences_.add({}, std::move(found), lines[place]);
+    }
+}
+
 void Quantities::take_doubled(Cell& cell) {
     if (!cell.has_quantity || cell.booked.quantity_pico == 0 || cell.billed.lines < 2) return;
     if (cell.dq <= 0 || cell.dq % cell.booked.quantity_pico != 0) return;
@@ -134,6 +184,7 @@ void Quantities::take_missing(Cell& cell) {
     Difference found = difference_of(grid_, cell, is_due ? Type::kLate : Type::kMissing);
     found.quantity_pico = quantity;
     found.amount = take(cell, quantity);
+    found.is_pending = quantity < 0 && (is_due || cell.is_gap);
     const std::string what =
         fmt::format("{} of {} on {}", quantity_text(magnitude(quantity), series_of(cell)),
             series_text(series_of(cell)), period_text(cell.at));

@@ -41,6 +41,7 @@ void write_difference(json::Writer& writer, const Difference& difference) {
     writer.member("cells", static_cast<std::int64_t>(difference.cells));
     writer.member("line", static_cast<std::int64_t>(difference.line));
     writer.member_bool("disputable", difference.is_disputable);
+    writer.member_bool("pending", difference.is_pending);
     writer.member("why", difference.why).end_object();
 }
 
@@ -101,15 +102,16 @@ std::string to_table(const Report& report) {
 std::string to_csv(const Report& report) {
     std::string out =
         "type,amount,currency,seller,cloud,offer,model,meter,begin,end,quantity,cells,line,"
-        "disputable,why\n";
+        "disputable,pending,why\n";
     for (const Difference& difference : report.differences) {
-        const std::array<std::string, 15> fields{std::string(type_name(difference.type)),
+        const std::array<std::string, 16> fields{std::string(type_name(difference.type)),
             difference.amount.to_decimal(), std::string(report.currency.code()),
             disarmed(difference.seller), disarmed(difference.cloud), disarmed(difference.offer),
             disarmed(difference.model), difference.meter, to_rfc3339(difference.at.begin),
             to_rfc3339(difference.at.end), decimal_text(difference.quantity_pico),
             fmt::format("{}", difference.cells), fmt::format("{}", difference.line),
-            difference.is_disputable ? "yes" : "no", disarmed(difference.why)};
+            difference.is_disputable ? "yes" : "no", difference.is_pending ? "yes" : "no",
+            disarmed(difference.why)};
         for (std::size_t i = 0; i < fields.size(); ++i) {
             if (i > 0) out += ',';
             append_csv(out, fields[i]);

@@ -33,6 +33,7 @@ inline constexpr std::size_t kTypeCount = 10;
 struct Difference {
     Type type = Type::kUnknown;
     bool is_disputable = false;  ///< better asked of the seller than booked
+    bool is_pending = false;     ///< may come yet, or is to be settled in the books first
     std::string seller, cloud, offer, model, meter;
     Period at;
     Int128 quantity_pico = 0;  ///< of the meter's units, the bill's less the books'
