@@ -13,6 +13,20 @@ namespace {
 
 using config::Problem;
 
+/// Whether some step of the contracts, at some time, takes more than the list's price.
+bool has_step_above_list(const routing::Offer& offer) {
+    if (offer.card == nullptr) return false;
+    const Ratio& list = offer.card->factor();
+    return std::ranges::any_of(offer.card->epochs(), [&](const auto& epoch) {
+        return std::ranges::any_of(epoch.ladders, [&](const auto& ladder) {
+            return std::ranges::any_of(ladder.numerators, [&](std::int64_t numerator) {
+                return static_cast<Int128>(numerator) * list.denominator >
+                    static_cast<Int128>(list.numerator) * ladder.denominator;
+            });
+        });
+    });
+}
+
 /// What is valid and still no good: prices and sizes that neither the file nor the catalogue knows.
 void warn_of_offer(const config::Settings& settings, const config::OfferSettings& offer,
     const routing::Offer& compiled, std::vector<Problem>& problems) {
@@ -30,6 +44,9 @@ void warn_of_offer(const config::Settings& settings, const config::OfferSettings
         warn(fmt::format("the list price is that of {}", compiled.price_note),
             "add price: {...} or catalog: with the offer's id if yours differs");
     }
+    if (has_step_above_list(compiled))
+        warn("a volume step of its contract costs more than the list",
+            "a step's price falls with what is bought; check the steps against the contract");
     if (compiled.limits.output_tokens_max == 0)
         warn("how much one answer can hold is not known",
             "add max_output_tokens: N; until then a request without max_tokens has no bound here "

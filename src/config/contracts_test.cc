@@ -269,14 +269,6 @@ TEST(Contracts, TheExampleOfTheReferenceIsRead) {
     EXPECT_EQ(format_problems(loaded.problems), "");
 }
 
-TEST(Contracts, VolumeStepsAreToldToBeBookedAtTheFirst) {
-    const Loaded loaded =
-        load(fmt::format("{}    volume: [{{steps: [{{over: '1', off: '1%'}}]}}]\n", YEAR));
-    EXPECT_TRUE(loaded.ok());
-    ASSERT_EQ(loaded.problems.size(), 1u);
-    EXPECT_NE(loaded.problems[0].cause.find("first step"), std::string::npos);
-}
-
 TEST(Contracts, OneAfterTheOtherOrOfOtherModelsIsNoContradiction) {
     const auto told = [](std::string_view more) {
         return format_problems(load(fmt::format("{}{}", YEAR, more)).problems);

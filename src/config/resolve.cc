@@ -566,12 +566,6 @@ private:
                 check_regions(
                     path + ".constraints.regions", auth::RegionSet(contract.constraints.regions));
         }
-        for (const contracts::Contract& contract : settings_.contracts)
-            if (!contract.volumes.empty())
-                reader_.warning_at(fmt::format("contracts.{}.volume", excerpt(contract.name)),
-                    "this build books every charge at the first step, the dearest",
-                    "keep the steps; expect the supplier's bill below the books by what they take "
-                    "off");
         for (const contracts::Finding& finding : contracts::check(settings_.contracts, clouds))
             reader_.error_at(finding.path, finding.cause, finding.remedy);
     }

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "contracts/capacity.h"
+#include "contracts/compile.h"
 #include "contracts/standing.h"
 
 namespace entrepot::contracts {
@@ -253,36 +254,31 @@ TEST(Capacity, EffectiveCostLaysTheHoursOverWhatTheyServed) {
     EXPECT_EQ(effective->unused, usd("42"));  // 18 of the first day, all of the third
 }
 
-TEST(Standing, CountsTheRunningPeriodWithoutWhatCapacityServes) {
+TEST(Standing, CountsTheLinesThatLieOnStepsAndNoOthers) {
     Contract contract = year_of("1");
-    contract.volumes = {{.steps = {{usd("10").pico(), {1, 10}}, {usd("30").pico(), {1, 5}}}},
-        {.of = {.meters = pricing::bit_of(Meter::kInput) | pricing::bit_of(Meter::kOutput) |
-                 pricing::bit_of(Meter::kReasoning)},
-            .per = PeriodKind::kQuarter,
-            .measure = Volume::Measure::kUnits,
-            .steps = {{100, {1, 10}}}},
-        {.of = {.meters = pricing::bit_of(Meter::kInput)}, .steps = {{1, {1, 10}}}}};
-    contract.provisioned = {{.name = "p",
-        .offers = {"gpt-5/ptu"},
-        .units = 1,
-        .hourly = usd("1"),
-        .tokens_per_minute = 1000}};
-    std::vector<Bought> bought{row("2026-01-31", "7"), row("2026-02-01", "12"),
-        row("2026-02-28", "8"), row("2026-02-02", "50", "gpt-5/ptu"),
-        row("2026-02-02", "50", "gpt-5/x", "aws")};
-    bought[0].usage[Meter::kInput] = 60;
-    bought[1].usage[Meter::kOutput] = 50;
-    bought[1].usage[Meter::kReasoning] = 20;
-    const auto standings = standings_of(contract, bought, day("2026-02-28"));
-    ASSERT_TRUE(standings);
-    ASSERT_EQ(standings->size(), 3u);
-    EXPECT_TRUE(standings->at(0).is_known);
-    EXPECT_EQ(standings->at(0).counted, usd("20").pico());
-    EXPECT_EQ(standings->at(0).reached, 1u);
-    EXPECT_EQ(standings->at(1).counted, Int128{110});
-    EXPECT_EQ(standings->at(1).period.begin, day("2026-01-01"));
-    EXPECT_EQ(standings->at(1).reached, 1u);
-    EXPECT_FALSE(standings->at(2).is_known);  // the list cost of the input alone is in no day
+    contract.volumes = {{.steps = {{usd("10").pico(), {1, 10}}, {usd("30").pico(), {1, 5}}}}};
+    contract.volumes[0].of.meters = pricing::bit_of(Meter::kInput);
+    const std::vector<pricing::NamedPrice> prices{{"input", "1.00"}, {"output", "2.00"}};
+    const Place place{contract.clouds[0], "gpt-5", "gpt-5/x", ""};
+    const auto card = card_under(
+        std::span(&contract, 1), place, pricing::RateCard::from_prices(prices, Currency()).value());
+    ASSERT_TRUE(card) << card.error().message;
+    const Instant now = day("2026-02-28");
+    const std::vector<Period> periods{TimeZone::utc().period_of(PeriodKind::kMonth, now)};
+    std::vector<Int128> counts(1);
+    const auto count = [&](Meter meter, const char* list, const char* at) {
+        ASSERT_TRUE(count_line(
+            {{.meter = meter, .quantity = 1}, usd(list), day(at)}, *card, periods, counts));
+    };
+    count(Meter::kInput, "7", "2026-01-31");  // of the month before
+    count(Meter::kInput, "12", "2026-02-01");
+    count(Meter::kInput, "8", "2026-02-28");
+    count(Meter::kOutput, "50", "2026-02-02");  // on no step
+    const auto standings = standings_of(contract, counts, now);
+    ASSERT_EQ(standings.size(), 1u);
+    EXPECT_EQ(standings[0].counted, usd("20").pico());
+    EXPECT_EQ(standings[0].reached, 1u);
+    EXPECT_EQ(standings[0].period.begin, day("2026-02-01"));
 }
 
 }  // namespace

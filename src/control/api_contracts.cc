@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 
 #include "base/text.h"
 #include "contracts/burn.h"
 #include "contracts/capacity.h"
+#include "contracts/compile.h"
 #include "contracts/standing.h"
 #include "control/routes.h"
 #include "json/writer.h"
+#include "store/charge_query.h"
 
 namespace entrepot::control {
 namespace {
@@ -276,15 +280,55 @@ void write_standing(
     writer.member("begins", date_of(standing.period.begin));
     writer.member("ends", date_of(standing.period.end));
     writer.member("measure", by_spend ? "spend" : "units");
-    if (standing.is_known) {
-        writer.member("counted", measure(standing.counted));
-        writer.member("steps_reached", static_cast<std::int64_t>(standing.reached));
-        if (standing.reached < volume.steps.size())
-            writer.member("next_over", measure(volume.steps[standing.reached].over));
-    } else {
-        writer.member_null("counted");  // days of offers do not tell
-    }
+    writer.member("counted", measure(standing.counted));
+    writer.member("steps_reached", static_cast<std::int64_t>(standing.reached));
+    if (standing.reached < volume.steps.size())
+        writer.member("next_over", measure(volume.steps[standing.reached].over));
     writer.end_object();
+}
+
+/// What the volume steps of a contract count in the periods that run now.
+Result<std::vector<Int128>> counted_of(const ApiCall& call, const Contract& contract, Instant now) {
+    std::vector<Int128> counted(contract.volumes.size());
+    if (counted.empty()) return counted;
+    const auto& all = call.backend.settings().contracts;
+    const std::size_t first =
+        contracts::first_counter(all, static_cast<std::size_t>(&contract - all.data()));
+    std::vector<Period> periods(first);  // those of other contracts are empty
+    store::ChargeQuery query{{INT64_MAX}, {INT64_MIN}, {}, {}};
+    for (const contracts::Volume& volume : contract.volumes) {
+        periods.push_back(TimeZone::utc().period_of(volume.per, now));
+        query.since = std::min(query.since, periods.back().begin);
+        query.until = std::max(query.until, periods.back().end);
+    }
+    std::map<ledger::NameId, const pricing::RateCard*> cards;
+    std::filesystem::path folder;
+    ENTREPOT_TRY_DO(ask<Status>(call.backend, [&](store::Books& books) -> Status {
+        const routing::OfferTable& table = call.backend.offers();
+        for (std::uint32_t i = 0; i < table.size(); ++i) {
+            ENTREPOT_TRY(const ledger::NameId name, books.name(table.offer(i).id.view()));
+            cards[name] = table.offer(i).card.get();
+        }
+        ENTREPOT_TRY(const ledger::NameId name, books.name(contract.name));
+        query.contracts = {name};
+        folder = books.folder();
+        return books.checkpoint();
+    }));
+    std::vector<Int128> counts(periods.size());
+    ENTREPOT_TRY_DO(store::read_charges(folder, query, [&](const store::ChargeRow& row) -> Status {
+        const auto card = cards.find(row.dimensions.route.offer);
+        if (card == cards.end() || card->second == nullptr || row.meter >= canon::kMeterCount ||
+            row.quantity <= 0)
+            return {};
+        constexpr std::int64_t kDayNs = 86'400LL * 1'000'000'000;
+        return contracts::count_line(
+            {{static_cast<catalog::Tier>(row.dimensions.tier), row.dimensions.ctx_over,
+                 static_cast<canon::Meter>(row.meter), row.quantity},
+                row.list_cost, Instant{row.day * kDayNs}},
+            *card->second, periods, counts);
+    }));
+    std::ranges::copy(std::span(counts).subspan(first), counted.begin());
+    return counted;
 }
 
 Status write_capacity(json::Writer& writer, const Contract& contract,
@@ -356,8 +400,9 @@ Result<ApiAnswer> get_contract_status(const ApiCall& call) {
     for (const contracts::Provisioned& capacity : contract->provisioned)
         ENTREPOT_TRY_DO(write_capacity(writer, *contract, capacity, bought, now));
     writer.end_array().key("volume").begin_array();
-    ENTREPOT_TRY(const std::vector<contracts::Standing> standings,
-        contracts::standings_of(*contract, bought, now));
+    ENTREPOT_TRY(const std::vector<Int128> counted, counted_of(call, *contract, now));
+    const std::vector<contracts::Standing> standings =
+        contracts::standings_of(*contract, counted, now);
     for (std::size_t i = 0; i < standings.size(); ++i)
         write_standing(writer, contract->volumes[i], standings[i]);
     writer.end_array().end_object();

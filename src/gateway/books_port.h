@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/volumes.h"
 #include "runtime/core.h"
 #include "runtime/task.h"
 #include "runtime/waiter.h"
@@ -22,6 +23,9 @@ public:
     [[nodiscard]] bool is_local(const Core& here) const { return &here == &owner_; }
     /// Owner's core alone.
     [[nodiscard]] store::Books& local() { return books_; }
+
+    /// Owner's core alone, or before there are any.
+    [[nodiscard]] Volumes& volumes() { return volumes_; }
 
     /// Runs `work(books)` on the owner and returns its result. Never cancelled: what was asked of
     /// the books happens, and the caller learns of it. `work` is a named value; what it refers to
@@ -75,6 +79,7 @@ public:
 private:
     Core& owner_;
     store::Books& books_;
+    Volumes volumes_;
     std::vector<std::vector<Waiter*>> waiting_;  // by core, each touched by its core alone
 };
 

@@ -26,6 +26,40 @@ TEST_F(GatewayTest, TheRequestGoesWhereItCostsLeastUnderContract) {
     expect_books_in_order();
 }
 
+TEST_F(GatewayTest, TheBooksNameTheContract) {
+    start(kBudget, kThreeQuartersOff);
+    (void)ask(kAsk);
+    store::UsageQuery query;
+    query.group_by = {store::UsageColumn::kContract, store::UsageColumn::kTier};
+    std::optional<Result<store::UsageTable>> table;
+    gateway_->with_books([&](store::Books& books) { table.emplace(books.usage(query)); });
+    ASSERT_TRUE(*table) << table->error().message;
+    ASSERT_EQ((*table)->rows.size(), 1u);
+    EXPECT_EQ((*table)->rows[0].group, (std::vector<std::string>{"acme-2026", "standard"}));
+}
+
+// Ten tokens in and five out are 0.00002 at the list; the second exchange crosses the step.
+TEST_F(GatewayTest, AVolumeStepIsReachedWithinAnExchangeAndStaysSoAfterARestart) {
+    constexpr std::string_view kSteps = R"(contracts:
+  acme-2026:
+    clouds: [first, second]
+    from: 2020-01-01
+    to: 2200-01-01
+    volume: [{per: year, measure: units, steps: [{over: "20", off: "50%"}]}]
+)";
+    start(kBudget, kSteps);
+    EXPECT_EQ(ask(kAsk).headers.at("x-entrepot-cost"), "0.00002 USD");
+    // Units 16 to 20 of its prompt at 1.00, all beyond at half of it.
+    EXPECT_EQ(ask(kAsk).headers.at("x-entrepot-cost"), "0.0000125 USD");
+    EXPECT_EQ(ask(kAsk).headers.at("x-entrepot-cost"), "0.00001 USD");
+    gateway_.reset();
+    start(kBudget, kSteps);
+    const Reply reply = ask(kAsk);
+    EXPECT_EQ(reply.headers.at("x-entrepot-cost"), "0.00001 USD");
+    EXPECT_EQ(report_of(reply).attempts.at(0).list_cost.to_decimal(), "0.00002");
+    expect_books_in_order();
+}
+
 // The hold is bound by what is paid: a budget that the list would overrun has room.
 TEST_F(GatewayTest, AHoldRestsOnContractedRates) {
     // 1000 tokens of answer at the list of 2.00 alone are 0.002.

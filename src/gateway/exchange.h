@@ -135,6 +135,9 @@ struct OpenStream {
 struct Settlement {
     ledger::SettleRequest request;
     ledger::MeterCosts lines;
+    bool is_stepped = false;   ///< on volume steps: where the books are its price is made anew
+    bool is_estimate = false;  ///< never beyond the hold
+    std::string trouble;       ///< why it was priced at the first step after all
 };
 
 /// Adds what each line of a charge costs.

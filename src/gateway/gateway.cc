@@ -118,10 +118,11 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
         });
     ENTREPOT_TRY(std::shared_ptr<const State> state,
         compile_state(settings, options.stored_keys, *impl->books, *impl->credentials));
+    impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
+    ENTREPOT_TRY_DO(impl->port->volumes().load(*state, *impl->books, wall_now()));
     impl->states = std::make_unique<Snapshot<State>>(std::move(state));
     ENTREPOT_TRY(auto kept, store::KeptStore::open({.data = settings.data}));
     impl->kept = std::make_unique<KeptPort>(std::move(kept));
-    impl->port = std::make_unique<BooksPort>(impl->cores[0], *impl->books, impl->cores.size());
     if (settings.durability == config::Durability::kPower) {
         impl->books->on_synced([raw = impl.get()] {
             for (std::size_t i = 0; i < raw->cores.size(); ++i) {
@@ -234,6 +235,10 @@ Status Gateway::reload(const config::Settings& settings, GatewayOptions options)
     Result<std::shared_ptr<const State>> compiled;
     run_on(self.cores[0], [&] {
         compiled = compile_state(settings, options.stored_keys, *self.books, *self.credentials);
+        if (!compiled) return;
+        if (Status counted = self.port->volumes().load(**compiled, *self.books, wall_now());
+            !counted)
+            compiled = std::unexpected(std::move(counted).error());
     });
     if (!compiled) return std::unexpected(std::move(compiled).error());
     (void)self.credentials->wait_first(kFirstCredentialsMax);

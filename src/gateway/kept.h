@@ -96,6 +96,8 @@ struct BatchTally {
     Money cost;
     Money list_cost;
     ledger::MeterCosts lines;
+    /// The context band of every answer, nothing before the first; 0 when they were in several.
+    std::optional<std::int64_t> ctx_over;
     bool is_priced = true;    ///< every answer has a price
     bool is_reported = true;  ///< every answer says what it used
 };

@@ -434,6 +434,8 @@ Task<BatchTally> Worker::count_results(
             tally.cost += charge->total;
             tally.list_cost += charge->is_list_known ? charge->list_total : charge->total;
             add_lines(tally.lines, *charge);
+            const std::int64_t band = charge->ctx_over;
+            tally.ctx_over = tally.ctx_over.value_or(band) == band ? band : 0;
         } else {
             tally.is_priced = false;
         }

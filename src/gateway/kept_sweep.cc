@@ -181,8 +181,8 @@ Co<bool> Worker::end_deferred(
     attempt.prompt_tokens_estimate = deferred->prompt_tokens_estimate;
     attempt.upstream_status = deferred->status;
     if (consumed != nullptr) x.consumed = *consumed;
-    ledger::SettleRequest request;
-    ledger::MeterCosts lines;
+    Settlement settlement;
+    ledger::SettleRequest& request = settlement.request;
     if (is_offered) attempt.offer = static_cast<std::uint32_t>(offer - x.state->offers.begin());
     // Answers are priced one by one: their sum would reach rates that none of them did.
     const bool is_counted = tally != nullptr && tally->is_priced && tally->is_reported;
@@ -196,13 +196,12 @@ Co<bool> Worker::end_deferred(
             const RateNames names = rate_names_of(x, attempt.offer, attempt.dispatch);
             request.rate_version = names.version;
             request.contract = names.contract;
-            request.tier = static_cast<std::uint8_t>(catalog::Tier::kBatch);
+            request.tier = static_cast<std::uint8_t>(deferred->tier);
+            request.ctx_over = tally->ctx_over.value_or(0);
         }
-        lines = tally->lines;
+        settlement.lines = tally->lines;
     } else if (is_offered && consumed != nullptr && tally == nullptr) {
-        Settlement settlement = settlement_of(x);
-        request = settlement.request;
-        lines = settlement.lines;
+        settlement = settlement_of(x);
     } else {  // its price has left the configuration, or its usage is not to be had
         request.at = wall_now();
         request.usage = x.consumed.usage;
@@ -219,12 +218,14 @@ Co<bool> Worker::end_deferred(
     facts.attempts = deferred->attempt;
     facts.duration_us = static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, (core_.wall() - thing.made).count() / 1000));
+    const Money expected = request.cost;
     const auto end = [&](store::Books& books) {
-        Result<ledger::Posting> posting = books.settle(x.id, deferred->attempt, request, lines);
+        Result<ledger::Posting> posting = book(x, settlement, books);
         (void)books.close(facts);
         return posting;
     };
     const Result<ledger::Posting> posting = co_await books_.call(core_, end);
+    take_cost(x, expected, settlement);
     // Two who saw the end at once have both said so; the books took the first.
     const bool is_over = posting || posting.error().code == ErrorCode::kSettleConflict ||
         posting.error().code == ErrorCode::kUnknownHold;

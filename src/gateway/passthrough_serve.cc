@@ -181,12 +181,18 @@ std::optional<Worker::PassCost> Worker::stated_cost(
             pricing::PriceOptions options = asked_for;
             if (const auto said = catalog::parse_tier(reply.consumed.service_tier))
                 options.tier = *said;
+            const Instant now = wall_now();
             const Result<pricing::Charge> charge =
-                pricing::price(reply.consumed.usage, *offer.card, options, wall_now());
+                pricing::price(reply.consumed.usage, *offer.card, options, now);
             if (!charge || !charge->is_known) continue;
             x.consumed = reply.consumed;
-            return PassCost{
+            PassCost cost{
                 charge->total, charge->is_list_known ? charge->list_total : charge->total};
+            cost.names = rate_names_of(x, i, now);
+            cost.tier = charge->tier;
+            cost.ctx_over = charge->ctx_over;
+            add_lines(cost.lines, *charge);
+            return cost;
         }
     }
     return std::nullopt;
@@ -228,12 +234,16 @@ Co<void> Worker::end_pass(Exchange& x, PassHold& held, std::optional<PassCost> c
     if (cost) {
         request.cost = x.cost = cost->cost;
         request.list_cost = cost->list;
+        request.rate_version = cost->names.version;
+        request.contract = cost->names.contract;
+        request.tier = static_cast<std::uint8_t>(cost->tier);
+        request.ctx_over = cost->ctx_over;
         x.is_estimated = !held.is_stated && !cost->cost.is_zero();
         if (x.is_estimated) request.flags |= ledger::settle_flag::kEstimated;
     }
     const auto work = [&](store::Books& books) -> Status {
         if (!cost) return books.release(x.id, 1, wall_now(), upstream_status, std::nullopt);
-        const Result<ledger::Posting> posting = books.settle(x.id, 1, request);
+        const Result<ledger::Posting> posting = books.settle(x.id, 1, request, cost->lines);
         if (!posting) return std::unexpected(posting.error());
         return {};
     };

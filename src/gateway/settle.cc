@@ -45,6 +45,31 @@ void add_lines(ledger::MeterCosts& to, const pricing::Charge& charge) {
         to.add(line.meter, {line.quantity, line.cost, line.is_list_known ? line.list : line.cost});
 }
 
+namespace {
+
+/// Books at the charge.
+void take_charge(Settlement& settlement, const pricing::Charge& charge) {
+    ledger::SettleRequest& request = settlement.request;
+    request.cost = charge.total;
+    // What only the contract prices has no list cost to compare with.
+    request.list_cost = charge.is_list_known ? charge.list_total : charge.total;
+    request.tier = static_cast<std::uint8_t>(charge.tier);
+    request.ctx_over = charge.ctx_over;
+    settlement.lines = {};
+    add_lines(settlement.lines, charge);
+}
+
+/// An estimate never goes beyond what was promised.
+void keep_to_hold(Settlement& settlement, const AttemptState& attempt) {
+    ledger::SettleRequest& request = settlement.request;
+    if (!settlement.is_estimate || !attempt.is_bounded || request.cost <= attempt.hold) return;
+    request.cost = attempt.hold;
+    request.list_cost = std::min(request.list_cost, attempt.hold);
+    settlement.lines = {};  // they would say more than is booked
+}
+
+}  // namespace
+
 RateNames Worker::rate_names_of(const Exchange& x, std::uint32_t index, Instant at) {
     const routing::Offer& offer = x.state->table.offer(index);
     const pricing::RateCard::Epoch* epoch = offer.card == nullptr ? nullptr : offer.card->at(at);
@@ -98,15 +123,12 @@ Settlement Worker::settlement_of(Exchange& x) {
                 pricing::price(request.usage, *offer.card, options, attempt.dispatch);
             charge && charge->is_known) {
             is_priced = true;
-            request.cost = charge->total;
-            // What only the contract prices has no list cost to compare with.
-            request.list_cost = charge->is_list_known ? charge->list_total : charge->total;
+            take_charge(settlement, *charge);
+            settlement.is_stepped = std::ranges::any_of(
+                charge->lines(), [](const pricing::ChargeLine& line) { return line.is_stepped; });
             const RateNames names = rate_names_of(x, attempt.offer, attempt.dispatch);
             request.rate_version = names.version;
             request.contract = names.contract;
-            request.tier = static_cast<std::uint8_t>(charge->tier);
-            request.ctx_over = charge->ctx_over;
-            add_lines(settlement.lines, *charge);
         }
     }
     if (!is_priced && attempt.is_bounded) {
@@ -116,12 +138,8 @@ Settlement Worker::settlement_of(Exchange& x) {
     } else if (!is_priced) {
         request.flags |= ledger::settle_flag::kUnpriced;
     }
-    // An estimate never goes beyond what was promised.
-    if (!is_reported && attempt.is_bounded && request.cost > attempt.hold) {
-        request.cost = attempt.hold;
-        request.list_cost = std::min(request.list_cost, attempt.hold);
-        settlement.lines = {};  // they would say more than is booked
-    }
+    settlement.is_estimate = !is_reported;
+    keep_to_hold(settlement, attempt);
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;
     x.is_estimated = x.is_estimated || !is_reported;
@@ -135,6 +153,40 @@ Settlement Worker::settlement_of(Exchange& x) {
             caches_.learn(x.prompt_hash, offer.stable_key, cached, seconds(300), core_.now());
     }
     return settlement;
+}
+
+Result<ledger::Posting> Worker::book(
+    const Exchange& x, Settlement& settlement, store::Books& books) {
+    ledger::SettleRequest& request = settlement.request;
+    if (!settlement.is_stepped)
+        return books.settle(x.id, x.attempt.number, request, settlement.lines);
+    Volumes& volumes = books_.volumes();
+    const Instant dispatch = x.attempt.dispatch;
+    const auto running = volumes.running(*x.state, books, dispatch);
+    pricing::PriceOptions options;
+    options.tier = static_cast<pricing::Tier>(request.tier);
+    if (running) options.running = *running;
+    // Without what was bought before it is priced at the first step.
+    if (!running) settlement.trouble = running.error().message;
+    const auto charge = pricing::price(
+        request.usage, *x.state->table.offer(x.attempt.offer).card, options, dispatch);
+    if (charge && charge->is_known) {
+        take_charge(settlement, *charge);
+        keep_to_hold(settlement, x.attempt);
+    }
+    Result<ledger::Posting> posting =
+        books.settle(x.id, x.attempt.number, request, settlement.lines);
+    // What was cut to its hold has no lines by which a restart would count it.
+    if (posting && !posting->repeated && charge && settlement.lines.present != 0)
+        for (const pricing::ChargeLine& line : charge->lines())
+            volumes.add(*x.state, dispatch, line);
+    return posting;
+}
+
+void Worker::take_cost(Exchange& x, Money expected, const Settlement& settlement) {
+    x.cost += settlement.request.cost - expected;
+    if (!settlement.trouble.empty())
+        metrics_.alarm(x.state->offers[x.attempt.offer].name, settlement.trouble);
 }
 
 void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) {
@@ -154,19 +206,21 @@ void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) 
 bool Worker::settle_here(Exchange& x) {
     if (!x.attempt.is_open) return true;
     if (!books_.is_local(core_)) return false;
-    const Settlement settlement = settlement_of(x);
-    settled(x, books_.local().settle(x.id, x.attempt.number, settlement.request, settlement.lines));
+    Settlement settlement = settlement_of(x);
+    const Money expected = settlement.request.cost;
+    settled(x, book(x, settlement, books_.local()));
+    take_cost(x, expected, settlement);
     return true;
 }
 
 Co<void> Worker::settle(Exchange& x) {
     if (!x.attempt.is_open) co_return;
     const ledger::Phase phase = std::exchange(x.phase, ledger::Phase::kSettle);
-    const Settlement settlement = settlement_of(x);
-    const auto work = [&](store::Books& books) {
-        return books.settle(x.id, x.attempt.number, settlement.request, settlement.lines);
-    };
+    Settlement settlement = settlement_of(x);
+    const Money expected = settlement.request.cost;
+    const auto work = [&](store::Books& books) { return book(x, settlement, books); };
     const Result<ledger::Posting> posting = co_await books_.call(core_, work);
+    take_cost(x, expected, settlement);
     settled(x, posting);
     x.phase = phase;
 }

@@ -328,6 +328,10 @@ Result<std::shared_ptr<const State>> compile_state(const config::Settings& setti
         }
         state->offers.push_back(std::move(compiled));
     }
+    for (const contracts::Contract& contract : settings.contracts)
+        for (std::size_t i = 0; i < contract.volumes.size(); ++i)
+            state->volume_counters.push_back(
+                {fmt::format("{}/{}", contract.name, i), contract.volumes[i].per});
     for (const auth::Principal& principal : state->keys->principals()) {
         KeyState compiled;
         ENTREPOT_TRY(compiled.path,

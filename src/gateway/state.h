@@ -50,6 +50,12 @@ struct KeyState {
     routing::Reach reach;
 };
 
+/// What volume steps of a contract are counted by.
+struct VolumeCounter {
+    std::string key;  ///< `contract/0`
+    PeriodKind per = PeriodKind::kMonth;
+};
+
 /// Everything a request reads, compiled from the settings and never changed: a reload publishes
 /// another one, and exchanges in flight keep theirs.
 struct State {
@@ -57,6 +63,7 @@ struct State {
     std::vector<Cloud> clouds;
     routing::OfferTable table;
     std::vector<OfferState> offers;
+    std::vector<VolumeCounter> volume_counters;  ///< by TermVolume::counter
     std::shared_ptr<const auth::KeyIndex> keys;
     std::vector<KeyState> key_states;
     /// What the books call each dialect, by the order of `dialect_names`.

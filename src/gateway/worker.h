@@ -256,6 +256,10 @@ private:
     struct PassCost {
         Money cost;  ///< contracted
         Money list;
+        RateNames names = {};
+        catalog::Tier tier = catalog::Tier::kStandard;
+        std::int64_t ctx_over = 0;
+        ledger::MeterCosts lines = {};
     };
     [[nodiscard]] Co<void> serve_passthrough(
         net::ServerRequest& request, net::ResponseWriter& response);
@@ -371,6 +375,11 @@ private:
     [[nodiscard]] static RateNames rate_names_of(
         const Exchange& x, std::uint32_t offer, Instant at);
     [[nodiscard]] Settlement settlement_of(Exchange& x);
+    /// Where the books are: prices what lies on volume steps, where it stands now, and settles.
+    [[nodiscard]] Result<ledger::Posting> book(
+        const Exchange& x, Settlement& settlement, store::Books& books);
+    /// Back on the exchange's core: what it cost, if that was made anew.
+    void take_cost(Exchange& x, Money expected, const Settlement& settlement);
     void settled(const Exchange& x, const Result<ledger::Posting>& posting);
     [[nodiscard]] Co<void> release(Exchange& x, std::optional<ErrorCode> error);
     void end_attempt(Exchange& x, routing::Outcome outcome, std::optional<nanoseconds> retry_after);

@@ -180,11 +180,11 @@ private:
         line.factor = place_.factor(m);
         if (const RateCard::Ladder* ladder = place_.ladder(m)) [[unlikely]] {
             line.is_stepped = true;
+            line.counts_units = ladder->measure == TermVolume::Measure::kUnits;
+            line.counter = ladder->counter;
             const Climb climb{*ladder, line.quantity, line.price, line.list, card_.factor(),
                 options_.factor, running(ladder->counter)};
-            advance(ladder->counter,
-                ladder->measure == TermVolume::Measure::kUnits ? Int128{line.quantity}
-                                                               : line.list.pico());
+            advance(ladder->counter, line.counted());
             ENTREPOT_TRY(line.cost, climb_of(climb, rule));
             return {};
         }

@@ -17,12 +17,17 @@ struct ChargeLine {
     bool is_known = false;       ///< false: no price; `cost` is meaningless, not zero
     bool is_list_known = false;  ///< false: only the contract has a price; `list` is meaningless
     bool is_stepped = false;     ///< what it costs depends on what was bought before
+    bool counts_units = false;   ///< what it adds there: units, or else list cost
+    std::uint16_t counter = 0;   ///< TermVolume::counter, when stepped
     std::int64_t quantity = 0;
     UnitPrice list_price;  ///< before `Charge::factor`
     UnitPrice price;  ///< what is paid, before `factor`; a contract's stated price, or the list's
     Ratio factor;     ///< of `price`; below any volume step
     Money list;
     Money cost;  ///< what is paid: without a contract `list`
+
+    /// What a line on steps adds to its counter.
+    [[nodiscard]] Int128 counted() const { return counts_units ? Int128{quantity} : list.pico(); }
 };
 
 /// What a usage costs. Unknown prices are a state: `is_known` is false and `total` holds only the
