@@ -18,7 +18,7 @@ const std::vector<Command>& commands() {
                  explain_commands(), dialect_commands(), key_commands(), catalog_commands(),
                  rate_commands(), books_commands(), ledger_commands(), bill_commands(),
                  budget_commands(), contract_commands(), contract_entry_commands(),
-                 entry_commands(), audit_commands(), about_commands()})
+                 entry_commands(), audit_commands(), report_commands(), about_commands()})
             for (Command& command : family) list.push_back(std::move(command));
         return list;
     }();

@@ -86,6 +86,7 @@ struct Command {
 [[nodiscard]] std::vector<Command> entry_commands();           // entries.cc
 [[nodiscard]] std::vector<Command> contract_entry_commands();  // entries.cc
 [[nodiscard]] std::vector<Command> audit_commands();           // audit.cc
+[[nodiscard]] std::vector<Command> report_commands();          // reports.cc
 [[nodiscard]] std::vector<Command> about_commands();           // about.cc
 
 /// Tells an error on stderr and gives the exit code that fits it: a bad value (kInvalidField) is

@@ -9,6 +9,7 @@
 #include "control/admin_server.h"
 #include "control/late_rates.h"
 #include "control/notifier.h"
+#include "control/offer_facts.h"
 #include "control/stored_budgets.h"
 #include "control/stored_entries.h"
 #include "control/stored_keys.h"
@@ -138,6 +139,10 @@ private:
         ENTREPOT_TRY_DO(gateway_->reload(whole.bound, whole.options));
         notifier_->watch(whole.bound, whole.options.stored_keys);
         whole_ = std::move(whole);
+        if (const Status noted = control::note_offers(store_, whole_.offers, wall_now()); !noted)
+            telemetry::log(LogLevel::kError,
+                fmt::format("what the offers are now was not noted, for exports: {}",
+                    noted.error().message));
         return {};
     }
 
@@ -213,6 +218,7 @@ Result<std::unique_ptr<Host>> Host::start(const config::Settings& settings) {
     impl->backend->attach(*impl->gateway, *impl->notifier, std::move(whole));
     ENTREPOT_TRY_DO(
         note_in_audit(*impl->store, settings, {wall_now(), file_name(settings), "start"}));
+    ENTREPOT_TRY_DO(control::note_offers(*impl->store, impl->backend->offers(), wall_now()));
     ENTREPOT_TRY(impl->admin,
         control::AdminServer::start(settings.admin, data, impl->token, *impl->backend));
     if (!settings.file.empty()) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "base/text.h"
@@ -143,21 +145,21 @@ Result<Target> open_target(const Arguments& arguments) {
     return target;
 }
 
-Conversation::Conversation(const Target& target) : target_(target) {}
-Conversation::~Conversation() = default;
+namespace {
 
-Result<json::Document> Conversation::ask(
-    std::string_view method, const std::string& path, std::string_view body) {
-    if (!own_) {
-        ENTREPOT_TRY(auto running, control::ask_running_gateway(target_.data, method, path, body));
-        if (running) return control::document_of(running->status, std::move(running->body));
-        if (!std::filesystem::is_directory(target_.data))
-            return fail(ErrorCode::kNotFound,
-                fmt::format("there are no books at '{}'; start 'entrepot serve' or 'entrepot dev' "
-                            "first, or name another folder",
-                    target_.data.string()));
-        ENTREPOT_TRY(own_, LocalBackend::open(target_));
-    }
+/// The API's answers in this process, under the books' lock.
+Result<std::unique_ptr<LocalBackend>> open_locally(const Target& target) {
+    if (!std::filesystem::is_directory(target.data))
+        return fail(ErrorCode::kNotFound,
+            fmt::format(
+                "there are no books at '{}'; start 'entrepot serve' or 'entrepot dev' first, or "
+                "name another folder",
+                target.data.string()));
+    return LocalBackend::open(target);
+}
+
+control::AdminResponse handle_locally(control::Backend& backend, std::string_view method,
+    const std::string& path, std::string_view body) {
     const auto question = path.find('?');
     control::AdminRequest request;
     request.method = method;
@@ -167,13 +169,80 @@ Result<json::Document> Conversation::ask(
     request.is_trusted = true;
     const std::string peer = fmt::format("unix:{}", ::getuid());
     request.peer = peer;
-    control::AdminResponse answer = control::handle(*own_, Secret(), request);
+    return control::handle(backend, Secret(), request);
+}
+
+}  // namespace
+
+Conversation::Conversation(const Target& target) : target_(target) {}
+Conversation::~Conversation() = default;
+
+Result<json::Document> Conversation::ask(
+    std::string_view method, const std::string& path, std::string_view body) {
+    if (!own_) {
+        ENTREPOT_TRY(auto running, control::ask_running_gateway(target_.data, method, path, body));
+        if (running) return control::document_of(running->status, std::move(running->body));
+        ENTREPOT_TRY(own_, open_locally(target_));
+    }
+    control::AdminResponse answer = handle_locally(*own_, method, path, body);
     return control::document_of(answer.status, std::move(answer.body));
 }
 
 Result<json::Document> ask(
     const Target& target, std::string_view method, const std::string& path, std::string_view body) {
     return Conversation(target).ask(method, path, body);
+}
+
+Status fetch(const Target& target, const std::string& path,
+    const std::function<bool(std::string_view part)>& sink) {
+    const auto refused = [](int status, std::string body) -> Status {
+        const auto answer = control::document_of(status, std::move(body));
+        return answer ? Status() : std::unexpected(answer.error());
+    };
+    ENTREPOT_TRY(auto running, control::ask_running_gateway(target.data, "GET", path, {}, sink));
+    if (running)
+        return running->status < 300 ? Status()
+                                     : refused(running->status, std::move(running->body));
+    ENTREPOT_TRY(const auto backend, open_locally(target));
+    control::AdminResponse response = handle_locally(*backend, "GET", path, {});
+    if (response.status >= 300) return refused(response.status, std::move(response.body));
+    const auto nobody = [] { return fail(ErrorCode::kCancelled, "nobody takes the answer"); };
+    if (!response.body.empty() && !sink(response.body)) return nobody();
+    for (std::string part; response.more;) {
+        part.clear();
+        ENTREPOT_TRY(const bool more, response.more(part));
+        if (!part.empty() && !sink(part)) return nobody();
+        if (!more) break;
+    }
+    return {};
+}
+
+int fetch_to_output(const Arguments& arguments, const Target& target, const std::string& path) {
+    if (!arguments.has("--out")) {
+        const Status fetched = fetch(target, path, write_output);
+        return fetched ? kOk : report(fetched.error());
+    }
+    const std::filesystem::path file(arguments.get("--out"));
+    std::filesystem::path unfinished = file;
+    unfinished += ".part";
+    std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
+    Status fetched = out
+        ? fetch(target, path,
+              [&](std::string_view part) {
+                  out.write(part.data(), static_cast<std::streamsize>(part.size()));
+                  return out.good();
+              })
+        : Status();
+    out.close();
+    std::error_code error;
+    if (fetched && out) std::filesystem::rename(unfinished, file, error);
+    if (fetched && out && !error) return kOk;
+    if (fetched || fetched.error().code == ErrorCode::kCancelled)
+        fetched = fail(ErrorCode::kIo,
+            fmt::format("cannot write '{}': {}", file.string(),
+                error ? error.message() : std::strerror(errno)));
+    std::filesystem::remove(unfinished, error);
+    return report(fetched.error());
 }
 
 std::string query_of(const Arguments& arguments,

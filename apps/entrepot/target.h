@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,16 @@ private:
     const Target& target_;
     std::unique_ptr<control::Backend> own_;  ///< where no gateway runs
 };
+
+/// As `ask`, for what is no JSON, and may be long: its text goes to `sink` as it comes, which says
+/// false when nobody wants more. Errors: as `ask`; then what came is not the whole.
+[[nodiscard]] Status fetch(const Target& target, const std::string& path,
+    const std::function<bool(std::string_view part)>& sink);
+
+/// Fetches to stdout, or to the file that `--out` names, which is there whole or not at all; the
+/// exit code.
+[[nodiscard]] int fetch_to_output(
+    const Arguments& arguments, const Target& target, const std::string& path);
 
 /// `?a=b&c=d` of those options that were given: {"--since", "since"}, ...
 [[nodiscard]] std::string query_of(const Arguments& arguments,

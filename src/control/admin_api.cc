@@ -95,6 +95,13 @@ constexpr Route kRoutes[] = {
         "tier,"
         "context,rate_version,tag",
         get_usage},
+    {"GET", "/api/export/focus",
+        "Charges as FOCUS has them, CSV: those of the hours from `since` up to `until`; `spec` is "
+        "1.2 or 1.3",
+        "since,until,spec", export_focus},
+    {"GET", "/api/export/commitments",
+        "Commitments and capacities as FOCUS 1.3 has them, CSV: those that meet the time",
+        "since,until", export_commitments},
     {"GET", "/api/budgets", "Every budget and what it stands at", "", get_budgets},
     {"GET", "/api/budgets/{name}", "Those of one owner: `team:search`", "", get_budgets_of},
     {"PUT", "/api/budgets/{name}",
@@ -289,7 +296,8 @@ AdminResponse handle(Backend& backend, const Secret& admin_token, const AdminReq
         return {200, "text/plain; version=0.0.4; charset=utf-8", backend.metrics()};
     auto answer = dispatch(backend, request);
     if (!answer) return refusal(answer.error());
-    return {answer->status, "application/json", std::move(answer->json)};
+    return {answer->status, std::move(answer->content_type), std::move(answer->json),
+        std::move(answer->more), std::move(answer->file_name)};
 }
 
 std::string openapi_json() {

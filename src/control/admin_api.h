@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,10 @@ struct AdminResponse {
     int status = 200;
     std::string content_type = "application/json";
     std::string body;
+    /// A long answer's parts, one after the other: each call appends the next to `out`, false at
+    /// the end. Errors: what was sent so far is not the whole, and the reader has to see that.
+    std::function<Result<bool>(std::string& out)> more = {};
+    std::string file_name = {};  ///< that a browser saves it under; empty: none
 };
 
 /// Answers one request of the admin plane. Errors are answers:

@@ -10,6 +10,7 @@
 #include "net/server.h"
 #include "net/tls.h"
 #include "runtime/core.h"
+#include "telemetry/log.h"
 
 namespace entrepot::control {
 namespace {
@@ -32,10 +33,38 @@ public:
         net::HeaderLines headers;
         headers.add("content-type", answer.content_type).add("cache-control", "no-store");
         if (answer.status == 401) headers.add("www-authenticate", "Bearer");
+        if (!answer.file_name.empty())
+            headers.add("content-disposition",
+                fmt::format("attachment; filename=\"{}\"", answer.file_name));
+        if (answer.more && request.method != "HEAD") {
+            response.start(answer.status, headers.text());
+            co_await relay(answer, response);
+            co_return;
+        }
         (void)co_await response.send(answer.status, headers.text(), answer.body);
     }
 
 private:
+    /// Other requests are answered between two parts.
+    static Co<void> relay(const AdminResponse& answer, net::ResponseWriter& response) {
+        std::string part;
+        for (;;) {
+            part.clear();
+            const Result<bool> more = answer.more(part);
+            if (!more) {
+                telemetry::log(telemetry::LogLevel::kError,
+                    fmt::format(
+                        "an answer of the admin plane broke off: {}", more.error().message));
+                response.abort();
+                co_return;
+            }
+            const Result<void> sent = co_await response.write(part);
+            if (!sent) co_return;
+            if (!*more) break;
+        }
+        (void)co_await response.finish();
+    }
+
     Backend& backend_;
     const Secret& token_;
     bool is_trusted_;

@@ -315,7 +315,7 @@ Result<std::vector<Int128>> counted_of(const ApiCall& call, const Contract& cont
         return books.checkpoint();
     }));
     std::vector<Int128> counts(periods.size());
-    ENTREPOT_TRY_DO(store::read_charges(folder, query, [&](const store::ChargeRow& row) -> Status {
+    ENTREPOT_TRY_DO(store::read_charges(folder, query, [&](const store::DayCharge& row) -> Status {
         const auto card = cards.find(row.dimensions.route.offer);
         if (card == cards.end() || card->second == nullptr || row.meter >= canon::kMeterCount ||
             row.quantity <= 0)

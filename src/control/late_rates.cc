@@ -78,7 +78,7 @@ public:
         std::string version;
     };
     /// Errors: kOverflow.
-    [[nodiscard]] Result<Line> reckon(std::string_view offer, const store::ChargeRow& row) const {
+    [[nodiscard]] Result<Line> reckon(std::string_view offer, const store::DayCharge& row) const {
         Line line;
         if (row.meter >= canon::kMeterCount) return line;
         const Instant at{row.day * kDayNs};
@@ -215,13 +215,13 @@ Days days_of(std::span<const OwnRate> rates, Instant now) {
 
 /// One line that is to come to other amounts, or of which nobody can tell.
 struct Due {
-    store::ChargeRow row;
+    store::DayCharge row;
     Reckoner::Line line;
     std::string reason;
     std::string cell;
 };
 
-Due due_of(const store::ChargeRow& row, Reckoner::Line line, Names& names) {
+Due due_of(const store::DayCharge& row, Reckoner::Line line, Names& names) {
     const ledger::Dimensions& of = row.dimensions;
     Due due{row, std::move(line), {}, {}};
     due.reason = LateRateReason{names.of(of.rate_version), std::string(due.line.version),
@@ -277,7 +277,7 @@ Status for_lines(Backend& backend, const Reckoner& reckoner, std::span<const Own
         some.clear();
         return done;
     };
-    ENTREPOT_TRY_DO(store::read_charges(folder, query, [&](const store::ChargeRow& row) -> Status {
+    ENTREPOT_TRY_DO(store::read_charges(folder, query, [&](const store::DayCharge& row) -> Status {
         ENTREPOT_TRY(
             Reckoner::Line line, reckoner.reckon(names.of(row.dimensions.route.offer), row));
         if (line.say == Reckoner::Say::kNotTheirs) return {};

@@ -28,7 +28,10 @@ struct ApiCall {
 
 struct ApiAnswer {
     int status = 200;
-    std::string json;
+    std::string json;  ///< or the text of `content_type`
+    std::string content_type = "application/json";
+    std::function<Result<bool>(std::string& out)> more = {};  ///< as AdminResponse has it
+    std::string file_name = {};
 };
 
 /// What the books answer, on the thread that owns them.
@@ -94,6 +97,9 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> preview_rates(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> set_rates(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> remove_rate(const ApiCall& call);
+// api_export.cc
+[[nodiscard]] Result<ApiAnswer> export_focus(const ApiCall& call);
+[[nodiscard]] Result<ApiAnswer> export_commitments(const ApiCall& call);
 
 // api_contracts.cc
 [[nodiscard]] Result<ApiAnswer> list_contracts(const ApiCall& call);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,10 +15,15 @@ struct SocketAnswer {
     std::string body;
 };
 
+/// Takes a part of a body; false when nobody wants more.
+using BodySink = std::function<bool(std::string_view part)>;
+
 /// Asks the gateway that runs on a data folder, through `control.sock`. Nothing when none does (no
-/// socket, or nobody behind it). Blocks, at most a minute. Errors: kIo, kUpstreamProtocol.
+/// socket, or nobody behind it). Waits at most a minute for each part. With a `sink` the body of a
+/// good answer goes there as it comes, whatever its length. Errors: kIo, kUpstreamProtocol (also
+/// for an answer that broke off), kCancelled (by the sink).
 [[nodiscard]] Result<std::optional<SocketAnswer>> ask_running_gateway(
     const std::filesystem::path& data, std::string_view method, std::string_view target,
-    std::string_view body = {});
+    std::string_view body = {}, const BodySink& sink = nullptr);
 
 }  // namespace entrepot::control

@@ -48,7 +48,7 @@ Status Volumes::load(const State& state, store::Books& books, Instant at) {
     std::vector<Int128> counts(state.volume_counters.size());
     ENTREPOT_TRY_DO(books.checkpoint());
     ENTREPOT_TRY_DO(
-        store::read_charges(books.folder(), query, [&](const store::ChargeRow& row) -> Status {
+        store::read_charges(books.folder(), query, [&](const store::DayCharge& row) -> Status {
             const auto offer = offers.find(row.dimensions.route.offer);
             if (offer == offers.end() || row.meter >= canon::kMeterCount || row.quantity <= 0)
                 return {};

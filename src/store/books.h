@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "ledger/types.h"
 #include "store/backup.h"
+#include "store/charge_reader.h"
 #include "store/usage_query.h"
 
 namespace entrepot::store {
@@ -237,6 +238,9 @@ public:
     /// The folder of the books: `read_charges` and `query_usage` read there, on any thread, what a
     /// checkpoint left.
     [[nodiscard]] const std::filesystem::path& folder() const;
+    /// Checkpoints, then opens the charges of a time: to be read on any thread, while the books go
+    /// on. Errors: kIo.
+    [[nodiscard]] Result<ChargeReader> charges(Instant since, Instant until);
     /// Settled unverified and not resolved yet, of this and earlier crashes. Errors: kIo.
     [[nodiscard]] Result<std::vector<UnverifiedAttempt>> unverified();
     /// Both parts of the proof.

@@ -202,6 +202,11 @@ Result<ExchangeReport> Books::exchange(const ExchangeId& id) const {
     return report;
 }
 
+Result<ChargeReader> Books::charges(Instant since, Instant until) {
+    ENTREPOT_TRY_DO(checkpoint());
+    return ChargeReader::open(impl_->options.data, since, until);
+}
+
 Result<std::vector<UnverifiedAttempt>> Books::unverified() {
     ENTREPOT_TRY_DO(checkpoint());
     ENTREPOT_TRY(const BooksDb* const db, impl_->books_to_read());

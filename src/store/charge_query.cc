@@ -48,7 +48,7 @@ Money amount_of(const Statement& row, int at) {
 }  // namespace
 
 Status read_charges(const std::filesystem::path& data, const ChargeQuery& query,
-    const std::function<Status(const ChargeRow&)>& visit) {
+    const std::function<Status(const DayCharge&)>& visit) {
     std::error_code error;
     if (!std::filesystem::exists(database_path(data), error))
         return fail(ErrorCode::kNotFound, fmt::format("there are no books in {}", data.string()));
@@ -75,7 +75,7 @@ Status read_charges(const std::filesystem::path& data, const ChargeQuery& query,
     for (;;) {
         ENTREPOT_TRY(const bool more, statement.step());
         if (!more) return {};
-        ChargeRow row;
+        DayCharge row;
         row.day = static_cast<std::int32_t>(statement.number(0));
         row.meter = static_cast<std::uint8_t>(statement.number(1));
         row.quantity = statement.number(2);

@@ -19,7 +19,7 @@ struct ChargeQuery {
 };
 
 /// What one meter cost on one UTC day: sums over its hours.
-struct ChargeRow {
+struct DayCharge {
     std::int32_t day = 0;  ///< since 1970-01-01
     ledger::Dimensions dimensions;
     std::uint8_t meter = 0;  ///< canon::Meter, ledger::kRestMeter or ledger::kAdjustMeter
@@ -31,6 +31,6 @@ struct ChargeRow {
 /// Hands out the rows of a period, day by day, as of the last checkpoint; beside running books.
 /// What `visit` refuses with ends it. Errors: kIo, kNotFound, kOverflow.
 [[nodiscard]] Status read_charges(const std::filesystem::path& data, const ChargeQuery& query,
-    const std::function<Status(const ChargeRow&)>& visit);
+    const std::function<Status(const DayCharge&)>& visit);
 
 }  // namespace entrepot::store
