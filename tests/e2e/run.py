@@ -133,6 +133,16 @@ def main():
     ok, bad = suite([sys.executable, str(HERE / "limits.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
     passed, failed = passed + ok, failed + bad
+    print("# FOCUS, by the FinOps Foundation's validator")
+    focus = python_program("e2e-venv-focus", HERE / "python/requirements_focus.txt",
+                           ["--ignore-requires-python"])
+    if focus:
+        ok, bad = suite([sys.executable, str(HERE / "focus.py"), "--build",
+                         str(options.build.resolve()), "--python", focus, "-k", options.k], {})
+        passed, failed = passed + ok, failed + bad
+    else:
+        print("skipped: the FOCUS validator, because PyPI could not be reached")
+        skipped += 1
     print("# clouds by HTTP/2")
     ok, bad = suite([sys.executable, str(HERE / "http2_clouds.py"), "--build",
                      str(options.build.resolve()), "--node", node, "-k", options.k], {})
