@@ -440,6 +440,33 @@ TEST_F(ReconcileCommand, WhatMayStillBeBilledIsNeverPostedAway) {
     }
 }
 
+// Used in October, billed in November: taken off with the one bill, put back with the other.
+TEST_F(ReconcileCommand, UsageThatIsBilledAMonthLateIsBookedOnce) {
+    std::string october(kFocusHeader), late;
+    for (const Charge& charge : charges_of("aws")) {
+        const bool is_late = charge.meter == Meter::kOutput && charge.of.output == 150;
+        (is_late ? late : october) += focus_row(charge, charge.cost);
+    }
+    const std::string_view month = "2026-10-01T00:00:00Z,2026-11-01T00:00:00Z";
+    ASSERT_NE(late.find(month), std::string::npos);
+    late.replace(late.find(month), month.size(), "2026-11-01T00:00:00Z,2026-12-01T00:00:00Z");
+    const std::string november = std::string(kFocusHeader) + late;
+    const std::string before = total();
+    const Ran early = reconcile(november, "--adjust");
+    EXPECT_EQ(early.code, 4) << early.out << early.err;
+    EXPECT_EQ(total(), before) << "it is booked in October";
+    EXPECT_EQ(reconcile(october, "--adjust").code, 0);
+    EXPECT_EQ(total(), (usd(before) - usd("0.0015")).to_decimal());
+    for (int i = 0; i < 2; ++i) {
+        const Ran put_back = reconcile(november, "--adjust");
+        EXPECT_EQ(put_back.code, 0) << put_back.out << put_back.err;
+        EXPECT_EQ(total(), before);
+        EXPECT_EQ(reconcile(october, "--adjust").code, 0);
+        EXPECT_EQ(total(), before);
+    }
+    EXPECT_EQ(run("ledger verify").code, 0);
+}
+
 TEST_F(ReconcileCommand, OptionsThatCannotBeAreMisuse) {
     for (const char* options : {"--since 2026-10-01", "--since 2026-10-02 --until 2026-10-01",
              "--since yesterday --until 2026-10-01", "--exchange -1", "--exchange many",

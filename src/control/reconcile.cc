@@ -15,7 +15,7 @@ using reconcile::Adjustment;
 using reconcile::BookedLine;
 
 /// How many postings go in one request: well below the API's bound on bodies.
-constexpr std::size_t kPostingsPerRequest = 1000;
+constexpr std::size_t kPostingsPerRequest = 500;
 constexpr std::size_t kFindingNamesMax = 5;
 constexpr std::int64_t kHourNs = 3'600LL * 1'000'000'000;
 constexpr std::string_view kReasonWord = "reconciliation";
@@ -293,6 +293,10 @@ Status Reconciliation::add_correction(
     const std::string text(row["reason"].string());
     const std::string offer(row["offer"].string());
     if (auto reason = PostingReason::parse(text)) {
+        if (reason->type == reconcile::Type::kMissing && !contains(period, reason->day) &&
+            !contains(period, reason->bill))
+            comparison_->add_taken_off(
+                {reason->day, reason->seller, cloud, offer, reason->type, amount});
         const bool is_of_it = contains(period, reason->bill) ||
             (contains(reason->bill, period) && contains(period, reason->day));
         if (is_of_it) {

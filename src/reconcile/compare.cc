@@ -120,6 +120,7 @@ struct Comparison::State {
     std::optional<Period> stated;  // of the bill
     Instant first{INT64_MAX}, last{INT64_MIN};
     std::vector<Adjustment> posted;
+    std::map<std::pair<std::string, std::int64_t>, Money> taken_off;  // by seller and day
     Report report;
     Differences differences;
 
@@ -454,9 +455,17 @@ Grid Comparison::State::grid() {
         (void)end;
         return within;
     };
+    const auto is_out = [&](const Key& key, std::int64_t end) {
+        return key.begin >= within.end.ns || end <= within.begin.ns;
+    };
+    std::map<std::pair<std::string, std::int64_t>, Money> outside;
+    for (const auto& [key, entry] : billed)
+        if (is_out(key, entry.second))
+            outside[{bill_series[key.series].seller, floor_to(key.begin, kDayNs)}] +=
+                entry.first.cost;
     for (const auto& [key, entry] : billed) {
         const Series& series = bill_series[key.series];
-        const bool is_outside = key.begin >= within.end.ns || entry.second <= within.begin.ns;
+        const bool is_outside = is_out(key, entry.second);
         report.billed += entry.first.cost;
         if (is_outside) {
             Difference late;
@@ -469,6 +478,10 @@ Grid Comparison::State::grid() {
             late.quantity_pico = entry.first.quantity_pico;
             late.amount = entry.first.cost;
             late.line = entry.first.line;
+            // It is booked on its day, unless that was taken back.
+            const std::pair day(series.seller, floor_to(key.begin, kDayNs));
+            const auto taken = taken_off.find(day);
+            late.is_pending = taken == taken_off.end() || taken->second < outside.at(day);
             late.why = fmt::format("{} of {} is on this bill, which is of {}", series_text(series),
                 period_text(late.at), period_text(within));
             differences.add({}, std::move(late), entry.first.lines);
@@ -559,6 +572,10 @@ void Comparison::State::note_gaps(Grid& grid) {
         gap.end = time.first.end;
     }
     tell();
+}
+
+void Comparison::add_taken_off(const Adjustment& posted) {
+    state_->taken_off[{posted.seller, floor_to(posted.day.ns, kDayNs)}] -= posted.amount;
 }
 
 void Comparison::add_posted(const Adjustment& posted) { state_->posted.push_back(posted); }

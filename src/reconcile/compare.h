@@ -74,6 +74,9 @@ public:
     [[nodiscard]] Status add(const BookedLine& line);
     /// What was posted for this bill before, as it was proposed: it is not proposed again.
     void add_posted(const Adjustment& posted);
+    /// What the comparison of another bill took off the books as not billed: only that can be put
+    /// back when this bill has it late.
+    void add_taken_off(const Adjustment& posted);
     /// What the books are to be asked for, once the bill is read.
     struct Wanted {
         Period period;
