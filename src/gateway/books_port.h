@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/budget_queue.h"
 #include "gateway/volumes.h"
 #include "runtime/core.h"
 #include "runtime/task.h"
@@ -18,7 +19,19 @@ namespace entrepot::gateway {
 class BooksPort {
 public:
     BooksPort(Core& owner, store::Books& books, std::size_t cores)
-        : owner_(owner), books_(books), waiting_(cores) {}
+        : owner_(owner), books_(books), waiting_(cores) {
+        books_.on_room([this] {
+            if (queue_.empty() || is_going_on_) return;
+            is_going_on_ = true;  // once a turn, when whoever made the room is done
+            owner_.post([this] {
+                is_going_on_ = false;
+                queue_.go_on(books_);
+            });
+        });
+    }
+    ~BooksPort() { books_.on_room({}); }
+    BooksPort(const BooksPort&) = delete;
+    BooksPort& operator=(const BooksPort&) = delete;
 
     [[nodiscard]] bool is_local(const Core& here) const { return &here == &owner_; }
     /// Owner's core alone.
@@ -26,6 +39,8 @@ public:
 
     /// Owner's core alone, or before there are any.
     [[nodiscard]] Volumes& volumes() { return volumes_; }
+    /// Of those who wait for room. Owner's core alone.
+    [[nodiscard]] BudgetQueue& queue() { return queue_; }
 
     /// Runs `work(books)` on the owner and returns its result. Never cancelled: what was asked of
     /// the books happens, and the caller learns of it. `work` is a named value; what it refers to
@@ -80,6 +95,8 @@ private:
     Core& owner_;
     store::Books& books_;
     Volumes volumes_;
+    BudgetQueue queue_;
+    bool is_going_on_ = false;
     std::vector<std::vector<Waiter*>> waiting_;  // by core, each touched by its core alone
 };
 

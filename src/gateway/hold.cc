@@ -6,7 +6,24 @@
 namespace entrepot::gateway {
 namespace {
 
-constexpr milliseconds kBudgetPoll{10};
+/// Room also comes without a hold that ends: a raise, another limit, the next period.
+constexpr milliseconds kLookAgain{250};
+
+/// Who may have budgets over a request.
+std::vector<std::string> budgets_over(const Exchange& x) {
+    using ledger::OwnerKind;
+    const auth::Principal& who = *x.principal;
+    std::vector<std::string> all;
+    const auto add = [&all](OwnerKind kind, std::string_view owner) {
+        if (!owner.empty()) all.push_back(BudgetQueue::place_of(kind, owner));
+    };
+    add(OwnerKind::kKey, who.key.view());
+    add(OwnerKind::kTeam, who.team.view());
+    add(OwnerKind::kProject, who.project.view());
+    add(OwnerKind::kOrg, who.org.view());
+    if (x.attribution != nullptr) add(OwnerKind::kEndUser, x.attribution->end_user);
+    return all;
+}
 
 }  // namespace
 
@@ -55,6 +72,9 @@ bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status
     if (!books_.is_local(core_) || x.state->settings.durability == config::Durability::kPower)
         return false;
     x.phase = ledger::Phase::kHold;
+    const bool may_wait = x.principal->policy.budget_wait_ms > 0;
+    if (may_wait && !books_.queue().empty() && books_.queue().is_behind(budgets_over(x)))
+        return false;
     ledger::HoldRequest request = hold_request_of(x, step);
     ledger::Refusal refusal;
     Result<ledger::HoldTicket> ticket = hold_in(books_.local(), x, request, refusal);
@@ -64,7 +84,7 @@ bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status
     }
     note_earlier(x, refusal);
     const bool is_refused = ticket.error().code == ErrorCode::kInsufficientBalance;
-    if (is_refused && refusal.only_holds && x.principal->policy.budget_wait_ms > 0) return false;
+    if (is_refused && refusal.only_holds && may_wait) return false;
     status =
         std::unexpected(is_refused ? explain_refusal(x, step, refusal, std::move(ticket).error())
                                    : std::move(ticket).error());
@@ -73,32 +93,61 @@ bool Worker::hold_here(Exchange& x, const routing::Attempt& step, Status& status
 
 Task<void> Worker::hold(Exchange& x, const routing::Attempt& step, Cancel* cancel) {
     x.phase = ledger::Phase::kHold;
-    const Deadline patience = core_.after(milliseconds(x.principal->policy.budget_wait_ms));
-    for (;;) {
-        ledger::HoldRequest request = hold_request_of(x, step);
-        ledger::Refusal refusal;
-        const auto work = [&](store::Books& books) { return hold_in(books, x, request, refusal); };
-        Result<ledger::HoldTicket> ticket = co_await books_.call(core_, work);
-        if (ticket) {
-            held(x, step, request);
-            if (x.state->settings.durability != config::Durability::kPower) co_return Status{};
-            Status durable = co_await books_.durable(core_, ticket->position);
-            if (!durable) {
-                co_await release(x, durable.error().code);
-                metrics_.alarm("journal", durable.error().cause);
-            }
-            co_return durable;
-        }
-        note_earlier(x, refusal);
-        if (ticket.error().code != ErrorCode::kInsufficientBalance)
-            co_return std::unexpected(ticket.error());
-        if (!refusal.only_holds || patience.passed(core_.now()))
-            co_return std::unexpected(explain_refusal(x, step, refusal, ticket.error()));
-        // Only open holds are in the way, and they end with their answers: wait as the key's policy
-        // allows.
-        const Until until{core_.after(kBudgetPoll).sooner(patience), cancel};
-        ENTREPOT_CO_TRY_DO(co_await core_.sleep(until));
+    const milliseconds wait_max(x.principal->policy.budget_wait_ms);
+    const Deadline patience = core_.after(wait_max);
+    ledger::HoldRequest request = hold_request_of(x, step);
+    BudgetQueue::Entry entry;
+    entry.may_wait = wait_max > milliseconds(0);
+    if (entry.may_wait) entry.budgets = budgets_over(x);
+    entry.ask = [&](store::Books& books, ledger::Refusal& refusal) {
+        request.dispatch = wall_now();
+        return hold_in(books, x, request, refusal);
+    };
+    Waiter waiter;
+    bool is_answered = false;
+    entry.answered = [&] {
+        core_.post([&] {
+            is_answered = true;
+            waiter.wake();
+        });
+    };
+    const auto begin = [&](store::Books& books) { return books_.queue().begin(books, entry); };
+    bool is_done = co_await books_.call(core_, begin);
+    while (!is_done && !is_answered) {
+        const Until until{core_.after(kLookAgain).sooner(patience), cancel};
+        const Wake wake = co_await waiter.wait(until);
+        if (is_answered) break;
+        const bool is_over = patience.passed(core_.now()) ||
+            (!wake.ready && wake.reason != ErrorCode::kRequestTimeout);
+        const bool is_called_off = is_over && !patience.passed(core_.now());
+        const auto look = [&](store::Books& books) {
+            if (!is_over) books_.queue().go_on(books);
+            if (!is_over || !books_.queue().leave(entry)) return false;
+            if (!is_called_off) entry.outcome = entry.ask(books, entry.refusal);
+            return true;
+        };
+        const bool has_left = co_await books_.call(core_, look);
+        if (has_left && is_called_off)
+            co_return fail(wake.reason, "the wait for room in a budget was called off");
+        if (has_left) break;
+        if (!is_over) continue;
+        while (!is_answered) (void)co_await waiter.wait(Until{});  // its answer is on the way
     }
+    if (!*entry.outcome) {
+        Error error = std::move(*entry.outcome).error();
+        note_earlier(x, entry.refusal);
+        if (error.code != ErrorCode::kInsufficientBalance) co_return std::unexpected(error);
+        co_return std::unexpected(explain_refusal(x, step, entry.refusal, std::move(error)));
+    }
+    held(x, step, request);
+    if (x.state->settings.durability != config::Durability::kPower) co_return Status{};
+    const std::uint64_t position = (*entry.outcome)->position;
+    Status durable = co_await books_.durable(core_, position);
+    if (!durable) {
+        co_await release(x, durable.error().code);
+        metrics_.alarm("journal", durable.error().cause);
+    }
+    co_return durable;
 }
 
 std::string Worker::refusal_words(const Exchange& x, const ledger::Refusal& refusal) {

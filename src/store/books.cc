@@ -149,8 +149,12 @@ Result<HoldTicket> Books::extend(
 }
 
 Status Books::shrink(const ExchangeId& exchange, std::uint16_t attempt, Money amount) {
-    return impl_->ledger.shrink(exchange, attempt, amount);
+    ENTREPOT_TRY_DO(impl_->ledger.shrink(exchange, attempt, amount));
+    if (impl_->on_room) impl_->on_room();
+    return {};
 }
+
+void Books::on_room(std::function<void()> callback) { impl_->on_room = std::move(callback); }
 
 Result<Posting> Books::settle(const ExchangeId& exchange, std::uint16_t attempt,
     const ledger::SettleRequest& request, const ledger::MeterCosts& lines) {
@@ -160,6 +164,7 @@ Result<Posting> Books::settle(const ExchangeId& exchange, std::uint16_t attempt,
         if (posting->repeated) return posting;
         ++impl.stats.settled;
         if (!posting->overdraft.is_zero()) ++impl.stats.overdrafts;
+        if (impl.on_room) impl.on_room();
         return posting;
     }
     if (posting.error().code != ErrorCode::kUnknownHold) return posting;
@@ -192,7 +197,9 @@ Status Books::release(const ExchangeId& exchange, std::uint16_t attempt, Instant
     const std::size_t open = impl.ledger.open_attempts();
     Status released = impl.ledger.release(record);
     if (released) {
-        if (impl.ledger.open_attempts() != open) ++impl.stats.released;
+        if (impl.ledger.open_attempts() == open) return released;
+        ++impl.stats.released;
+        if (impl.on_room) impl.on_room();
         return released;
     }
     if (released.error().code != ErrorCode::kUnknownHold) return released;

@@ -203,6 +203,9 @@ public:
     [[nodiscard]] Status seal(Instant until, Instant at, std::string_view by);
     [[nodiscard]] Instant sealed_until() const;
 
+    /// Called whenever a hold has ended or become smaller: there may be room for others.
+    void on_room(std::function<void()> callback);
+
     // ---- about once a second ----
 
     /// Starts a checkpoint when one is due; never waits for it.

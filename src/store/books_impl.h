@@ -47,6 +47,7 @@ struct Books::Impl final : ledger::Log {
     RecentExchanges recent;
     RecoverySummary recovery;
     BooksStats stats;
+    std::function<void()> on_room;
     Instant now;
     Instant checkpoint_time;
     Instant eviction_time;
