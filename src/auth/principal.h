@@ -45,6 +45,7 @@ struct Principal {
     std::map<std::string, std::string> tags;
     std::map<std::string, std::string> tag_headers;  ///< tag to request header, lower case
     std::string end_user_header;                     ///< lower case; empty: not told apart
+    bool end_user_in_body = false;  ///< the request's own field says who, where no header does
     bool needs_end_user = false;
 
     [[nodiscard]] bool is_limited() const { return limits_above != nullptr || limits != Limits{}; }

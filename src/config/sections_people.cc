@@ -181,15 +181,23 @@ void read_end_user_header(Reader& reader, const Node& node, EndUserSettings& out
     if (auto name = read_header_name(reader, node)) out.header = std::move(*name);
 }
 
+void read_end_user_body(Reader& reader, const Node& node, EndUserSettings& out) {
+    if (const auto value = reader.boolean(node)) out.is_in_body = *value;
+}
+
 void read_end_user_required(Reader& reader, const Node& node, EndUserSettings& out) {
     if (const auto value = reader.boolean(node)) out.is_required = *value;
 }
 
 constexpr Field<EndUserSettings> kEndUserFields[] = {
-    {"header", "name of a header", "required",
+    {"header", "name of a header", "none",
         "The request header in which the client says who stands behind the request: at most 256 "
-        "printable characters. It is not sent on.",
+        "printable characters. It is not sent on. This or `body` is needed.",
         read_end_user_header},
+    {"body", "true or false", "false",
+        "Where the header says nothing, the request's own field does: `safety_identifier` or "
+        "`user` (OpenAI), `metadata.user_id` (Anthropic). It is sent on as it came.",
+        read_end_user_body},
     {"required", "true or false", "false", "Refuse requests that do not say.",
         read_end_user_required},
     {"budgets", "list: [budget](#budgets)", "no limit", "Each end user's own.",
@@ -456,6 +464,11 @@ void read_key_project(Reader& reader, const Node& node, KeySettings& out) {
 
 void read_end_users(Reader& reader, const Node& node, KeySettings& out) {
     reader.section(end_user_section(), node, out.end_users);
+    const bool has_header =
+        std::ranges::find(node.members, "header", &Node::Member::key) != node.members.end();
+    if (!has_header && !out.end_users.is_in_body)
+        reader.error(node, "nothing says where end users are named",
+            "add header with the name of a request header, or body: true");
 }
 
 void read_tag_headers(Reader& reader, const Node& node, KeySettings& out) {

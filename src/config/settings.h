@@ -216,7 +216,8 @@ struct ProjectSettings {
 
 /// Who stands behind a key's requests, as its client says.
 struct EndUserSettings {
-    std::string header;  ///< of the request; lower case; empty: end users are not told apart
+    std::string header;       ///< of the request; lower case; may be empty
+    bool is_in_body = false;  ///< the request's own field is read, where the header says nothing
     bool is_required = false;
     std::vector<BudgetSettings> budgets;  ///< of each of them
 };

@@ -69,29 +69,41 @@ Status Worker::admit(
         ENTREPOT_TRY(x.principal, x.state->keys->authenticate(secret, x.began_wall));
     }
     x.key = &x.state->key_states[x.principal->index];
-    if (x.principal->end_user_header.empty() && x.principal->tag_headers.empty()) [[likely]]
+    if (x.principal->end_user_header.empty() && x.principal->tag_headers.empty() &&
+        !x.principal->end_user_in_body) [[likely]]
         return {};
     return attribute(x, request);
 }
 
 namespace {
 
-/// A header's value as the books may have it; nothing where it is absent or empty.
-Result<std::optional<std::string>> attributed(
-    const net::ServerRequest& request, const std::string& header) {
+/// A text of the client's as the books may have it; nothing where it is empty. `what`: `header`.
+Result<std::optional<std::string>> bookable(
+    std::string_view value, std::string_view what, const std::string& name) {
     constexpr std::size_t kBytesMax = 256;
-    const std::optional<std::string_view> value = request.headers.find(header);
-    if (!value || trim(*value).empty()) return std::nullopt;
-    const std::string text(trim(*value));
+    std::string text(trim(value));
+    if (text.empty()) return std::nullopt;
     const bool is_plain = std::ranges::all_of(text,
         [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != ';'; });
     if (!is_plain || text.size() > kBytesMax)
-        return fail_field(ErrorCode::kInvalidField, header,
-            fmt::format(
-                "the header '{}' holds {} bytes; it must be at most {} printable characters "
-                "without ';'",
-                header, text.size(), kBytesMax));
+        return fail_field(ErrorCode::kInvalidField, name,
+            fmt::format("the {} '{}' holds {} bytes; it must be at most {} printable characters "
+                        "without ';'",
+                what, name, text.size(), kBytesMax));
     return text;
+}
+
+Result<std::optional<std::string>> attributed(
+    const net::ServerRequest& request, const std::string& header) {
+    return bookable(request.headers.find(header).value_or(""), "header", header);
+}
+
+/// In chat completions, which are not read whole elsewhere.
+std::string end_user_of_chat(std::string_view body) {
+    const auto document = json::Document::parse(std::string(body));
+    if (!document) return {};
+    const std::string_view identifier = document->root()["safety_identifier"].string();
+    return std::string(identifier.empty() ? document->root()["user"].string() : identifier);
 }
 
 }  // namespace
@@ -102,12 +114,6 @@ Status Worker::attribute(Exchange& x, const net::ServerRequest& request) {
     if (!principal.end_user_header.empty()) {
         ENTREPOT_TRY(const std::optional<std::string> end_user,
             attributed(request, principal.end_user_header));
-        if (!end_user && principal.needs_end_user)
-            return fail_field(ErrorCode::kInvalidField, principal.end_user_header,
-                fmt::format(
-                    "the header '{}' is missing; this key needs to know who stands behind a "
-                    "request",
-                    principal.end_user_header));
         attribution->end_user = end_user.value_or("");
     }
     std::map<std::string, std::string> tags = principal.tags;
@@ -121,7 +127,37 @@ Status Worker::attribute(Exchange& x, const net::ServerRequest& request) {
             fmt::format("the tags of this request have {} bytes together; at most {} can be booked",
                 attribution->tags.size(), ledger::kNameBytesMax));
     x.attribution = std::move(attribution);
-    return {};
+    // What the body says is not known yet.
+    return principal.end_user_in_body ? Status{} : check_end_user(x);
+}
+
+Status Worker::attribute_body(Exchange& x) {
+    std::string& end_user = x.attribution->end_user;
+    if (end_user.empty()) {
+        const Workbench& bench = *x.bench;
+        const bool is_chat = dialect::openai_chat::speaks_chat(*x.client);
+        const std::string said = is_chat ? end_user_of_chat(bench.body)
+            : bench.canonical            ? bench.canonical->user
+                                         : std::string();
+        ENTREPOT_TRY(std::optional<std::string> taken, bookable(said, "field", "user"));
+        end_user = std::move(taken).value_or("");
+    }
+    return check_end_user(x);
+}
+
+Status Worker::check_end_user(const Exchange& x) {
+    const auth::Principal& principal = *x.principal;
+    if (!principal.needs_end_user || (x.attribution != nullptr && !x.attribution->end_user.empty()))
+        return {};
+    if (principal.end_user_header.empty())
+        return fail_field(ErrorCode::kInvalidField, "user",
+            "'user' (or 'safety_identifier', 'metadata.user_id') is missing; this key needs to "
+            "know "
+            "who stands behind a request");
+    return fail_field(ErrorCode::kInvalidField, principal.end_user_header,
+        fmt::format(
+            "the header '{}' is missing; this key needs to know who stands behind a request",
+            principal.end_user_header));
 }
 
 Result<const auth::Principal*> Worker::admit_signed(const Exchange& x,
@@ -191,6 +227,7 @@ Status Worker::admit_generate(Exchange& x, const Door& door, net::ServerRequest&
     Workbench& bench = *x.bench;
     bench.body = std::move(request.body);
     ENTREPOT_TRY_DO(read_request(x, door, request));
+    if (x.principal->end_user_in_body) ENTREPOT_TRY_DO(attribute_body(x));
     // The move has given it the bench's last buffer, which an open stream would keep.
     if (bench.facts.is_stream) std::string().swap(request.body);
     x.task = bench.facts.task;

@@ -16,6 +16,10 @@ constexpr std::string_view kProjects = R"(
     team: search
     secret: sk-known
     end_users: {header: x-end-user, required: true}
+  bodies:
+    team: search
+    secret: sk-bodies
+    end_users: {header: x-end-user, body: true, required: true}
 projects:
   checkout: {team: search, budgets: [{limit: "1.00", period: month}], limits: {requests_per_minute: 100}}
 )";
@@ -90,6 +94,40 @@ TEST_F(AttributionTest, AHeaderThatIsMissingOrNoNameIsRefused) {
     EXPECT_EQ(longer.status, 400);
     EXPECT_NE(longer.body.find("257 bytes"), std::string::npos) << longer.body;
     EXPECT_EQ(ask_as("sk-known", "x-end-user: carol\r\n").status, 200);
+}
+
+TEST_F(AttributionTest, TheBodysOwnFieldSaysWhoWhereTheKeyLetsIt) {
+    struct Case {
+        std::string path, body, header, who;
+    };
+    const std::string ask = R"({"model":"tiny","messages":[{"role":"user","content":"hi"}])";
+    const std::string named = R"({"model":"tiny","max_tokens":9,)"
+                              R"("messages":[{"role":"user","content":"hi"}],)";
+    for (const Case& one :
+        {Case{"/v1/chat/completions", ask + R"(,"user":"ann"})", "", "ann"},
+            Case{"/v1/chat/completions", ask + R"(,"user":"x","safety_identifier":"b\u00f6b"})", "",
+                "b\xc3\xb6"
+                "b"},
+            Case{"/v1/chat/completions", ask + R"(,"user":"ann"})", "x-end-user: dan\r\n", "dan"},
+            Case{"/v1/responses", R"({"model":"tiny","input":"hi","user":"eve"})", "", "eve"},
+            Case{"/v1/messages", named + R"("metadata":{"user_id":"fay"}})", "", "fay"}}) {
+        const Reply reply =
+            call(gateway_->port(), "POST", one.path, one.body, "sk-bodies", 0, one.header);
+        ASSERT_EQ(reply.status, 200) << one.path << reply.body;
+        EXPECT_EQ(report_of(reply).end_user, one.who) << one.path;
+    }
+    const auto refused = [&](const std::string& body) {
+        const Reply reply =
+            call(gateway_->port(), "POST", "/v1/chat/completions", body, "sk-bodies");
+        EXPECT_EQ(reply.status, 400) << reply.body;
+        return reply.body;
+    };
+    EXPECT_NE(refused(ask + "}").find("is missing"), std::string::npos);
+    EXPECT_NE(refused(ask + R"(,"user":"a;b"})").find("the field 'user'"), std::string::npos);
+    // A key that does not say so reads none of it.
+    const Reply other = call(
+        gateway_->port(), "POST", "/v1/chat/completions", ask + R"(,"user":"ann"})", "sk-test");
+    EXPECT_EQ(report_of(other).end_user, "");
 }
 
 }  // namespace

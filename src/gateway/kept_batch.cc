@@ -271,6 +271,7 @@ Task<void> Worker::create_file(
 
 Task<void> Worker::create_batch(
     Exchange& x, const KeptDoor& door, net::ServerRequest& request, net::ResponseWriter& response) {
+    ENTREPOT_CO_TRY_DO(check_end_user(x));
     ENTREPOT_CO_TRY_DO(name_request(x, request));
     BatchPlan plan;
     std::string body = request.body;

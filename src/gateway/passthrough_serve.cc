@@ -99,6 +99,7 @@ Task<void> Worker::pass_through(
             fmt::format("what lies under '{}' belongs to who made it and does not pass; the "
                         "gateway serves it under its own path",
                 own));
+    ENTREPOT_CO_TRY_DO(check_end_user(x));
     // What it names is its maker's here too.
     ENTREPOT_CO_TRY_DO(co_await locate_named(x, request.body));
     if (!x.kept->cloud.empty() && x.kept->cloud != path.cloud)

@@ -108,6 +108,7 @@ auth::KeyEntry key_entry(
     principal.project = key.project;
     principal.tag_headers = key.tag_headers;
     principal.end_user_header = key.end_users.header;
+    principal.end_user_in_body = key.end_users.is_in_body;
     principal.needs_end_user = key.end_users.is_required;
     const config::TeamSettings* team = settings.find_team(key.team.view());
     if (team != nullptr) principal.org = team->org;

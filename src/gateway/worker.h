@@ -152,6 +152,10 @@ private:
     /// `body`: absent while it has not come; a signature over it is then still open.
     /// What the request's headers say of its end user and tags, as far as its key lets them.
     [[nodiscard]] static Status attribute(Exchange& x, const net::ServerRequest& request);
+    /// The same of the body, once it was read. Errors: kInvalidField.
+    [[nodiscard]] static Status attribute_body(Exchange& x);
+    /// That the key knows who stands behind what is about to be paid. Errors: kInvalidField.
+    [[nodiscard]] static Status check_end_user(const Exchange& x);
     [[nodiscard]] Status admit(
         Exchange& x, const net::ServerRequest& request, std::optional<std::string_view> body);
     [[nodiscard]] Result<const auth::Principal*> admit_signed(const Exchange& x,
