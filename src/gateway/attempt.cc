@@ -276,7 +276,7 @@ Co<Failed> Worker::attempt(Exchange& x, const routing::Attempt& step, net::Serve
         !to_lower(upstream.headers().find("content-type").value_or(""))
             .starts_with(x.voice->dialect->stream_content_type))
         x.is_stream = false;
-    if (x.is_stream) co_return co_await open_stream(x, upstream);
+    if (x.is_stream) co_return co_await open_stream(x, step, upstream);
     co_return co_await relay_whole(x, upstream, response);
 }
 

@@ -58,7 +58,8 @@ struct AttemptState {
     std::uint32_t offer = 0;
     bool is_open = false;  ///< held, and neither settled nor released
     bool is_bounded = false;
-    Money hold;
+    Money hold;        ///< as it is now
+    Money first_hold;  ///< before the supplier counted the prompt
     Instant dispatch;
     MonotonicTime began;
     catalog::Tier tier = catalog::Tier::kStandard;
@@ -82,6 +83,7 @@ struct Consumption {
     bool is_reported = false;  ///< by the supplier; else an estimate is made of what was seen
     std::int64_t answer_bytes = 0;
     bool is_client_gone = false;
+    bool is_cut = false;            ///< by us, when it went beyond its hold
     std::string service_tier = {};  ///< that served it, in the supplier's word; often not said
     std::shared_ptr<ReplyNames> names = {};  ///< null: nobody asked for them
 };
@@ -124,8 +126,10 @@ struct OpenStream {
     std::unique_ptr<StreamLane> lane;
     std::string_view out;  ///< of the lane, for the client
     bool is_over = false;  ///< the supplier's whole body has come
-    Status broken;         ///< the supplier's side
-    Status wrote;          ///< the client's side
+    /// Tokens that its hold has room for; beyond them it may have to be cut. 0: no matter.
+    std::int64_t answer_tokens_max = 0;
+    Status broken;  ///< the supplier's side
+    Status wrote;   ///< the client's side
     /// When the silence would be the supplier's end; 0: nobody is told of it before.
     milliseconds idle_max{0};
     milliseconds silent_for{0};  ///< at least

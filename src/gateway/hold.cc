@@ -61,7 +61,7 @@ void Worker::held(Exchange& x, const routing::Attempt& step, const ledger::HoldR
     attempt.number = request.attempt;
     attempt.is_open = true;
     attempt.is_bounded = step.is_bounded;
-    attempt.hold = step.is_bounded ? step.hold : Money();
+    attempt.hold = attempt.first_hold = step.is_bounded ? step.hold : Money();
     attempt.dispatch = request.dispatch;
     attempt.prompt_tokens_estimate = step.expected_prompt_tokens;
     x.attempt = attempt;

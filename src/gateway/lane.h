@@ -16,6 +16,13 @@
 // relay.cc and relay_whole.cc bring the bytes.
 namespace entrepot::gateway {
 
+/// No tokenizer's tokens have more bytes over a whole answer, whatever its language: an answer of
+/// more than so many bytes a token went beyond its cap.
+inline constexpr std::int64_t kBytesPerTokenMax = 16;
+
+/// How much of `bytes` are whole server-sent events; 0 when none ends in them.
+[[nodiscard]] std::size_t whole_events(std::string_view bytes);
+
 /// A streamed answer on its way.
 class StreamLane {
 public:
@@ -41,6 +48,18 @@ public:
     [[nodiscard]] virtual const canon::Failure* failure() const = 0;
     /// What was consumed so far. `is_over`: the stream ended as it should.
     [[nodiscard]] virtual Consumption consumption(bool is_over) const = 0;
+    /// Before the first `feed`: the answer may have to be cut.
+    virtual void prepare_cut() {}
+    /// Tokens of the answer so far: those that the supplier counted, and at least as many as what
+    /// was relayed must have had.
+    [[nodiscard]] virtual std::int64_t answer_tokens_min() const = 0;
+    /// What the supplier has said of its usage so far; null: nothing.
+    [[nodiscard]] virtual const canon::Usage* usage_so_far() const = 0;
+    /// Between two events of the client's stream: elsewhere it cannot be cut.
+    [[nodiscard]] virtual bool may_cut() const = 0;
+    /// Once, when it may: what of the last feed's are whole events, and then the ending that the
+    /// dialect has for an answer that reached its cap.
+    [[nodiscard]] virtual std::string cut(const canon::Usage& used) = 0;
     /// What the client may hear while nothing comes; empty: nothing. Lives until the next call.
     [[nodiscard]] virtual std::string_view keep_alive() { return {}; }
     /// The client's last event when its answer breaks off.
@@ -50,7 +69,7 @@ public:
 };
 
 [[nodiscard]] std::unique_ptr<StreamLane> make_chat_lane(
-    const dialect::openai_chat::StreamMeterOptions& options);
+    const dialect::openai_chat::StreamMeterOptions& options, const dialect::ReplyContext& context);
 [[nodiscard]] std::unique_ptr<StreamLane> make_passing_lane(
     const dialect::Dialect& dialect, const dialect::ReplyContext& context);
 [[nodiscard]] std::unique_ptr<StreamLane> make_translated_lane(
@@ -86,11 +105,37 @@ struct Seen {
     bool has_ended = false;
     bool has_content = false;  ///< something a client would notice
     std::optional<canon::Failure> failure;
+    std::int64_t text_bytes = 0;  ///< `consumed.answer_bytes`, but for images and sounds
 
     void keep_names() { consumed.names = std::make_shared<ReplyNames>(); }
     void add(const canon::Event& event);
+    [[nodiscard]] const canon::Usage* usage_so_far() const {
+        return consumed.is_reported ? &consumed.usage : nullptr;
+    }
+    [[nodiscard]] std::int64_t answer_tokens_min() const;
     /// `is_over`: the stream ended as it should.
     [[nodiscard]] Consumption consumption(bool is_over) const;
+
+private:
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> media_;  // parts whose deltas are no text
+};
+
+/// Of an answer that is to end early: what its encoder has to know of the past.
+class Past {
+public:
+    /// `keeps_text`: the dialect repeats the answer at its end.
+    explicit Past(bool keeps_text) : keeps_text_(keeps_text) {}
+    void add(const canon::Event& event);
+    /// Ends every part and choice that is open, at the cap: what `encoder`, which has seen all of
+    /// it, says to that.
+    [[nodiscard]] std::string end(dialect::ReplyEncoder& encoder, const canon::Usage& used) const;
+    /// The same of an encoder that has seen nothing: it is told the past first.
+    [[nodiscard]] std::string end_anew(
+        dialect::ReplyEncoder& encoder, const canon::Usage& used) const;
+
+private:
+    bool keeps_text_;
+    std::vector<canon::Event> events_;
 };
 
 }  // namespace entrepot::gateway

@@ -1,4 +1,6 @@
 // The supplier's bytes become events, the events the client's bytes.
+#include <algorithm>
+
 #include "gateway/failure.h"
 #include "gateway/lane.h"
 
@@ -11,16 +13,25 @@ void Seen::add(const canon::Event& event) {
         consumed.is_reported = true;
     } else if (const auto* delta = std::get_if<canon::PartDelta>(&event)) {
         consumed.answer_bytes += static_cast<std::int64_t>(delta->text.size());
+        if (media_.empty() ||
+            std::ranges::find(media_, std::pair(delta->choice, delta->part)) == media_.end())
+            text_bytes += static_cast<std::int64_t>(delta->text.size());
         has_content = true;
     } else if (const auto* failed = std::get_if<canon::Failed>(&event)) {
         failure = failed->failure;
-    } else if (std::holds_alternative<canon::PartStarted>(event) ||
-        std::holds_alternative<canon::Finished>(event) ||
+    } else if (const auto* part = std::get_if<canon::PartStarted>(&event)) {
+        if (part->kind == canon::PartKind::kMedia) media_.emplace_back(part->choice, part->part);
+        has_content = true;
+    } else if (std::holds_alternative<canon::Finished>(event) ||
         std::holds_alternative<canon::Outcome>(event)) {
         has_content = true;
     } else if (std::holds_alternative<canon::Ended>(event)) {
         has_ended = true;
     }
+}
+
+std::int64_t Seen::answer_tokens_min() const {
+    return std::max(consumed.usage.answer_tokens(), text_bytes / kBytesPerTokenMax);
 }
 
 Consumption Seen::consumption(bool is_over) const {
@@ -53,6 +64,7 @@ public:
         if (fed && is_over) fed = decoder_->finish(events);
         for (const canon::Event& event : events) {
             seen_.add(event);
+            if (past_) past_->add(event);
             // A failure is not encoded yet: before the first byte it may be another offer's turn.
             if (!std::holds_alternative<canon::Failed>(event)) encoder_->add(event, out_);
         }
@@ -67,6 +79,13 @@ public:
         return seen_.failure ? &*seen_.failure : nullptr;
     }
     Consumption consumption(bool is_over) const override { return seen_.consumption(is_over); }
+    void prepare_cut() override { past_.emplace(false); }
+    std::int64_t answer_tokens_min() const override { return seen_.answer_tokens_min(); }
+    const canon::Usage* usage_so_far() const override { return seen_.usage_so_far(); }
+    bool may_cut() const override { return past_.has_value(); }
+    std::string cut(const canon::Usage& used) override {
+        return out_ + past_->end(*encoder_, used);
+    }
     std::string_view keep_alive() override {
         out_ = encoder_->keep_alive();
         return out_;
@@ -83,6 +102,7 @@ private:
     std::unique_ptr<dialect::ReplyDecoder> decoder_;
     std::unique_ptr<dialect::ReplyEncoder> encoder_;
     Seen seen_;
+    std::optional<Past> past_;
     std::string out_;
 };
 

@@ -44,7 +44,7 @@ std::unique_ptr<StreamLane> Worker::lane_of(const Exchange& x) {
     options.strips_usage = !x.wants_usage;
     options.hides_filter_chunks =
         cloud.settings.kind == config::CloudKind::kAzure && x.client->name != "azure-openai";
-    return make_chat_lane(options);
+    return make_chat_lane(options, reply_context_of(x));
 }
 
 void Worker::mark_first_byte(Exchange& x) {
@@ -54,7 +54,8 @@ void Worker::mark_first_byte(Exchange& x) {
 }
 
 // Until something comes that the client would notice, a failure is another offer's turn.
-Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
+Co<Failed> Worker::open_stream(
+    Exchange& x, const routing::Attempt& step, net::ClientExchange& upstream) {
     const std::string_view wanted = x.voice->dialect->stream_content_type;
     const std::string_view type = upstream.headers().find("content-type").value_or("");
     if (!to_lower(type).starts_with(wanted)) {
@@ -67,8 +68,11 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
     std::unique_ptr<StreamLane> through = lane_of(x);
     if (x.voice->dialect->reads_reply_headers) through->take_headers(headers_of(upstream));
     if (is_kept_there(x)) through->keep_names();
+    const std::int64_t tokens_max = answer_bound(x, step);
+    if (tokens_max > 0) through->prepare_cut();
     upstream.forget_head();
     auto stream = std::make_unique<OpenStream>(std::move(upstream), std::move(through));
+    stream->answer_tokens_max = tokens_max;
     StreamLane& lane = *stream->lane;
     while (!lane.has_begun()) {
         Wake wake;
@@ -85,6 +89,7 @@ Co<Failed> Worker::open_stream(Exchange& x, net::ClientExchange& upstream) {
         }
     }
     x.stream = std::move(stream);
+    if (const std::optional<Money> less = smaller_hold(x, step)) co_await shrink(x, *less);
     co_return nullptr;
 }
 
@@ -93,6 +98,7 @@ Co<void> Worker::relay_stream(Exchange& x, net::ResponseWriter& response) {
     OpenStream& stream = *x.stream;
     begin_stream(x, response);
     for (;;) {
+        if (must_cut(x)) co_return co_await cut_stream(x, response);
         if (!books_first(x)) co_await settle(x);
         const bool is_last = stream.is_last();
         if (is_last)

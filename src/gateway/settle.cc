@@ -140,6 +140,11 @@ Settlement Worker::settlement_of(Exchange& x) {
     }
     settlement.is_estimate = !is_reported;
     keep_to_hold(settlement, attempt);
+    if (consumed.is_cut) {
+        request.cost = request.list_cost = attempt.hold;
+        settlement.lines = {};
+        settlement.is_stepped = false;  // the hold is the price
+    }
     x.cost += request.cost;
     x.is_cost_known = x.is_cost_known && is_priced;
     x.is_estimated = x.is_estimated || !is_reported;
@@ -195,6 +200,12 @@ void Worker::settled(const Exchange& x, const Result<ledger::Posting>& posting) 
         metrics_.alarm(name, "a settlement was refused: " + posting.error().message);
     } else if (!posting->overdraft.is_zero()) {
         metrics_.overdraft(name, posting->overdraft);
+        if (posting->cost <= x.attempt.first_hold) {
+            metrics_.alarm(name,
+                "an answer took more than its supplier's own count of the prompt had left of its "
+                "hold");
+            return;
+        }
         // How long a recording lasts is what the client's file says of itself: no fault of the
         // offer, and nothing by which one client could take it from the others.
         if (x.task == canon::Task::kTranscribe) return;

@@ -355,10 +355,20 @@ private:
         Exchange& x, const routing::Attempt& step, bool must_state);
 
     // relay.cc, relay_whole.cc: bytes and events to the client, metered
-    [[nodiscard]] Co<Failed> open_stream(Exchange& x, net::ClientExchange& upstream);
+    [[nodiscard]] Co<Failed> open_stream(
+        Exchange& x, const routing::Attempt& step, net::ClientExchange& upstream);
     [[nodiscard]] Co<void> relay_stream(Exchange& x, net::ResponseWriter& response);
     void begin_stream(Exchange& x, net::ResponseWriter& response);
     [[nodiscard]] bool books_first(Exchange& x);
+    /// stream_bound.cc: whether the answer went beyond its hold, and can be ended here.
+    [[nodiscard]] static bool must_cut(const Exchange& x);
+    /// Tokens that the answer's hold has room for; 0: nothing has to be cut.
+    [[nodiscard]] static std::int64_t answer_bound(const Exchange& x, const routing::Attempt& step);
+    [[nodiscard]] Co<void> cut_stream(Exchange& x, net::ResponseWriter& response);
+    /// Of a stream that has begun: what its hold has to be now; nothing: no less than it is.
+    [[nodiscard]] static std::optional<Money> smaller_hold(
+        const Exchange& x, const routing::Attempt& step);
+    [[nodiscard]] Co<void> shrink(Exchange& x, Money amount);
     [[nodiscard]] Co<void> end_stream(Exchange& x, net::ResponseWriter& response);
     [[nodiscard]] Co<Failed> relay_whole(
         Exchange& x, net::ClientExchange& upstream, net::ResponseWriter& response);

@@ -180,6 +180,10 @@ public:
     [[nodiscard]] bool is_done() const { return is_done_; }  ///< `[DONE]` came
     [[nodiscard]] std::optional<canon::StopReason> stop_reason() const { return stop_reason_; }
     [[nodiscard]] std::size_t finished_choices() const { return finished_choices_.count(); }
+    static constexpr std::size_t kChoicesMax = 128;
+    [[nodiscard]] std::bitset<kChoicesMax> open_choices() const {
+        return seen_choices_ & ~finished_choices_;
+    }
     /// The supplier's own error inside the stream.
     [[nodiscard]] const canon::Failure* failure() const { return failure_.get(); }
     /// The tier that serves the request, as last stated; empty when not stated.
@@ -213,8 +217,8 @@ private:
     bool has_usage_ = false;
     bool is_done_ = false;
     std::optional<canon::StopReason> stop_reason_;
-    std::bitset<128> seen_choices_;
-    std::bitset<128> finished_choices_;
+    std::bitset<kChoicesMax> seen_choices_;
+    std::bitset<kChoicesMax> finished_choices_;
     std::unique_ptr<canon::Failure> failure_;  // seldom there, and many streams are open
     std::string service_tier_;
     std::uint64_t events_ = 0;
