@@ -66,6 +66,13 @@ Result<Money> climb_of(const Climb& climb, const RoundingRule& rule) {
             sum_over_steps(ladder, climb.running, climb.list.pico(), off) *
                 climb.list_factor.denominator * climb.more.denominator;
         denominator = denominator * climb.list_factor.numerator;
+        // The list amount is rounded: at a step far above the list a part of a pico-unit is much.
+        // No line costs more than all of it would at the dearest step, which is what is held.
+        const Int128 dearest = *std::ranges::max_element(ladder.numerators);
+        const Wide most = Wide(climb.quantity) * price * dearest * climb.list_factor.numerator *
+            climb.more.numerator;
+        if (!most.failed() && !numerator.failed() && most.value() < numerator.value())
+            numerator = most;
     }
     if (numerator.failed() || denominator.failed())
         return fail(ErrorCode::kOverflow, "a volume discount of a line leaves 128 bits");
