@@ -422,6 +422,14 @@ Task<BatchTally> Worker::count_results(
               .card.get();
     pricing::PriceOptions options;
     options.tier = deferred.tier;
+    // Volume steps as they stand now; what the batch itself adds goes on from answer to answer.
+    const auto look = [&](store::Books& books) {
+        const auto at_steps = books_.volumes().running(*x.state, books, deferred.dispatch);
+        return at_steps ? std::vector<Int128>(at_steps->begin(), at_steps->end())
+                        : std::vector<Int128>();
+    };
+    std::vector<Int128> running = co_await books_.call(core_, look);
+    options.running = running;
     BatchTally tally;
     tally.is_priced = card != nullptr;
     const auto take = [&](std::string_view line) -> Status {
@@ -435,6 +443,9 @@ Task<BatchTally> Worker::count_results(
             tally.cost += charge->total;
             tally.list_cost += charge->is_list_known ? charge->list_total : charge->total;
             add_lines(tally.lines, *charge);
+            for (const pricing::ChargeLine& priced : charge->lines())
+                if (priced.is_stepped && priced.counter < running.size())
+                    running[priced.counter] += priced.counted();
             const std::int64_t band = charge->ctx_over;
             tally.ctx_over = tally.ctx_over.value_or(band) == band ? band : 0;
         } else {

@@ -162,9 +162,15 @@ Settlement Worker::settlement_of(Exchange& x) {
 
 Result<ledger::Posting> Worker::book(
     const Exchange& x, Settlement& settlement, store::Books& books) {
+    if (settlement.is_stepped) price_on_steps(x, settlement, books);
+    Result<ledger::Posting> posting =
+        books.settle(x.id, x.attempt.number, settlement.request, settlement.lines);
+    if (posting && !posting->repeated) count_on_steps(x, settlement);
+    return posting;
+}
+
+void Worker::price_on_steps(const Exchange& x, Settlement& settlement, store::Books& books) {
     ledger::SettleRequest& request = settlement.request;
-    if (!settlement.is_stepped)
-        return books.settle(x.id, x.attempt.number, request, settlement.lines);
     Volumes& volumes = books_.volumes();
     const Instant dispatch = x.attempt.dispatch;
     const auto running = volumes.running(*x.state, books, dispatch);
@@ -179,13 +185,29 @@ Result<ledger::Posting> Worker::book(
         take_charge(settlement, *charge);
         keep_to_hold(settlement, x.attempt);
     }
-    Result<ledger::Posting> posting =
-        books.settle(x.id, x.attempt.number, request, settlement.lines);
-    // What was cut to its hold has no lines by which a restart would count it.
-    if (posting && !posting->repeated && charge && settlement.lines.present != 0)
-        for (const pricing::ChargeLine& line : charge->lines())
-            volumes.add(*x.state, dispatch, line);
-    return posting;
+}
+
+// By the lines of what is booked, as a restart counts: what was cut to its hold has none.
+void Worker::count_on_steps(const Exchange& x, const Settlement& settlement) {
+    if (settlement.lines.present == 0 || x.attempt.offer >= x.state->table.size()) return;
+    const pricing::RateCard* const card = x.state->table.offer(x.attempt.offer).card.get();
+    const Instant dispatch = x.attempt.dispatch;
+    const pricing::RateCard::Epoch* const epoch = card == nullptr ? nullptr : card->at(dispatch);
+    if (epoch == nullptr || epoch->ladders.empty()) [[likely]]
+        return;
+    // A period that is counted from the books here has these lines already.
+    if (!books_.volumes().knows(*x.state, dispatch)) return;
+    for (std::size_t m = 0; m < canon::kMeterCount; ++m) {
+        if (!settlement.lines.has(m)) continue;
+        const ledger::MeterCost& booked = settlement.lines.of[m];
+        Result<pricing::ChargeLine> line = pricing::price_line(
+            {static_cast<pricing::Tier>(settlement.request.tier), settlement.request.ctx_over,
+                static_cast<canon::Meter>(m), booked.quantity},
+            *card, dispatch);
+        if (!line) continue;
+        line->list = booked.list_cost;
+        books_.volumes().add(*x.state, dispatch, *line);
+    }
 }
 
 void Worker::take_cost(Exchange& x, Money expected, const Settlement& settlement) {

@@ -81,6 +81,11 @@ Result<std::span<const Int128>> Volumes::running(
     return std::span<const Int128>(scratch_);
 }
 
+bool Volumes::knows(const State& state, Instant dispatch) const {
+    return std::ranges::all_of(state.volume_counters,
+        [&](const VolumeCounter& counter) { return counted_.contains(key_of(counter, dispatch)); });
+}
+
 void Volumes::add(const State& state, Instant dispatch, const pricing::ChargeLine& line) {
     if (!line.is_stepped || line.counter >= state.volume_counters.size()) return;
     const auto found = counted_.find(key_of(state.volume_counters[line.counter], dispatch));

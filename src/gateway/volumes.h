@@ -23,7 +23,9 @@ public:
     /// period that is not known yet, such as the one before, from the books. Errors: as of `load`.
     [[nodiscard]] Result<std::span<const Int128>> running(
         const State& state, store::Books& books, Instant dispatch);
-    /// Takes in what was booked. After `running` for that dispatch.
+    /// Whether the periods of that dispatch are counted already.
+    [[nodiscard]] bool knows(const State& state, Instant dispatch) const;
+    /// Takes in what was booked in a period that is known.
     void add(const State& state, Instant dispatch, const pricing::ChargeLine& line);
 
 private:

@@ -392,6 +392,8 @@ private:
     /// Where the books are: prices what lies on volume steps, where it stands now, and settles.
     [[nodiscard]] Result<ledger::Posting> book(
         const Exchange& x, Settlement& settlement, store::Books& books);
+    void price_on_steps(const Exchange& x, Settlement& settlement, store::Books& books);
+    void count_on_steps(const Exchange& x, const Settlement& settlement);
     /// Back on the exchange's core: what it cost, if that was made anew.
     void take_cost(Exchange& x, Money expected, const Settlement& settlement);
     void settled(const Exchange& x, const Result<ledger::Posting>& posting);
