@@ -1,4 +1,4 @@
-// export: the books as files for other systems.
+// export, statement: the books as files for other systems.
 
 #include <fmt/format.h>
 
@@ -24,6 +24,19 @@ int run_export_commitments(const Arguments& arguments) {
             query_of(arguments, {{"--since", "since"}, {"--until", "until"}}));
 }
 
+int run_statement(const Arguments& arguments) {
+    const auto target = open_target(arguments);
+    if (!target) return report(target.error());
+    std::string path = "/api/statement" +
+        query_of(arguments,
+            {{"--org", "org"}, {"--team", "team"}, {"--project", "project"}, {"--month", "month"}});
+    path += fmt::format("&format={}",
+        arguments.has("--html")      ? "html"
+            : arguments.has("--csv") ? "csv"
+                                     : "json");
+    return fetch_to_output(arguments, *target, path);
+}
+
 }  // namespace
 
 std::vector<Command> report_commands() {
@@ -43,6 +56,14 @@ std::vector<Command> report_commands() {
         {"export commitments",
             "Commitments and capacities of the contracts as FOCUS 1.3 has them, CSV.",
             target_options({since, until, out}), run_export_commitments},
+        {"statement",
+            "What one org, team or project owes for a month, by model, key, project, contract and "
+            "each tag; JSON unless told otherwise.",
+            target_options({{"--month", "MONTH", "Such as 2026-11, of UTC.", true},
+                {"--org", "NAME", "Of this org."}, {"--team", "NAME", "Of this team."},
+                {"--project", "NAME", "Of this project."}, {"--csv", "", "Comma-separated."},
+                {"--html", "", "A page that stands alone, fit for sending and printing."}, out}),
+            run_statement},
     };
 }
 

@@ -99,6 +99,9 @@ constexpr Route kRoutes[] = {
         "Charges as FOCUS has them, CSV: those of the hours from `since` up to `until`; `spec` is "
         "1.2 or 1.3",
         "since,until,spec", export_focus},
+    {"GET", "/api/statement",
+        "What one org, team or project owes for a month; `format` is json, csv or html",
+        "org,team,project,month,format", get_statement},
     {"GET", "/api/export/commitments",
         "Commitments and capacities as FOCUS 1.3 has them, CSV: those that meet the time",
         "since,until", export_commitments},

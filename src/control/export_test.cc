@@ -296,6 +296,46 @@ TEST_F(Export, AnOfferIsToldAsItWasInThatHourAlsoAfterItMoved) {
     EXPECT_EQ(rows.back().at("PublisherName"), "Anthropic");
 }
 
+TEST_F(Export, AStatementAddsUpToTheLedgerAndShowsItsOwnersUseAlone) {
+    rich_day();
+    const AdminResponse answer = ask("/api/statement", "team=t&month=2026-11");
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    const auto document = json::Document::parse(answer.body);
+    ASSERT_TRUE(document);
+    const json::Value& root = document->root();
+    const Money total = usage_of({{store::UsageColumn::kTeam, "t"}}).cost;
+    EXPECT_EQ(root["total"]["cost"].string(), total.to_decimal());
+    std::size_t sections = 0;
+    for (const json::Value& section : root["sections"].items()) {
+        Money sum;
+        for (const json::Value& line : section["lines"].items())
+            sum += usd(std::string(line["cost"].string()).c_str());
+        EXPECT_EQ(sum, total) << section["by"].string();
+        ++sections;
+    }
+    EXPECT_EQ(sections, 6) << "model, key, project, contract and two tags";
+    EXPECT_EQ(root["corrections"].items().size(), 2);
+    EXPECT_EQ(answer.body.find("k2"), std::string::npos) << "another team's key";
+    const AdminResponse other = ask("/api/statement", "org=p&month=2026-11");
+    EXPECT_EQ(other.body.find("late rate"), std::string::npos) << "another org's correction";
+    EXPECT_NE(other.body.find("k2"), std::string::npos);
+}
+
+TEST_F(Export, AStatementAsAPageEscapesAllThatIsNotItsOwn) {
+    spend({.tags = "note=<script>alert('1')</script>&"});
+    const AdminResponse page = ask("/api/statement", "team=t&month=2026-11&format=html");
+    ASSERT_EQ(page.status, 200);
+    EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+    EXPECT_EQ(page.body.find("<script"), std::string::npos);
+    EXPECT_NE(page.body.find("&lt;script&gt;alert(&#39;1&#39;)"), std::string::npos);
+    spend({.tags = "note==1+1"});
+    const AdminResponse table = ask("/api/statement", "team=t&month=2026-11&format=csv");
+    EXPECT_NE(table.body.find("tag:note,'=1+1,"), std::string::npos) << table.body;
+    for (const char* query : {"month=2026-11", "team=t&org=o&month=2026-11", "team=t",
+             "team=t&month=2026-13", "team=t&month=2026-11&format=pdf"})
+        EXPECT_EQ(ask("/api/statement", query).status, 400) << query;
+}
+
 TEST_F(Export, ATimeThatIsNoneIsRefusedByName) {
     for (const auto& [query, field] :
         {std::pair("until=2026-11-25", "since"), std::pair("since=2026-11-24", "until"),

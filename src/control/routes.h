@@ -101,6 +101,9 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
 [[nodiscard]] Result<ApiAnswer> export_focus(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> export_commitments(const ApiCall& call);
 
+// api_statement.cc
+[[nodiscard]] Result<ApiAnswer> get_statement(const ApiCall& call);
+
 // api_contracts.cc
 [[nodiscard]] Result<ApiAnswer> list_contracts(const ApiCall& call);
 [[nodiscard]] Result<ApiAnswer> get_contract(const ApiCall& call);

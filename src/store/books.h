@@ -243,7 +243,8 @@ public:
     [[nodiscard]] const std::filesystem::path& folder() const;
     /// Checkpoints, then opens the charges of a time: to be read on any thread, while the books go
     /// on. Errors: kIo.
-    [[nodiscard]] Result<ChargeReader> charges(Instant since, Instant until);
+    [[nodiscard]] Result<ChargeReader> charges(
+        Instant since, Instant until, ChargeKinds kinds = ChargeKinds::kAll);
     /// Settled unverified and not resolved yet, of this and earlier crashes. Errors: kIo.
     [[nodiscard]] Result<std::vector<UnverifiedAttempt>> unverified();
     /// Both parts of the proof.

@@ -202,9 +202,9 @@ Result<ExchangeReport> Books::exchange(const ExchangeId& id) const {
     return report;
 }
 
-Result<ChargeReader> Books::charges(Instant since, Instant until) {
+Result<ChargeReader> Books::charges(Instant since, Instant until, ChargeKinds kinds) {
     ENTREPOT_TRY_DO(checkpoint());
-    return ChargeReader::open(impl_->options.data, since, until);
+    return ChargeReader::open(impl_->options.data, since, until, kinds);
 }
 
 Result<std::vector<UnverifiedAttempt>> Books::unverified() {

@@ -29,7 +29,8 @@ constexpr const char* kCharges =
     "SELECT c.hour,c.dimensions,c.meter,c.quantity,c.cost_units,c.cost_pico,c.list_units,"
     "c.list_pico,d.tier,d.ctx_over,d.org,d.team,d.project,d.key,d.end_user,d.tags,d.model,d.offer,"
     "d.cloud,d.contract,d.rate_version FROM charges c CROSS JOIN dimensions d ON "
-    "d.id=c.dimensions WHERE c.hour>=? AND c.hour<? ORDER BY c.hour,c.dimensions,c.meter";
+    "d.id=c.dimensions WHERE c.hour>=? AND c.hour<? AND c.meter>=? ORDER BY "
+    "c.hour,c.dimensions,c.meter";
 
 /// The hour and what a correction names: org to contract.
 using Cell = std::array<std::int64_t, kNameCount>;
@@ -132,7 +133,7 @@ ChargeReader::ChargeReader(ChargeReader&&) noexcept = default;
 ChargeReader::~ChargeReader() = default;
 
 Result<ChargeReader> ChargeReader::open(
-    const std::filesystem::path& data, Instant since, Instant until) {
+    const std::filesystem::path& data, Instant since, Instant until, ChargeKinds kinds) {
     std::error_code error;
     if (!std::filesystem::exists(database_path(data), error))
         return fail(ErrorCode::kNotFound, fmt::format("there are no books in {}", data.string()));
@@ -147,7 +148,8 @@ Result<ChargeReader> ChargeReader::open(
     impl->look_up.emplace(std::move(look_up));
     ENTREPOT_TRY(Statement charges, impl->database.prepare(kCharges));
     impl->charges.emplace(std::move(charges));
-    impl->charges->bind(first).bind(end);
+    impl->charges->bind(first).bind(end).bind(
+        kinds == ChargeKinds::kAll ? 0U : std::uint32_t{ledger::kAdjustMeter});
     return ChargeReader(std::move(impl));
 }
 

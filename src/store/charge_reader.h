@@ -30,6 +30,8 @@ struct ChargeRow {
     std::string_view reason;  ///< of the correction
 };
 
+enum class ChargeKinds : std::uint8_t { kAll, kCorrections };
+
 /// Reads charges row by row, as of one checkpoint, in bounded memory (corrections of the time are
 /// kept, as the ledger keeps them). While one is open the file cannot shrink its write-ahead log.
 /// Thread rule: one thread at a time.
@@ -37,8 +39,8 @@ class ChargeReader {
 public:
     /// Of the hours that `since` and `until` are in, the latter's only when it is past its begin.
     /// By hour; corrections stand where they were booked. Errors: kIo, kNotFound.
-    [[nodiscard]] static Result<ChargeReader> open(
-        const std::filesystem::path& data, Instant since, Instant until);
+    [[nodiscard]] static Result<ChargeReader> open(const std::filesystem::path& data, Instant since,
+        Instant until, ChargeKinds kinds = ChargeKinds::kAll);
     ChargeReader(ChargeReader&&) noexcept;
     ~ChargeReader();
 

@@ -54,11 +54,15 @@ def package_of(python):
     return package
 
 
+def offer_yaml(sim, cloud, price):
+    return (f"{{cloud: {cloud}, id: {sim.model_of(cloud)}, context_tokens: 128000, "
+            f"max_output_tokens: 4096, price: {price}}}")
+
+
 def gateway_of(build, folder, sim):
     clouds = {name: text for name, text in sim.clouds_yaml().items()
               if name in ("openai", "openai_compatible")}
-    models = {f"m-{cloud}-{i}": {"only": f"{{cloud: {cloud}, id: {sim.model_of(cloud)}, context_tokens: "
-                                         f"128000, max_output_tokens: 4096, price: {price}}}"}
+    models = {f"m-{cloud}-{i}": {"only": offer_yaml(sim, cloud, price)}
               for cloud in clouds for i, price in enumerate(PRICES)}
     key = ("    tags: {cost_center: \"4711\", note: 'a,\"b\"'}\n"
            "    tag_headers: {stage: x-stage}\n    end_users: {header: x-user}\n")
