@@ -77,11 +77,13 @@ h1 { font-size: 26px; line-height: 1.15; margin: 0; letter-spacing: -.01em; }
 dl { display: flex; flex-wrap: wrap; gap: 4px 32px; margin: 16px 0 8px; }
 dt { font-size: 11px; color: #5d6d7e; } dd { margin: 0; }
 h2 { font-size: 14px; margin: 28px 0 6px; }
-table { width: 100%; border-collapse: collapse; font-size: 12.5px; }
+table { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: 12.5px; }
 th { text-align: left; font-weight: 600; color: #5d6d7e; border-bottom: 1px solid #aeb6bf; }
 th, td { padding: 5px 8px 5px 0; vertical-align: top; overflow-wrap: anywhere; }
 td { border-bottom: 1px solid #eaeded; }
-.n { text-align: right; white-space: nowrap; padding-left: 8px; }
+.n { text-align: right; white-space: nowrap; padding-left: 8px; width: 16%; }
+th:nth-child(2).n, th:nth-child(3).n { width: 12%; }
+td:last-child, th:last-child { padding-right: 0; }
 tfoot th { color: inherit; border-top: 1px solid #17202a; border-bottom: 0; }
 .open { color: #9c640c; } .note { color: #5d6d7e; font-size: 12px; }
 footer { margin-top: 32px; border-top: 1px solid #d5d8dc; padding-top: 8px; }
@@ -160,6 +162,8 @@ std::string statement_html(const Statement& statement) {
             "resolved.</p>\n",
             grouped(statement.unverified.to_decimal()), statement.currency);
     for (const Statement::Section& section : statement.sections) {
+        // Nobody used it to tell costs apart.
+        if (section.lines.size() == 1 && section.lines.front().name.empty()) continue;
         out += fmt::format(
             "<h2>By {0}</h2><table><thead><tr><th>{0}</th><th class=\"n\">Attempts</th><th "
             "class=\"n\">Tokens</th><th class=\"n\">At list</th><th class=\"n\">Saved</th><th "

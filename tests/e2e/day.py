@@ -245,15 +245,26 @@ def exported(day):
         yield f"the FOCUS export's {column}", sum(D(row[column] or "0") for row in rows)
 
 
+def stated(day):
+    """What the team's statements come to: of this month, and of the one that ended under way."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    months = sorted({(now - datetime.timedelta(hours=hours)).strftime("%Y-%m") for hours in (0, 2)})
+    statements = [json.loads(day.command("statement", "--team", "e2e", "--month", month).stdout)
+                  for month in months]
+    yield "the statement", sum(D(one["total"]["cost"]) for one in statements)
+    for number, section in enumerate(statements[-1]["sections"]):
+        yield f"the statement by {section['by']}", sum(
+            D(line["cost"]) for one in statements for line in one["sections"][number]["lines"])
+
+
 def totals(day, files):
-    """Everybody's idea of what the day cost, by name; a teams' statement belongs here as well."""
+    """Everybody's idea of what the day cost, by name."""
     yield "usage", D(day.usage()["total"]["cost"])
     yield "usage by rate version", sum(
         D(row["cost"]) for row in day.usage("--by", "rate_version,cloud")["rows"])
     yield "cloudsim's invoices", sum(billed_by(file, seller) for seller, file in files.items())
-    if "\n## export focus\n" in harness.run(
-            [day.build / "entrepot", "completion", "markdown"]).stdout:
-        yield from exported(day)
+    yield from exported(day)
+    yield from stated(day)
 
 
 def one_token_more(file, seller):
