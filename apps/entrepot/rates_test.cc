@@ -303,6 +303,83 @@ TEST_F(OwnRates, ARateWithinAContractLeavesTheListAlone) {
     EXPECT_EQ(member(set, {"corrected", "total", "list_difference"}), "0.00");
 }
 
+// Booked on the first day open, under the same terms as what was dispatched in that hour.
+TEST_F(OwnRates, WhatAClosedMonthPutOffIsNeverPricedAnew) {
+    constexpr Instant kNovember{kNow.ns - kNow.ns % kDayNs - 19 * kDayNs};
+    const nanoseconds half_hour = std::chrono::minutes(30);
+    Desk desk(folder_);
+    ASSERT_TRUE(desk.books().seal(kNovember, kNow, "controller"));
+    book(desk, 1, "a", usage(5000, 300), kNovember - half_hour);
+    book(desk, 2, "a", usage(1000, 100), kNovember + half_hour);
+    ASSERT_EQ(booked(desk), "0.00612");
+    store::UsageQuery by_day;
+    by_day.group_by = {store::UsageColumn::kDay};
+    ASSERT_EQ(desk.books().usage(by_day).value().rows.size(), 1u);
+
+    // From the day open on, and from a day before the seal on: only the 1000 are the rate's.
+    for (const std::string_view from : {"2026-11-01", "2026-10-30"}) {
+        const std::string rate =
+            fmt::format(R"({{"offer":"m/lab","from":"{}","prices":{{"input":"1.50"}}}})", from);
+        const auto preview =
+            desk.ask("POST", "/api/rates/preview", rate, "since=2026-11-01&until=2026-11-02");
+        EXPECT_EQ(member(preview, {"as_if", "total", "difference"}), "0.00045") << preview.body;
+        const auto set = desk.ask("POST", "/api/rates", rate, "confirm=true");
+        ASSERT_EQ(set.status, 200) << set.body;
+        EXPECT_EQ(member(set, {"corrected", "total", "difference"}), "0.00045");
+        EXPECT_EQ(booked(desk), "0.00657");
+        ASSERT_TRUE(control::post_late_rates(desk));
+        EXPECT_EQ(booked(desk), "0.00657");
+        const auto rates = control::load_own_rates(desk.store()).value();
+        const auto removed = desk.ask(
+            "DELETE", fmt::format("/api/rates/{}", rates.back().number), {}, "confirm=true");
+        ASSERT_EQ(removed.status, 200) << removed.body;
+        EXPECT_EQ(booked(desk), "0.00612");
+    }
+
+    // The lines stand apart and add up.
+    store::ChargeReader reader = desk.books().charges(kNovember, kNow).value();
+    std::int64_t input = 0;
+    Money sum;
+    for (store::ChargeRow row; reader.next(row).value();) {
+        sum += row.cost;
+        EXPECT_LE(row.meter, ledger::kAdjustMeter);
+        if (row.meter == static_cast<std::uint8_t>(Meter::kInput)) input += row.quantity;
+    }
+    EXPECT_EQ(input, 6000);
+    EXPECT_EQ(sum.to_decimal(), "0.00612");
+    EXPECT_TRUE(desk.books().verify().ok());
+}
+
+// What was put off has no part in the day's correction, of which a bill by hours has its own.
+TEST_F(OwnRates, ABillAtTheCorrectedRateReconcilesBesideWhatAClosedMonthPutOff) {
+    constexpr Instant kNovember{kNow.ns - kNow.ns % kDayNs - 19 * kDayNs};
+    const auto hour = [&](std::int64_t n) {
+        return kNovember + nanoseconds(n * 3'600'000'000'000);
+    };
+    Desk desk(folder_);
+    ASSERT_TRUE(desk.books().seal(kNovember, kNow, "controller"));
+    book(desk, 1, "a", usage(5000, 0), hour(-3));
+    book(desk, 2, "a", usage(1000, 0), hour(0));
+    book(desk, 3, "a", usage(3000, 0), hour(5));
+    ASSERT_EQ(desk.ask("POST", "/api/rates",
+                      R"({"offer":"m/lab","from":"2026-11-01","prices":{"input":"1.50"}})",
+                      "confirm=true")
+                  .status,
+        200);
+    // A bill that has the late hours where the books have them.
+    std::string bill =
+        "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ChargePeriodStart,"
+        "ChargePeriodEnd,ChargeCategory,ProviderName,x_Meter,x_Model,ConsumedQuantity,"
+        "ConsumedUnit\n";
+    for (const auto& [cost, n, tokens] :
+        {std::tuple("0.00585", 0, 6000), std::tuple("0.00405", 5, 3000)})
+        bill += fmt::format("{},USD,2026-11-01,2026-12-01,{},{},Usage,Lab,input,m,{},Tokens\n",
+            cost, to_rfc3339(hour(n)), to_rfc3339(hour(n + 1)), tokens);
+    const auto compared = desk.ask("POST", "/api/reconcile", bill, "cloud=lab");
+    EXPECT_NE(compared.body.find("\"agrees\":true"), std::string::npos) << compared.body;
+    EXPECT_NE(compared.body.find("\"findings\":[]"), std::string::npos) << compared.body;
+}
+
 TEST_F(OwnRates, APreviewPricesLastMonthAsIfTheRatesHadBeenInForce) {
     Desk desk(folder_);
     fill(desk);

@@ -103,7 +103,9 @@ void write_charge(json::Writer& writer, const store::ChargeHour& row, OfferBook&
     writer.member("tier", catalog::tier_name(row.tier)).member("context", row.ctx_over);
     writer.member("meter", meter_text(row.meter)).member("quantity", row.quantity);
     writer.member("cost", row.cost.to_decimal());
-    writer.member("list_cost", row.list_cost.to_decimal()).end_object();
+    writer.member("list_cost", row.list_cost.to_decimal());
+    if (row.is_moved) writer.member_bool("moved", true);
+    writer.end_object();
 }
 
 struct Posting {

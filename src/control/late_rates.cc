@@ -80,7 +80,8 @@ public:
     /// Errors: kOverflow.
     [[nodiscard]] Result<Line> reckon(std::string_view offer, const store::DayCharge& row) const {
         Line line;
-        if (row.meter >= canon::kMeterCount) return line;
+        // What was dispatched in a closed month keeps what it cost there.
+        if (row.is_moved || row.meter >= canon::kMeterCount) return line;
         const Instant at{row.day * kDayNs};
         const auto tier = static_cast<catalog::Tier>(row.dimensions.tier);
         const pricing::LineAt place{

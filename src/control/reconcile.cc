@@ -201,7 +201,8 @@ Status Reconciliation::add_charge(const json::Value& row) {
         const auto [known, is_new] = contracts_.try_emplace(place_of(line.cloud, offer), contract);
         if (!is_new && known->second != contract) known->second.clear();
     }
-    if (!late_rates_.empty() && line.meter) {
+    // What was dispatched in a closed month has no part in the corrections of the day.
+    if (!late_rates_.empty() && line.meter && !row["moved"].as_bool().value_or(false)) {
         const LateRateReason reason{
             std::string(line.rate_version), {}, line.hour, *line.meter, line.tier, line.ctx_over};
         const auto due = late_rates_.find(late_rate_key(line.cloud, line.offer, reason));

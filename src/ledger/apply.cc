@@ -320,7 +320,9 @@ UsageDelta& Ledger::usage_of(Instant dispatch, std::uint32_t dimensions) {
 
 void Ledger::charge(
     Instant dispatch, std::uint32_t dimensions, std::uint8_t meter, const MeterCost& line) {
-    const auto hour = static_cast<std::int32_t>(floor_to(booked_at(dispatch), kHourNs));
+    const Instant booked = booked_at(dispatch);
+    const auto hour = static_cast<std::int32_t>(floor_to(booked, kHourNs));
+    if (booked != dispatch && meter < canon::kMeterCount) meter |= kMovedBit;
     const std::array<std::uint32_t, 3> key{static_cast<std::uint32_t>(hour), dimensions, meter};
     std::uint32_t at = charge_index_.find(key);
     if (at == kNoSlot) {

@@ -76,12 +76,16 @@ struct UsageChange {
 /// Under no meter: what the lines of a settlement leave of its cost, and corrections.
 inline constexpr std::uint8_t kRestMeter = canon::kMeterCount;
 inline constexpr std::uint8_t kAdjustMeter = canon::kMeterCount + 1;
+/// On a meter: what was dispatched in a closed month and is booked in the first hour open. It keeps
+/// the rates of its dispatch, which its hour does not tell.
+inline constexpr std::uint8_t kMovedBit = 0x80;
+static_assert(kAdjustMeter < kMovedBit);
 
 /// What one meter cost in one hour of dispatch (hours since 1970-01-01T00Z): as suppliers bill.
 struct ChargeChange {
     std::int32_t hour = 0;
     std::uint32_t dimensions = 0;
-    std::uint8_t meter = 0;  ///< canon::Meter, kRestMeter or kAdjustMeter
+    std::uint8_t meter = 0;  ///< canon::Meter, also with kMovedBit; kRestMeter or kAdjustMeter
     std::int64_t quantity = 0;
     Money cost;
     Money list_cost;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "ledger/record.h"
+#include "ledger/state.h"
 #include "store/sqlite.h"
 
 namespace entrepot::store {
@@ -120,7 +121,8 @@ Result<ChargeHoursPage> charge_hours(
             ENTREPOT_TRY(row.rate_version, names.of(key[4]));
             row.tier = static_cast<catalog::Tier>(key[5]);
             row.ctx_over = key[6];
-            row.meter = static_cast<std::uint8_t>(key[7]);
+            row.meter = static_cast<std::uint8_t>(key[7] & ~std::int64_t{ledger::kMovedBit});
+            row.is_moved = (key[7] & ledger::kMovedBit) != 0;
             row.quantity = sum.quantity;
             row.cost = sum.cost;
             row.list_cost = sum.list_cost;

@@ -24,6 +24,7 @@ struct ChargeHour {
     std::int64_t quantity = 0;
     Money cost;
     Money list_cost;
+    bool is_moved = false;  ///< dispatched in a closed month before: a row of its own
 };
 
 struct ChargeHoursQuery {

@@ -35,6 +35,39 @@ void book(Books& books, std::string_view key, std::string_view cloud, Instant at
     ASSERT_TRUE(books.close(close));
 }
 
+// What a closed month put off stands apart from what was dispatched in the first hour open.
+TEST(ChargeHours, WhatAClosedMonthPutOffIsARowOfItsOwn) {
+    const test::Folder folder("charge-moved");
+    const auto books = Books::open(test::small_books(folder.path()), kNow).value();
+    const Instant open{kNow.ns - kNow.ns % (24 * kHourNs)};
+    ASSERT_TRUE(books->seal(open, kNow, "controller"));
+    book(*books, "a", "aws", Instant{open.ns - kHourNs}, 1);
+    book(*books, "a", "aws", open, 2);
+    ASSERT_TRUE(books->checkpoint());
+
+    const auto rows = charge_hours(books->folder(), {}).value().rows;
+    ASSERT_EQ(rows.size(), 3u);
+    Money sum;
+    int moved = 0;
+    for (const ChargeHour& row : rows) {
+        EXPECT_EQ(row.hour, open);
+        sum += row.cost;
+        if (!row.is_moved) continue;
+        ++moved;
+        EXPECT_EQ(row.meter, static_cast<std::uint8_t>(canon::Meter::kInput));
+        EXPECT_EQ(row.quantity, 10);
+        EXPECT_EQ(row.cost, usd("1.50"));
+    }
+    EXPECT_EQ(moved, 1);
+    EXPECT_EQ(sum, usd("3.50"));
+    EXPECT_EQ(sum, books->usage({}).value().total.cost);
+
+    ChargeReader corrections = books->charges(open, kNow, ChargeKinds::kCorrections).value();
+    ChargeRow row;
+    EXPECT_FALSE(corrections.next(row).value());
+    EXPECT_TRUE(books->verify().ok());
+}
+
 // A seller's bill does not know whose keys they are.
 TEST(ChargeHours, SumOverAllWhoSpentAndComePageByPage) {
     const test::Folder folder("charge-hours");

@@ -77,7 +77,9 @@ Status read_charges(const std::filesystem::path& data, const ChargeQuery& query,
         if (!more) return {};
         DayCharge row;
         row.day = static_cast<std::int32_t>(statement.number(0));
-        row.meter = static_cast<std::uint8_t>(statement.number(1));
+        const auto meter = static_cast<std::uint8_t>(statement.number(1));
+        row.is_moved = (meter & ledger::kMovedBit) != 0;
+        row.meter = static_cast<std::uint8_t>(meter & ~ledger::kMovedBit);
         row.quantity = statement.number(2);
         row.cost = amount_of(statement, kCost);
         row.list_cost = amount_of(statement, kList);

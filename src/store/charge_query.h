@@ -26,6 +26,7 @@ struct DayCharge {
     std::int64_t quantity = 0;
     Money cost;
     Money list_cost;
+    bool is_moved = false;  ///< dispatched in a closed month before: a row of its own
 };
 
 /// Hands out the rows of a period, day by day, as of the last checkpoint; beside running books.

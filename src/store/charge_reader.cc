@@ -29,7 +29,7 @@ constexpr const char* kCharges =
     "SELECT c.hour,c.dimensions,c.meter,c.quantity,c.cost_units,c.cost_pico,c.list_units,"
     "c.list_pico,d.tier,d.ctx_over,d.org,d.team,d.project,d.key,d.end_user,d.tags,d.model,d.offer,"
     "d.cloud,d.contract,d.rate_version FROM charges c CROSS JOIN dimensions d ON "
-    "d.id=c.dimensions WHERE c.hour>=? AND c.hour<? AND c.meter>=? ORDER BY "
+    "d.id=c.dimensions WHERE c.hour>=? AND c.hour<? AND (c.meter&127)>=? ORDER BY "
     "c.hour,c.dimensions,c.meter";
 
 /// The hour and what a correction names: org to contract.
@@ -167,7 +167,7 @@ Result<bool> ChargeReader::next(ChargeRow& to) {
     ChargeRow& row = impl.row;
     row = {};
     row.hour = {query.number(0) * kHourNs};
-    row.meter = static_cast<std::uint8_t>(query.number(2));
+    row.meter = static_cast<std::uint8_t>(query.number(2) & ~std::int64_t{ledger::kMovedBit});
     row.quantity = query.number(3);
     row.cost = amount(4);
     row.list_cost = amount(6);

@@ -14,7 +14,7 @@ namespace entrepot::store {
 namespace {
 
 constexpr int kBusyMs = 5'000;
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 
 std::unexpected<Error> damaged(std::string_view what) {
     return fail(ErrorCode::kIo,
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS charges(hour INTEGER NOT NULL, dimensions INTEGER NOT
     PRIMARY KEY(hour, dimensions, meter)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings(kind TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,
     updated_ns INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;
-INSERT OR IGNORE INTO meta VALUES('schema_version', 2);
+INSERT OR IGNORE INTO meta VALUES('schema_version', 3);
 INSERT OR IGNORE INTO meta VALUES('settings_revision', 0);
 COMMIT;
 )sql";
