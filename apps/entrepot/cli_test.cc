@@ -294,6 +294,14 @@ TEST_F(WithBooks, ModelsAndExplainTellPricesAndReasons) {
         R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})");
     EXPECT_EQ(request.code, 0) << request.err;
     EXPECT_EQ(run_program("explain --model nn --in 1 --out 1" + config_).code, 1);
+    // A rate of one's own counts for the next command.
+    const Outcome rate = run_program(
+        "prices set --offer m/lab --price input=77.25 --from 2026-01-01 --confirm" + config_);
+    ASSERT_EQ(rate.code, 0) << rate.err;
+    const Outcome dearer = run_program("models --csv" + config_);
+    EXPECT_NE(dearer.out.find("m,m/lab,lab,,m,1000,500,77.25"), std::string::npos) << dearer.out;
+    const Outcome other = run_program("explain --model m --in 100 --out 50 --json" + config_);
+    EXPECT_GT(other.out.find("m/lab"), other.out.find("m/hq")) << other.out;
 }
 
 // The same facts that the gateway tells its router: the tier decides the price, and a key under no

@@ -105,6 +105,8 @@ Status add_stored(Target& target) {
     } else {
         fmt::print(stderr, "warning: {}\n", whole.error().message);
     }
+    ENTREPOT_TRY(const auto rates, control::load_own_rates(*store));
+    target.settings.own_rates = contracts::known_at(rates, wall_now());
     return {};
 }
 
