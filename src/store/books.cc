@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/check.h"
 #include "store/books_impl.h"
@@ -48,6 +49,10 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
         summary.records_replayed == 0 && (checkpoint.clean_stop || checkpoint.position == 0);
     impl->now = now;
 
+    // Over a full journal the files that the books hold make room at once.
+    impl->compactor.emplace(options.data, *impl->journal, options.files);
+    impl->journal->release_before(checkpoint.position);
+    impl->compactor->wake();
     // A crash may have come with the current file full and the next one not yet in use.
     constexpr milliseconds kReadyMax(10'000);
     impl->journal->wait_ready(kReadyMax);
@@ -58,10 +63,11 @@ Result<std::unique_ptr<Books>> Books::open(const BooksOptions& options, Instant 
     for (const ledger::Unverified& attempt : ended) {
         summary.unverified.push_back(impl->describe(attempt.hold, attempt.amount));
     }
-    impl->compactor.emplace(options.data, *impl->journal, options.files);
     impl->checkpointer.emplace(
         std::move(db), *impl->journal, [raw = impl.get()] { raw->compactor->wake(); });
     impl->start_checkpoint(false);
+    // Or the configuration that comes next would find no room, and the gateway would not start.
+    impl->make_room(kReadyMax);
     return std::unique_ptr<Books>(new Books(std::move(impl)));
 }
 
@@ -81,10 +87,33 @@ Books::~Books() {
 
 const RecoverySummary& Books::recovery() const { return impl_->recovery; }
 
-Status Books::set_budgets(std::span<const ledger::BudgetSpec> budgets) {
-    return impl_->ledger.set_budgets(budgets);
+void Books::Impl::make_room(milliseconds most) {
+    // The oldest files may wait for a checkpoint that holds them.
+    if (!journal->is_ready() && checkpointer->has_room() && journal->end() != checkpoint_position)
+        start_checkpoint(false);
+    constexpr milliseconds kStep(1);
+    for (milliseconds waited(0); !journal->is_ready() && waited < most; waited += kStep) {
+        // In the order in which one wakes the next.
+        if (checkpointer->is_idle() && compactor->is_idle() && journal->is_stuck()) return;
+        std::this_thread::sleep_for(kStep);
+    }
 }
-Result<ledger::NameId> Books::name(std::string_view text) { return impl_->ledger.name(text); }
+
+template <typename Write>
+auto Books::Impl::write_with_room(const Write& write) {
+    constexpr milliseconds kRoomMax(1'000);
+    auto written = write();
+    if (written || written.error().code != ErrorCode::kJournalFull) return written;
+    make_room(kRoomMax);
+    return write();
+}
+
+Status Books::set_budgets(std::span<const ledger::BudgetSpec> budgets) {
+    return impl_->write_with_room([&] { return impl_->ledger.set_budgets(budgets); });
+}
+Result<ledger::NameId> Books::name(std::string_view text) {
+    return impl_->write_with_room([&] { return impl_->ledger.name(text); });
+}
 std::string_view Books::name_of(ledger::NameId id) const { return impl_->ledger.name_of(id); }
 bool Books::has_budget(PathId path, ledger::NameId end_user) const {
     return impl_->ledger.has_budget(path, end_user);
@@ -94,7 +123,9 @@ Result<ledger::NameId> Books::scoped_name(ledger::NameId key, std::string_view t
     return impl_->ledger.scoped_name(key, text);
 }
 
-Result<PathId> Books::path(const ledger::PathNames& names) { return impl_->ledger.path(names); }
+Result<PathId> Books::path(const ledger::PathNames& names) {
+    return impl_->write_with_room([&] { return impl_->ledger.path(names); });
+}
 
 Result<ledger::Route> Books::route(
     std::string_view model, std::string_view offer, std::string_view cloud) {
@@ -273,9 +304,11 @@ void Books::tick(Instant now) {
     impl.now = now;
     impl.journal->set_time(now);
     // Also when the clock went back, and when much was written: what a restart replays stays short.
+    // And when there is no further file: the oldest ones may wait for a checkpoint.
     const bool due = now < impl.checkpoint_time ||
         now - impl.checkpoint_time >= impl.options.checkpoint_interval ||
-        impl.journal->end() - impl.checkpoint_position >= impl.options.segment_bytes / 2;
+        impl.journal->end() - impl.checkpoint_position >= impl.options.segment_bytes / 2 ||
+        !impl.journal->is_ready();
     const bool changed = impl.journal->end() != impl.checkpoint_position;
     if (due && changed && impl.checkpointer->has_room()) impl.start_checkpoint(false);
 }

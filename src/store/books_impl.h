@@ -28,6 +28,12 @@ struct Books::Impl final : ledger::Log {
     [[nodiscard]] Result<std::optional<ledger::Account>> recall(ledger::AccountId account) override;
     /// The file as of its last checkpoint, by a connection that waits for no writer. Errors: kIo.
     [[nodiscard]] Result<const BooksDb*> books_to_read();
+    /// Waits for a further journal file, up to `most`, and no longer than one can still come.
+    void make_room(milliseconds most);
+    /// What a configuration writes: where the journal is full it waits a moment for room, since
+    /// nothing else would ask again.
+    template <typename Write>
+    [[nodiscard]] auto write_with_room(const Write& write);
     /// Hands everything that changed to the checkpointer, which must have room.
     void start_checkpoint(bool clean_stop);
     /// Puts a record read back into the ring, when the ring can know the whole of its exchange.

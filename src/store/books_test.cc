@@ -404,6 +404,81 @@ TEST(Books, FailClosedWhenTheJournalIsFullAndEndWhatIsOpen) {
     EXPECT_TRUE(held) << "files that the books hold make room";
 }
 
+/// Budgets that no configuration before had.
+std::vector<ledger::BudgetSpec> new_budgets() {
+    std::vector<ledger::BudgetSpec> budgets = test::wide_budgets();
+    for (int n = 0; n < 40; ++n) {
+        budgets.push_back({ledger::OwnerKind::kTeam, fmt::format("new-team-{}", n), usd("1.00"),
+            PeriodKind::kDay, TimeZone::utc()});
+    }
+    return budgets;
+}
+
+/// Until nothing is open and nothing more can begin.
+bool fill_up(Books& books, std::uint64_t& n) {
+    std::vector<std::uint64_t> open;
+    if (!fill_and_end(books, n, open)) return false;
+    for (; hold(books, n, usd("0.01")); ++n)
+        if (!settle(books, n, usd("0.01")) || !close(books, n)) return false;
+    return n < 100'000;
+}
+
+// Room is made by threads that are yet to be started then, from files that a checkpoint which is
+// yet to be written holds.
+TEST(Books, StartOverAFullJournalAndTakeAConfigurationAtOnce) {
+    for (const std::uint64_t files : {2, 3, 16}) {
+        const Folder folder("books-full-start");
+        BooksOptions options = small_books(folder.path());
+        options.journal_bytes_max = files * options.segment_bytes;
+        options.recycle_oldest = false;
+        std::uint64_t n = 1;
+        {
+            const std::unique_ptr<Books> books = open_books(options);
+            ASSERT_TRUE(fill_up(*books, n));
+        }
+        options.recycle_oldest = true;
+        const Result<std::unique_ptr<Books>> books = Books::open(options, kNow);
+        ASSERT_TRUE(books) << books.error().message;
+        const Status set = (*books)->set_budgets(new_budgets());
+        EXPECT_TRUE(set) << files << ": " << set.error().message;
+        EXPECT_TRUE(hold(**books, n, usd("0.01")));
+        EXPECT_TRUE(settle(**books, n, usd("0.01")));
+        EXPECT_TRUE(close(**books, n));
+        const VerifyReport report = (*books)->verify();
+        EXPECT_TRUE(report.ok()) << report.differences.front();
+    }
+}
+
+TEST(Books, TakeAConfigurationWhileFilesAreStillOnTheirWayOut) {
+    const Folder folder("books-full-live");
+    BooksOptions options = small_books(folder.path());
+    options.journal_bytes_max = 4 * options.segment_bytes;
+    const std::unique_ptr<Books> books = open_books(options);
+    std::uint64_t n = 1;
+    // No checkpoint meanwhile: no file may go.
+    ASSERT_TRUE(fill_up(*books, n));
+    const Status set = books->set_budgets(new_budgets());
+    EXPECT_TRUE(set) << set.error().message;
+    const VerifyReport report = books->verify();
+    EXPECT_TRUE(report.ok()) << report.differences.front();
+}
+
+TEST(Books, WaitForNoRoomThatCannotCome) {
+    const Folder folder("books-full-stuck");
+    BooksOptions options = small_books(folder.path());
+    options.journal_bytes_max = 2 * options.segment_bytes;
+    options.recycle_oldest = false;
+    std::uint64_t n = 1;
+    {
+        const std::unique_ptr<Books> books = open_books(options);
+        ASSERT_TRUE(fill_up(*books, n));
+    }
+    const auto began = std::chrono::steady_clock::now();
+    const std::unique_ptr<Books> books = open_books(options);
+    EXPECT_FALSE(books->set_budgets(new_budgets()));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+}
+
 // The file size limit stands for a full disk: no file can grow, which the kernel says as it says
 // ENOSPC.
 TEST(Books, FailClosedWhenTheDiskIsFull) {

@@ -32,6 +32,11 @@ bool Checkpointer::has_room() const {
     return queue_.size() < kQueueMax;
 }
 
+bool Checkpointer::is_idle() const {
+    const std::lock_guard lock(mutex_);
+    return queue_.empty();
+}
+
 void Checkpointer::push(Checkpoint checkpoint) {
     {
         const std::lock_guard lock(mutex_);

@@ -31,6 +31,8 @@ public:
     Checkpointer& operator=(const Checkpointer&) = delete;
 
     [[nodiscard]] bool has_room() const;
+    /// Nothing waits to be written.
+    [[nodiscard]] bool is_idle() const;
     /// Needs room.
     void push(Checkpoint checkpoint);
     struct Period {

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "store/projections.h"
 #include "store/replayer.h"
 
@@ -73,29 +75,42 @@ std::string Compactor::failure() const {
     return failure_;
 }
 
+bool Compactor::is_idle() const {
+    const std::lock_guard lock(mutex_);
+    return idle_ && !woken_;
+}
+
 Status Compactor::let_go(std::uint64_t target) {
     ENTREPOT_TRY(const std::uint64_t position, base_position(data_, journal_.begin()));
-    if (position < target) {
-        ENTREPOT_TRY(const auto base, Replayer::open(base_path(data_), files_));
-        // On the disk before the records go that it is made of.
-        ENTREPOT_TRY_DO(base->database().execute("PRAGMA synchronous=FULL"));
+    ENTREPOT_TRY_DO(journal_.forget_before(std::min(position, target)));
+    if (position >= target) return {};
+    ENTREPOT_TRY(const auto base, Replayer::open(base_path(data_), files_));
+    // On the disk before the records go that it is made of.
+    ENTREPOT_TRY_DO(base->database().execute("PRAGMA synchronous=FULL"));
+    // File by file: who waits for room waits for one of them, not for all.
+    for (auto end = journal_.oldest_end(); end && *end <= target; end = journal_.oldest_end()) {
         ENTREPOT_TRY_DO(journal_.scan(
-            position, target, [&](std::uint64_t end, std::string_view payload) -> Status {
-                ENTREPOT_TRY_DO(base->apply(end, payload));
+            base->position(), *end, [&](std::uint64_t at, std::string_view payload) -> Status {
+                ENTREPOT_TRY_DO(base->apply(at, payload));
                 const std::lock_guard lock(mutex_);
                 return stop_ ? Status(fail(ErrorCode::kCancelled, {})) : Status();
             }));
         ENTREPOT_TRY_DO(base->flush());
+        ENTREPOT_TRY_DO(journal_.forget_before(*end));
     }
-    return journal_.forget_before(target);
+    return {};
 }
 
 void Compactor::run() {
     std::unique_lock lock(mutex_);
     bool again = false;
     while (!stop_) {
-        if (again) wake_.wait_for(lock, kRetry, [&] { return stop_; });
-        if (!again) wake_.wait(lock, [&] { return stop_ || woken_; });
+        const auto is_called = [&] { return stop_ || woken_; };
+        // A checkpoint that was written meanwhile says that the disk works again.
+        if (again) wake_.wait_for(lock, kRetry, is_called);
+        idle_ = !again;
+        if (!again) wake_.wait(lock, is_called);
+        idle_ = false;
         if (stop_) return;
         woken_ = false;
         lock.unlock();

@@ -32,6 +32,8 @@ public:
     void wake();
     /// While it is held no file goes, and the base stays as it is. Any thread.
     [[nodiscard]] std::unique_lock<std::mutex> hold_still() { return std::unique_lock(at_work_); }
+    /// Nothing to do is known of, and nothing is tried again. Any thread.
+    [[nodiscard]] bool is_idle() const;
     /// Why nothing goes; empty when all is well. Any thread.
     [[nodiscard]] std::string failure() const;
 
@@ -47,6 +49,7 @@ private:
     std::condition_variable wake_;
     std::string failure_;  ///< guarded by mutex_
     bool woken_ = false;   ///< guarded by mutex_
+    bool idle_ = false;    ///< guarded by mutex_
     bool stop_ = false;    ///< guarded by mutex_
     std::thread thread_;
 };

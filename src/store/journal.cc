@@ -135,6 +135,7 @@ bool Journal::roll() {
     writing_ = next;
     writing_base_ = end;
     offset_ = kSegmentHeaderBytes;
+    called_ = true;
     wake_.notify_one();
     return true;
 }
@@ -209,9 +210,16 @@ Status Journal::forget_before(std::uint64_t position) {
         ENTREPOT_TRY_DO(let_go(path));
         const std::lock_guard lock(mutex_);
         sealed_.erase(sealed_.begin());
+        called_ = true;
         wake_.notify_one();
     }
     return {};
+}
+
+std::optional<std::uint64_t> Journal::oldest_end() const {
+    const std::lock_guard lock(mutex_);
+    if (sealed_.empty()) return std::nullopt;
+    return sealed_.front().end;
 }
 
 Result<std::unique_ptr<Segment>> Journal::prepare() {
@@ -304,7 +312,11 @@ void Journal::run() {
         const bool wants_sync = !unsynced_.empty() ||
             (options_.sync_each && end_.load() > durable_.load(std::memory_order_relaxed));
         if (failed) {
-            wake_.wait_for(lock, kRetry);
+            waits_to_retry_ = true;
+            wake_.wait_for(lock, kRetry, [&] { return stop_ || called_; });
+            waits_to_retry_ = false;
+            // What comes from here on is not seen for certain by the attempt that follows.
+            called_ = false;
             failed = false;
         } else if (wants_sync) {
             lock.unlock();
@@ -337,6 +349,11 @@ void Journal::note_failure(std::string what) {
     failure_ = std::move(what);
 }
 
+bool Journal::is_stuck() const {
+    const std::lock_guard lock(mutex_);
+    return waits_to_retry_ && !called_;
+}
+
 std::string Journal::last_failure() const {
     const std::lock_guard lock(mutex_);
     return failure_;
@@ -345,6 +362,7 @@ std::string Journal::last_failure() const {
 void Journal::release_before(std::uint64_t position) {
     const std::lock_guard lock(mutex_);
     released_ = std::max(released_, position);
+    called_ = true;
     wake_.notify_one();
 }
 
@@ -378,7 +396,7 @@ std::vector<Journal::Range> Journal::files_of(Instant at) const {
 void Journal::wait_ready(milliseconds timeout) const {
     constexpr milliseconds kStep(1);
     for (milliseconds waited(0); waited < timeout; waited += kStep) {
-        if (next_.load(std::memory_order_acquire) != nullptr || !last_failure().empty()) return;
+        if (is_ready() || !last_failure().empty()) return;
         std::this_thread::sleep_for(kStep);
     }
 }

@@ -75,6 +75,8 @@ public:
     void release_before(std::uint64_t position);
     /// Up to where files should go, for want of room or by their age, and may. Any thread.
     [[nodiscard]] std::optional<std::uint64_t> surplus() const;
+    /// Where the oldest file ends that nothing is added to any more.
+    [[nodiscard]] std::optional<std::uint64_t> oldest_end() const;
     /// Removes the files that end before `position`, or moves them to the archive. One thread.
     /// Errors: kIo.
     [[nodiscard]] Status forget_before(std::uint64_t position);
@@ -99,6 +101,10 @@ public:
     [[nodiscard]] std::vector<Range> files_of(Instant at) const;
     /// Waits until a further file is ready, or preparing one failed, or `timeout` has passed.
     void wait_ready(milliseconds timeout) const;
+    /// Preparing or syncing a file failed, and nothing has changed since. Any thread.
+    [[nodiscard]] bool is_stuck() const;
+    /// Whether a further file is ready. Any thread.
+    [[nodiscard]] bool is_ready() const { return next_.load(std::memory_order_acquire) != nullptr; }
     [[nodiscard]] std::uint64_t bytes() const;
     /// Empty when the last attempt to prepare or sync a file went well. Any thread.
     [[nodiscard]] std::string last_failure() const;
@@ -162,6 +168,8 @@ private:
     std::vector<std::shared_ptr<Segment>> unsynced_;  ///< sealed, not forced to the disk yet
     std::uint64_t released_ = 0;
     std::string failure_;
+    bool called_ = false;  ///< something changed: what failed is worth another attempt
+    bool waits_to_retry_ = false;
     bool stop_ = false;
 
     // Guarded by sync_mutex_:
