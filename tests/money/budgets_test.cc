@@ -565,7 +565,7 @@ private:
     void crash() {
         refusing_.on = false;
         ++counts_.crashes;
-        const auto left = read_folder(folder_);
+        const auto left = read_folder_at_rest(folder_);
         books_.reset();
         write_folder(folder_, left);
         open();

@@ -77,9 +77,20 @@ std::map<std::string, std::string> read_folder(const std::filesystem::path& fold
     std::ranges::sort(segments);
     for (const auto& path : segments)
         if (auto bytes = read_file(path)) files["journal/" + path.filename().string()] = *bytes;
-    for (const char* const name : {"books.db", "books.db-journal", "books.db-wal"})
+    // The base after the journal: it may be ahead of it, never behind.
+    for (const char* const name : {"books.db", "books.db-journal", "books.db-wal", "base.db",
+             "base.db-journal", "base.db-wal"})
         if (auto bytes = read_file(folder / name)) files[name] = *bytes;
     return files;
+}
+
+std::map<std::string, std::string> read_folder_at_rest(const std::filesystem::path& folder) {
+    std::map<std::string, std::string> files = read_folder(folder);
+    for (;;) {
+        std::map<std::string, std::string> again = read_folder(folder);
+        if (again == files) return files;
+        files = std::move(again);
+    }
 }
 
 void write_folder(

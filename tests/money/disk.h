@@ -20,9 +20,12 @@ struct FileState {
 /// The files of a data folder at one instant, by their path within it.
 using Files = std::map<std::string, FileState>;
 
-/// Reads what is in `folder`: the journal and books.db with its log. The rest (the lock, SQLite's
-/// shared memory) says nothing after a crash.
+/// Reads what is in `folder`: the journal, books.db and base.db with their logs. The rest (the
+/// lock, SQLite's shared memory) says nothing after a crash.
 [[nodiscard]] std::map<std::string, std::string> read_folder(const std::filesystem::path& folder);
+/// The same at one instant, beside the store's own threads: until two readings are alike.
+[[nodiscard]] std::map<std::string, std::string> read_folder_at_rest(
+    const std::filesystem::path& folder);
 /// Makes `folder` hold exactly these files.
 void write_folder(
     const std::filesystem::path& folder, const std::map<std::string, std::string>& files);
