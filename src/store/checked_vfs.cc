@@ -33,6 +33,7 @@ struct CheckedFile {
     std::string* path;
     int page_bytes;  ///< 0: pages of this file have no checksum, or are not known yet
     bool is_main;
+    bool is_known;  ///< a first page went by
 };
 
 CheckedFile* own(sqlite3_file* file) { return reinterpret_cast<CheckedFile*>(file); }
@@ -52,6 +53,7 @@ void look_at_format(CheckedFile& file, const void* bytes, int size, sqlite3_int6
     int page_bytes = head[kPageSizeAt] << 8 | head[kPageSizeAt + 1];
     if (page_bytes == 1) page_bytes = static_cast<int>(kPageBytesMax);
     file.page_bytes = head[kReserveAt] == kPageCheckBytes ? page_bytes : 0;
+    file.is_known = true;
 }
 
 bool is_page(const CheckedFile& file, int size, sqlite3_int64 at) {
@@ -88,9 +90,31 @@ int read_at(sqlite3_file* file, void* to, int size, sqlite3_int64 at) {
     return SQLITE_IOERR_DATA;
 }
 
+/// VACUUM INTO writes what its cache has no place for before the first page, which says how pages
+/// are made: these get their checksums once that one comes.
+int check_earlier_pages(CheckedFile& file) {
+    const auto size = static_cast<sqlite3_int64>(file.page_bytes);
+    sqlite3_file* const to = file.inner;
+    sqlite3_int64 end = 0;
+    int code = to->pMethods->xFileSize(to, &end);
+    alignas(8) std::array<char, kPageBytesMax> page;
+    for (sqlite3_int64 at = size; code == SQLITE_OK && at + size <= end; at += size) {
+        code = to->pMethods->xRead(to, page.data(), file.page_bytes, at);
+        if (code != SQLITE_OK || is_zero(page.data(), static_cast<std::size_t>(size))) continue;
+        const std::uint64_t check = check_of(page.data(), file.page_bytes, at);
+        std::memcpy(page.data() + size - kPageCheckBytes, &check, sizeof check);
+        code = to->pMethods->xWrite(to, page.data(), file.page_bytes, at);
+    }
+    return code;
+}
+
 int write_at(sqlite3_file* file, const void* from, int size, sqlite3_int64 at) {
     CheckedFile& mine = *own(file);
+    const bool was_known = mine.is_known;
     look_at_format(mine, from, size, at);
+    if (!was_known && mine.page_bytes != 0) [[unlikely]] {
+        if (const int code = check_earlier_pages(mine); code != SQLITE_OK) return code;
+    }
     if (!is_page(mine, size, at)) return inner(file)->pMethods->xWrite(inner(file), from, size, at);
     alignas(8) std::array<char, kPageBytesMax> page;
     const auto checked = static_cast<std::size_t>(size - kPageCheckBytes);
@@ -158,6 +182,7 @@ int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int
     }
     mine.path = new std::string(name != nullptr ? name : "");
     mine.page_bytes = 0;
+    mine.is_known = false;
     mine.is_main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     file->pMethods = &kMethods;
     return code;

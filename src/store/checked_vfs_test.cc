@@ -8,6 +8,7 @@
 #include <random>
 
 #include "store/books_db.h"
+#include "store/projections.h"
 #include "store/sqlite.h"
 #include "store/store_test_support.h"
 
@@ -96,6 +97,26 @@ TEST(CheckedPages, RefuseAStartThatWouldReadADamagedBalance) {
     EXPECT_NE(books.error().message.find("does not check"), std::string::npos)
         << books.error().message;
     EXPECT_EQ(read_file(path), bytes) << "nothing was changed";
+}
+
+// Larger than SQLite's cache: pages are written before the first one says how they are made.
+TEST(CheckedPages, AreWholeInTheCopyOfALargeFile) {
+    const Folder folder("checked-copy");
+    Result<Database> database =
+        Database::open(folder.path() / "large.db", Database::Mode::kReadWrite);
+    ASSERT_TRUE(database) << database.error().message;
+    ASSERT_TRUE(database->execute("CREATE TABLE t(a)"));
+    ASSERT_TRUE(
+        database->execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
+                          "WHERE i<20000) INSERT INTO t SELECT hex(randomblob(400)) FROM "
+                          "n"));
+    const std::filesystem::path copy = folder.path() / "copy.db";
+    ASSERT_TRUE(copy_database(*database, copy));
+    ASSERT_GT(std::filesystem::file_size(copy), 8 << 20);
+    const Result<Database> copied = Database::open(copy, Database::Mode::kReadOnly);
+    ASSERT_TRUE(copied) << copied.error().message;
+    const Status checked = copied->check();
+    EXPECT_TRUE(checked) << checked.error().message;
 }
 
 TEST(CheckedPages, ReadAFileThatWasMadeWithoutThem) {
