@@ -113,9 +113,8 @@ Result<ApiAnswer> get_usage(const ApiCall& call) {
     if (call.arguments.contains("tag")) {
         ENTREPOT_TRY_DO(add_tag_filters(call.argument("tag"), query));
     }
-    ENTREPOT_TRY(const auto table,
-        (ask<Result<store::UsageTable>>(
-            call.backend, [&](store::Books& books) { return books.usage(query); })));
+    ENTREPOT_TRY(const std::filesystem::path folder, checkpointed(call.backend));
+    ENTREPOT_TRY(const store::UsageTable table, store::query_usage(folder, query));
     std::string out;
     json::Writer writer(out);
     writer.begin_object().member("currency", call.backend.settings().currency.code());

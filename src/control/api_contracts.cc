@@ -227,12 +227,11 @@ Result<std::vector<Bought>> bought_of(const ApiCall& call, const Contract& contr
     query.since = contract.from;
     query.until = std::min(now, contract.to);
     if (now <= contract.from) return std::vector<Bought>();
-    std::optional<Result<store::UsageTable>> table;
-    call.backend.with_books([&](store::Books& books) { table.emplace(books.usage(query)); });
-    if (!*table) return std::unexpected(table->error());
+    ENTREPOT_TRY(const std::filesystem::path folder, checkpointed(call.backend));
+    ENTREPOT_TRY(const store::UsageTable table, store::query_usage(folder, query));
     const auto regions = regions_of(call.backend.offers());
     std::vector<Bought> bought;
-    for (const store::UsageRow& row : (*table)->rows) {
+    for (const store::UsageRow& row : table.rows) {
         Bought one;
         ENTREPOT_TRY(one.day, parse_instant(row.group[0]));
         one.cloud = row.group[1];

@@ -11,12 +11,6 @@
 
 namespace entrepot::control {
 
-Result<json::Document> object_of(const ApiCall& call, std::string_view example) {
-    ENTREPOT_TRY(json::Document document, json::Document::parse(std::string(call.body)));
-    if (document.root().is_object()) return document;
-    return fail(ErrorCode::kBadRequest, fmt::format("The body must be an object: {}", example));
-}
-
 Result<ApiAnswer> verify_ledger(const ApiCall& call) {
     // The long part runs here, beside the books: they outlive the admin plane.
     const store::Books* proved = nullptr;

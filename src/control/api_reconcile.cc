@@ -80,11 +80,9 @@ Result<std::uint32_t> limit_of(const ApiCall& call, std::uint32_t otherwise) {
 /// Puts everything into the store's file and says where that lies. A further page asks for none:
 /// it goes on in what is there.
 Result<std::filesystem::path> books_at_rest(const ApiCall& call, bool is_first) {
-    return ask<Result<std::filesystem::path>>(
-        call.backend, [&](store::Books& books) -> Result<std::filesystem::path> {
-            if (is_first) ENTREPOT_TRY_DO(books.checkpoint());
-            return books.folder();
-        });
+    if (is_first) return checkpointed(call.backend);
+    return ask<std::filesystem::path>(
+        call.backend, [](store::Books& books) { return books.folder(); });
 }
 
 std::string_view meter_text(std::uint8_t meter) {

@@ -170,14 +170,6 @@ private:
     std::map<ledger::NameId, std::string> known_;
 };
 
-Result<std::filesystem::path> checkpointed(Backend& backend) {
-    return ask<Result<std::filesystem::path>>(
-        backend, [](store::Books& books) -> Result<std::filesystem::path> {
-            ENTREPOT_TRY_DO(books.checkpoint());
-            return books.folder();
-        });
-}
-
 /// The offers that the rates are about, as the books name them.
 Result<std::vector<ledger::NameId>> offers_of(Backend& backend, std::span<const OwnRate> rates) {
     std::vector<std::string> names;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -41,6 +42,10 @@ T ask(Backend& backend, const std::function<T(store::Books&)>& work) {
     backend.with_books([&](store::Books& books) { answer.emplace(work(books)); });
     return std::move(*answer);
 }
+
+/// Everything that is booked is in the files of this folder, where long questions are asked on
+/// other threads than the books'. Errors: kIo.
+[[nodiscard]] Result<std::filesystem::path> checkpointed(Backend& backend);
 
 /// A body that must be an object. Errors: kBadRequest, with the example; kInvalidJson.
 [[nodiscard]] Result<json::Document> object_of(const ApiCall& call, std::string_view example);

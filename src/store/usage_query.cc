@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <optional>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "catalog/tier.h"
@@ -25,9 +27,6 @@ constexpr std::array<std::string_view, 6> kCounts{
     "exchanges", "attempts", "released", "estimated", "unverified", "unpriced"};
 constexpr std::array<std::string_view, 6> kAmounts{
     "cost", "list", "estimated", "unverified", "overdraft", "adjusted"};
-/// SQLite's sums end at 2^63: an amount is summed in three parts.
-constexpr std::int64_t kPicoPart = 1'000'000;
-
 std::int64_t floor_day(Instant at) { return at.ns / kDayNs - (at.ns % kDayNs < 0 ? 1 : 0); }
 
 /// Whether a column holds the number of a name.
@@ -36,57 +35,29 @@ bool is_named(UsageColumn column) {
         column != UsageColumn::kContext;
 }
 
-std::string expression_of(UsageColumn column) {
-    if (column == UsageColumn::kDay) return "usage.day";
-    if (column == UsageColumn::kMonth) return "strftime('%Y-%m',usage.day*86400,'unixepoch')";
-    if (column == UsageColumn::kContext) return "dimensions.ctx_over";
-    if (column == UsageColumn::kTag) return "dimensions.tags";  // sets with one value merge later
-    return fmt::format("dimensions.{}", usage_column_name(column));
+/// Whether a column is of the row's time; all others are of its dimensions.
+bool is_of_time(UsageColumn column) {
+    return column == UsageColumn::kDay || column == UsageColumn::kMonth;
 }
 
-std::string build_sql(const UsageQuery& query) {
-    std::string columns;
-    std::string groups;
-    for (const UsageKey& key : query.group_by) {
-        columns += expression_of(key.column) + ",";
-        groups += fmt::format("{}{}", groups.empty() ? "" : ",", expression_of(key.column));
-    }
-    columns += "COUNT(*)";
-    for (const std::string_view count : kCounts) columns += fmt::format(",SUM({})", count);
-    for (const std::string_view amount : kAmounts) {
-        columns +=
-            fmt::format(",SUM({0}_units),SUM({0}_pico/{1}),SUM({0}_pico%{1})", amount, kPicoPart);
-    }
-    for (std::size_t i = 0; i < canon::kMeterCount; ++i) columns += fmt::format(",SUM(m{})", i);
-    std::string conditions = "1";
-    if (query.since) conditions += " AND usage.day>=?";
-    if (query.until) conditions += " AND usage.day<?";
-    for (const UsageFilter& filter : query.filters) {
-        const std::string column = expression_of(filter.key.column);
-        if (filter.key.column == UsageColumn::kTag) {
-            // Without a value: those sets in which the name stands nowhere.
-            conditions +=
-                fmt::format(" AND {}{} IN (SELECT id FROM names WHERE instr(';'||name||?,?)>0)",
-                    column, filter.value.empty() ? " NOT" : "");
-        } else if (!is_named(filter.key.column)) {
-            conditions += fmt::format(" AND {}=?", column);
-        } else if (filter.value.empty()) {
-            conditions += fmt::format(" AND {}=0", column);
-        } else {
-            conditions += fmt::format(" AND {} IN (SELECT id FROM names WHERE name=?)", column);
-        }
-    }
-    return fmt::format(
-        "SELECT {} FROM usage JOIN dimensions ON dimensions.id=usage.dimensions WHERE {}{}{}",
-        columns, conditions, groups.empty() ? "" : " GROUP BY ", groups);
+std::string day_text(std::int64_t day) { return to_date(Instant{day * kDayNs}); }
+std::string month_text(std::int64_t day) { return day_text(day).substr(0, 7); }
+
+std::string rows_sql(const UsageQuery& query) {
+    std::string columns = "day,dimensions";
+    for (const std::string_view count : kCounts) columns += fmt::format(",{}", count);
+    for (const std::string_view amount : kAmounts)
+        columns += fmt::format(",{0}_units,{0}_pico", amount);
+    for (std::size_t i = 0; i < canon::kMeterCount; ++i) columns += fmt::format(",m{}", i);
+    return fmt::format("SELECT {} FROM usage WHERE 1{}{}", columns,
+        query.since ? " AND day>=?" : "", query.until ? " AND day<?" : "");
 }
 
 void add(UsageRow& to, const Statement& row, int at) {
     const auto count = [&] { return static_cast<std::uint64_t>(row.number(at++)); };
     const auto amount = [&] {
-        Int128 pico = static_cast<Int128>(row.number(at++)) * kPicoPerUnit;
-        pico += static_cast<Int128>(row.number(at++)) * kPicoPart;
-        return Money::from_pico(pico + row.number(at++));
+        const Int128 units = row.number(at++);
+        return Money::from_pico(units * kPicoPerUnit + row.number(at++));
     };
     to.exchanges += count();
     to.attempts += count();
@@ -103,53 +74,230 @@ void add(UsageRow& to, const Statement& row, int at) {
     for (std::int64_t& meter : to.usage.counts) meter += row.number(at++);
 }
 
-/// What a group's column reads as.
-Result<std::string> value_of(
-    const Database& database, const UsageKey& key, const Statement& row, int at) {
-    const UsageColumn column = key.column;
-    if (column == UsageColumn::kDay) return to_date(Instant{row.number(at) * kDayNs});
-    if (column == UsageColumn::kTier)
-        return std::string(catalog::tier_name(static_cast<catalog::Tier>(row.number(at))));
-    if (!is_named(column)) return std::string(row.text(at));
-    ENTREPOT_TRY(Statement name, database.prepare("SELECT name FROM names WHERE id=?"));
-    name.bind(row.number(at));
-    ENTREPOT_TRY(const bool found, name.step());
-    if (column == UsageColumn::kTag)
-        return std::string(tag_value(found ? name.text(0) : "", key.tag).value_or(""));
-    return found ? std::string(name.text(0)) : std::string();
+void add(UsageRow& to, const UsageRow& row) {
+    to.exchanges += row.exchanges;
+    to.attempts += row.attempts;
+    to.released += row.released;
+    to.estimated += row.estimated;
+    to.unverified += row.unverified;
+    to.unpriced += row.unpriced;
+    to.cost += row.cost;
+    to.list_cost += row.list_cost;
+    to.estimated_cost += row.estimated_cost;
+    to.unverified_cost += row.unverified_cost;
+    to.overdraft += row.overdraft;
+    to.adjusted += row.adjusted;
+    for (std::size_t i = 0; i < canon::kMeterCount; ++i) to.usage.counts[i] += row.usage.counts[i];
 }
 
-Status bind_filter(Statement& statement, const UsageFilter& filter) {
-    const UsageColumn column = filter.key.column;
-    if (column == UsageColumn::kTag) {
-        // `;name=value;` in `;...;`, or `;name=` in `;...`
-        statement.bind(filter.value.empty() ? "" : ";");
-        statement.bind(filter.value.empty() ? fmt::format(";{}=", filter.key.tag)
-                                            : fmt::format(";{}={};", filter.key.tag, filter.value));
-    } else if (column == UsageColumn::kDay) {
-        ENTREPOT_TRY(const Instant day, parse_instant(filter.value));
-        statement.bind(floor_day(day));
-    } else if (column == UsageColumn::kTier) {
-        const std::optional<catalog::Tier> tier = catalog::parse_tier(filter.value);
-        if (!tier) {
-            return fail(ErrorCode::kInvalidField,
-                fmt::format("'{}' is no tier; write standard, batch, flex, priority or fast",
-                    excerpt(filter.value)));
+/// A filter as it is compared: the text that a row's value must have. Errors: kInvalidField.
+Result<std::string> wanted_text(const UsageFilter& filter) {
+    switch (filter.key.column) {
+        case UsageColumn::kDay: {
+            ENTREPOT_TRY(const Instant day, parse_instant(filter.value));
+            return day_text(floor_day(day));
         }
-        statement.bind(static_cast<std::uint32_t>(*tier));
-    } else if (column == UsageColumn::kContext) {
-        std::int64_t tokens = 0;
-        const char* const end = filter.value.data() + filter.value.size();
-        if (filter.value.empty() || std::from_chars(filter.value.data(), end, tokens).ptr != end) {
-            return fail(ErrorCode::kInvalidField,
-                fmt::format("'{}' is no number of tokens", excerpt(filter.value)));
+        case UsageColumn::kTier:
+            if (!catalog::parse_tier(filter.value)) {
+                return fail(ErrorCode::kInvalidField,
+                    fmt::format("'{}' is no tier; write standard, batch, flex, priority or fast",
+                        excerpt(filter.value)));
+            }
+            return filter.value;
+        case UsageColumn::kContext: {
+            std::int64_t tokens = 0;
+            const char* const end = filter.value.data() + filter.value.size();
+            if (filter.value.empty() ||
+                std::from_chars(filter.value.data(), end, tokens).ptr != end) {
+                return fail(ErrorCode::kInvalidField,
+                    fmt::format("'{}' is no number of tokens", excerpt(filter.value)));
+            }
+            return std::to_string(tokens);
         }
-        statement.bind(tokens);
-    } else if (!is_named(column) || !filter.value.empty()) {
-        statement.bind(std::string_view(filter.value));
+        default: return filter.value;
     }
-    return {};
 }
+
+/// Sums rows up by what is asked. SQLite would take three times as long: it cannot add amounts
+/// whole, and knows nothing of groups that many sets of dimensions share.
+class Sums {
+public:
+    static Result<Sums> open(const Database& database, const UsageQuery& query) {
+        std::string columns;
+        for (std::size_t i = 0; i < kUsageColumnCount; ++i) {
+            const auto column = static_cast<UsageColumn>(i);
+            if (is_of_time(column) || column == UsageColumn::kTag) continue;
+            columns += columns.empty() ? "" : ",";
+            columns += column == UsageColumn::kContext ? "ctx_over" : usage_column_name(column);
+        }
+        ENTREPOT_TRY(Statement dimensions,
+            database.prepare(fmt::format("SELECT {} FROM dimensions WHERE id=?", columns)));
+        ENTREPOT_TRY(Statement names, database.prepare("SELECT name FROM names WHERE id=?"));
+        Sums sums(query, std::move(dimensions), std::move(names));
+        for (const UsageFilter& filter : query.filters) {
+            ENTREPOT_TRY(std::string wanted, wanted_text(filter));
+            sums.wanted_.push_back(std::move(wanted));
+        }
+        return sums;
+    }
+
+    Status add(const Statement& row) {
+        const std::int64_t day = row.number(0);
+        ENTREPOT_TRY(const std::uint32_t group, group_of(row.number(1)));
+        if (group == kLeftOut || !is_chosen(day)) return {};
+        const std::uint64_t cell =
+            static_cast<std::uint64_t>(group) << 32 | static_cast<std::uint32_t>(time_of(day));
+        const auto [at, fresh] = cells_.try_emplace(cell, static_cast<std::uint32_t>(rows_.size()));
+        if (fresh) rows_.emplace_back();
+        store::add(rows_[at->second], row, 2);
+        return {};
+    }
+
+    UsageTable table() && {
+        UsageTable table;
+        table.columns = query_.group_by;
+        std::map<std::vector<std::string>, UsageRow> merged;
+        for (const auto& [cell, at] : cells_) {
+            const auto day = static_cast<std::int32_t>(cell & 0xffff'ffff);
+            std::vector<std::string> group = groups_[cell >> 32];
+            for (std::size_t i = 0; i < group.size(); ++i) {
+                if (query_.group_by[i].column == UsageColumn::kDay) group[i] = day_text(day);
+                if (query_.group_by[i].column == UsageColumn::kMonth) group[i] = month_text(day);
+            }
+            store::add(merged[std::move(group)], rows_[at]);
+            store::add(table.total, rows_[at]);
+        }
+        for (auto& [group, row] : merged) {
+            row.group = group;
+            table.rows.push_back(std::move(row));
+        }
+        return table;
+    }
+
+private:
+    static constexpr std::uint32_t kLeftOut = 0xffff'ffff;
+    static constexpr std::uint32_t kNotRead = 0xffff'fffe;
+
+    Sums(const UsageQuery& query, Statement dimensions, Statement names)
+        : query_(query), dimensions_(std::move(dimensions)), names_(std::move(names)) {
+        for (const UsageKey& key : query.group_by) {
+            by_day_ = by_day_ || key.column == UsageColumn::kDay;
+            by_month_ = by_month_ || key.column == UsageColumn::kMonth;
+        }
+    }
+
+    /// The day that stands for the time a row is told apart by: its own, or its month's first.
+    std::int64_t time_of(std::int64_t day) {
+        if (by_day_ || !by_month_) return by_day_ ? day : 0;
+        const auto [month, fresh] = months_.try_emplace(day, 0);
+        if (fresh) {
+            const auto first = parse_instant(month_text(day) + "-01");
+            month->second = first ? floor_day(*first) : day;
+        }
+        return month->second;
+    }
+
+    Result<std::string> name_of(std::int64_t id) {
+        if (id == 0) return std::string();
+        if (const auto known = texts_.find(id); known != texts_.end()) return known->second;
+        names_.bind(id);
+        ENTREPOT_TRY(const bool found, names_.step());
+        std::string text(found ? names_.text(0) : std::string_view());
+        names_.reset();
+        texts_.emplace(id, text);
+        return text;
+    }
+
+    /// What a set of dimensions, which was stepped to, has in a column that is not of time; nothing
+    /// where it has no such tag.
+    Result<std::optional<std::string>> value_of(const UsageKey& key) {
+        const auto place = [](UsageColumn column) {  // in the statement's columns
+            return static_cast<int>(column) - static_cast<int>(UsageColumn::kOrg);
+        };
+        if (key.column == UsageColumn::kTag) {
+            ENTREPOT_TRY(
+                const std::string tags, name_of(dimensions_.number(place(UsageColumn::kTags))));
+            const auto value = tag_value(tags, key.tag);
+            return value ? std::optional(std::string(*value)) : std::nullopt;
+        }
+        const std::int64_t number = dimensions_.number(place(key.column));
+        if (key.column == UsageColumn::kTier)
+            return std::string(catalog::tier_name(static_cast<catalog::Tier>(number)));
+        if (!is_named(key.column)) return std::to_string(number);
+        ENTREPOT_TRY(std::string name, name_of(number));
+        return name;
+    }
+
+    Result<bool> is_dimension_chosen() {
+        for (std::size_t i = 0; i < wanted_.size(); ++i) {
+            const UsageKey& key = query_.filters[i].key;
+            if (is_of_time(key.column)) continue;
+            ENTREPOT_TRY(const auto value, value_of(key));
+            // A tag that is not there is not one without a value; of all else they are the same.
+            const bool is_there = key.column != UsageColumn::kTag || value.has_value();
+            const bool fits = wanted_[i].empty() && key.column == UsageColumn::kTag
+                ? !is_there
+                : is_there && value == wanted_[i];
+            if (!fits) return false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] bool is_chosen(std::int64_t day) const {
+        for (std::size_t i = 0; i < wanted_.size(); ++i) {
+            const UsageColumn column = query_.filters[i].key.column;
+            if (column == UsageColumn::kDay && day_text(day) != wanted_[i]) return false;
+            if (column == UsageColumn::kMonth && month_text(day) != wanted_[i]) return false;
+        }
+        return true;
+    }
+
+    Result<std::uint32_t> group_of(std::int64_t dimensions) {
+        const auto at = static_cast<std::size_t>(dimensions);
+        if (at >= group_by_dimensions_.size())
+            group_by_dimensions_.resize(at + at / 2 + 1, kNotRead);
+        std::uint32_t& group = group_by_dimensions_[at];
+        if (group != kNotRead) [[likely]]
+            return group;
+        dimensions_.bind(dimensions);
+        ENTREPOT_TRY(const bool found, dimensions_.step());
+        group = kLeftOut;
+        if (found) {
+            ENTREPOT_TRY(const bool is_chosen, is_dimension_chosen());
+            if (is_chosen) {
+                std::vector<std::string> values;
+                for (const UsageKey& key : query_.group_by) {
+                    if (is_of_time(key.column)) {
+                        values.emplace_back();
+                        continue;
+                    }
+                    ENTREPOT_TRY(auto value, value_of(key));
+                    values.push_back(std::move(value).value_or(std::string()));
+                }
+                const auto [known, fresh] =
+                    group_index_.try_emplace(values, static_cast<std::uint32_t>(groups_.size()));
+                if (fresh) groups_.push_back(std::move(values));
+                group = known->second;
+            }
+        }
+        dimensions_.reset();
+        return group;
+    }
+
+    const UsageQuery& query_;
+    Statement dimensions_;
+    Statement names_;
+    bool by_day_ = false;
+    bool by_month_ = false;
+    std::unordered_map<std::int64_t, std::int64_t> months_;  ///< first days, by day
+    std::vector<std::string> wanted_;                        ///< of each filter
+    std::unordered_map<std::int64_t, std::string> texts_;
+    std::vector<std::uint32_t> group_by_dimensions_;
+    std::map<std::vector<std::string>, std::uint32_t> group_index_;
+    std::vector<std::vector<std::string>> groups_;
+    std::unordered_map<std::uint64_t, std::uint32_t> cells_;  ///< group and day, to `rows_`
+    std::vector<UsageRow> rows_;
+};
 
 }  // namespace
 
@@ -200,32 +348,15 @@ std::optional<std::string_view> tag_value(std::string_view tags, std::string_vie
 }
 
 Result<UsageTable> run_usage_query(const Database& database, const UsageQuery& query) {
-    ENTREPOT_TRY(Statement statement, database.prepare(build_sql(query)));
+    ENTREPOT_TRY(Statement statement, database.prepare(rows_sql(query)));
     if (query.since) statement.bind(floor_day(*query.since));
     if (query.until) statement.bind(floor_day(Instant{query.until->ns - 1}) + 1);
-    for (const UsageFilter& filter : query.filters) ENTREPOT_TRY_DO(bind_filter(statement, filter));
-    UsageTable table;
-    table.columns = query.group_by;
-    std::map<std::vector<std::string>, UsageRow> rows;
+    ENTREPOT_TRY(Sums sums, Sums::open(database, query));
     for (;;) {
         ENTREPOT_TRY(const bool more, statement.step());
-        if (!more) break;
-        const int sums = static_cast<int>(query.group_by.size());
-        if (statement.number(sums) == 0) continue;  // the sum of no rows
-        std::vector<std::string> group;
-        for (std::size_t i = 0; i < query.group_by.size(); ++i) {
-            ENTREPOT_TRY(std::string value,
-                value_of(database, query.group_by[i], statement, static_cast<int>(i)));
-            group.push_back(std::move(value));
-        }
-        add(rows[std::move(group)], statement, sums + 1);
-        add(table.total, statement, sums + 1);
+        if (!more) return std::move(sums).table();
+        ENTREPOT_TRY_DO(sums.add(statement));
     }
-    for (auto& [group, row] : rows) {
-        row.group = group;
-        table.rows.push_back(std::move(row));
-    }
-    return table;
 }
 
 Result<UsageTable> query_usage(const std::filesystem::path& data, const UsageQuery& query) {
