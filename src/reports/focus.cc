@@ -73,7 +73,8 @@ struct Row {
     /// `aws/eu-north-1/anthropic.claude-.../output`: the same whoever bought it, and when.
     [[nodiscard]] std::string sku() const {
         const OfferFacts& facts = *charge.facts;
-        const std::string_view region = facts.region.empty() ? "-" : facts.region;
+        const std::string_view region =
+            facts.region.empty() ? std::string_view("-") : std::string_view(facts.region);
         const std::string_view id = !facts.id_at_cloud.empty() ? facts.id_at_cloud
             : !charge.model.empty()                            ? charge.model
                                                                : "passthrough";
